@@ -1,0 +1,83 @@
+"""The registry of data sets agrees with the publishers, with torchvision and with the paper."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from workflow_src.config.data_sets import DATA_SETS, data_set
+from workflow_src.errors import UserError
+
+TORCHVISION_MD5 = {
+    ("mnist", "train-images-idx3-ubyte.gz"): "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+    ("mnist", "train-labels-idx1-ubyte.gz"): "d53e105ee54ea40749a09fcbcd1e9432",
+    ("mnist", "t10k-images-idx3-ubyte.gz"): "9fb629c4189551a2d022fa330f9573f3",
+    ("mnist", "t10k-labels-idx1-ubyte.gz"): "ec29112dd5afa0611ce80d1b7f02629c",
+    ("fashion_mnist", "train-images-idx3-ubyte.gz"): "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+    ("fashion_mnist", "train-labels-idx1-ubyte.gz"): "25c81989df183df01b3e8a0aad5dffbe",
+    ("fashion_mnist", "t10k-images-idx3-ubyte.gz"): "bef4ecab320f06d8554ea6380940ec79",
+    ("fashion_mnist", "t10k-labels-idx1-ubyte.gz"): "bb300cfdad3c16e7a12a480ee83cd310",
+    ("svhn", "train_32x32.mat"): "e26dedcc434d2e4c54c9b2d4a06d8373",
+    ("svhn", "test_32x32.mat"): "eb5a983be6a315427106f1b164d9cef3",
+    ("svhn", "extra_32x32.mat"): "a93ce644f1a588dc4d68dda5feec44a7",
+    ("cifar10", "cifar-10-python.tar.gz"): "c58f30108f718f92721af3b95e74349a",
+}
+
+
+def test_the_checksums_are_those_that_torchvision_checks() -> None:
+    ours = {(name, file.name): file.md5 for name, one in DATA_SETS.items() for file in one.files}
+    assert ours == TORCHVISION_MD5
+
+
+def test_every_file_has_all_checksums_a_mirror_path_of_its_own_and_ends_each_address() -> None:
+    for name, one in DATA_SETS.items():
+        assert one.name == name
+        for file in one.files:
+            assert file.sha256 is not None
+            assert file.bytes is not None
+            assert file.mirror_names[0] == f"{name}/{file.name}"
+            assert all(address.endswith(f"/{file.name}") for address in file.addresses)
+            assert all(re.match(r"https?://", address) for address in file.addresses)
+    sums = [file.sha256 for one in DATA_SETS.values() for file in one.files]
+    assert len(set(sums)) == len(sums)
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist", "fashion_mnist", "svhn", "cifar10"])
+def test_the_splits_give_a_four_by_four_array_of_super_pixels(name: str) -> None:
+    one = data_set(name)
+    assert one.shape == (4 * one.superpixel, 4 * one.superpixel)
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("digits", (1297, 250, 250)),
+        ("mnist", (50_000, 10_000, 10_000)),
+        ("fashion_mnist", (50_000, 10_000, 10_000)),
+        ("svhn", (73_257, 26_032, 26_032)),
+        ("cifar10", (40_000, 10_000, 10_000)),
+    ],
+)
+def test_the_sizes_are_the_papers(name: str, sizes: tuple[int, int, int]) -> None:
+    given = data_set(name).sizes
+    assert (given.train, given.validation, given.test) == sizes
+
+
+def test_only_digits_has_other_than_256_gray_levels() -> None:
+    assert {name: one.levels for name, one in DATA_SETS.items() if one.levels != 255} == {
+        "digits": 16
+    }
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(UserError, match="write fashion_mnist"):
+        data_set("fashion-mnist")
+
+
+def test_the_registry_is_installed_with_the_package() -> None:
+    root = Path(__file__).parent.parent.parent
+    settings = tomllib.loads((root / "pyproject.toml").read_text())
+    assert "*.yaml" in settings["tool"]["setuptools"]["package-data"]["*"]

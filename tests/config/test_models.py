@@ -1,0 +1,122 @@
+"""Models and trainers declare themselves in their folders; what they declare is checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from workflow_src.config.data_sets import DataSet, data_set
+from workflow_src.config.models import (
+    Hyperparameter,
+    ModelDeclaration,
+    discovered,
+    hyperparameters_of,
+    model_declaration,
+    model_declarations,
+    trainer_declaration,
+)
+from workflow_src.errors import UserError
+
+
+def test_models_are_found_by_their_folders() -> None:
+    assert {"spvae", "vae"} <= set(model_declarations())
+    assert model_declaration("spvae").module == "workflow_src.models.spvae.model"
+    assert trainer_declaration("gradient").module == "workflow_src.train.gradient.trainer"
+
+
+def test_a_run_has_the_hyperparameters_of_its_model_and_its_trainer() -> None:
+    assert {"hidden_units", "split_step", "learning_rate"} <= set(hyperparameters_of("spvae"))
+    assert "split_step" not in hyperparameters_of("vae")
+
+
+def test_no_model_takes_a_hyperparameter_that_its_trainer_takes() -> None:
+    for declaration in model_declarations().values():
+        trainer = trainer_declaration(declaration.trainer)
+        assert not set(declaration.hyperparameters) & set(trainer.hyperparameters)
+
+
+def test_a_default_can_come_from_the_data_set() -> None:
+    step = hyperparameters_of("spvae")["split_step"]
+    assert step.has_default
+    assert [step.default_for(data_set(name)) for name in ("digits", "mnist", "svhn")] == [2, 7, 8]
+    assert hyperparameters_of("vae")["learning_rate"].default_for(data_set("digits")) is None
+
+
+@pytest.mark.parametrize(
+    ("declared", "good", "bad"),
+    [
+        ({"type": "integer", "minimum": 1}, [1, 7], [0, 1.0, True, "1", None, [1]]),
+        ({"type": "integer", "maximum": 3}, [-5, 3], [4]),
+        ({"type": "number", "minimum": 0}, [0, 0.5, 3], [-0.1, float("nan"), float("inf"), "a"]),
+        ({"type": "number", "above": 0}, [1e-9, 1], [0, 0.0, False]),
+        ({"type": "choice", "choices": ["a", "b"]}, ["a", "b"], ["c", 1, True]),
+    ],
+)
+def test_values_are_accepted_by_type_and_bounds(
+    declared: dict[str, object], good: list[object], bad: list[object]
+) -> None:
+    one = Hyperparameter.model_validate({**declared, "meaning": "A test."})
+    assert [one.accepts(value) for value in good] == [True] * len(good)
+    assert [one.accepts(value) for value in bad] == [False] * len(bad)
+
+
+_MODEL = """\
+name: {folder}
+title: A model
+trainer: gradient
+likelihoods: [gaussian]
+hyperparameters:
+  size:
+    type: integer
+    minimum: 1
+    meaning: Its size.
+"""
+
+
+def _discover(tmp_path: Path, text: str, folder: str = "mine") -> dict[str, ModelDeclaration]:
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "model.yaml").write_text(text)
+    return discovered(ModelDeclaration, tmp_path, "model.yaml")
+
+
+def test_a_new_folder_is_a_new_model(tmp_path: Path) -> None:
+    assert _discover(tmp_path, _MODEL.format(folder="mine"))["mine"].title == "A model"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "said"),
+    [
+        ("name: mine", "name: other", 1, "not the folder's"),
+        ("title: A model", "titel: A model", 2, "write title"),
+        ("[gaussian]", "[gausian]", 4, "write gaussian"),
+        ("[gaussian]", "[]", 4, "the list is empty"),
+        ("type: integer", "type: int", 7, "write integer"),
+        ("type: integer", "type: choice", 7, "choices belong to"),
+        ("    meaning: Its size.\n", "", 6, "the key 'meaning' is missing"),
+        ("minimum: 1", "default: 1.5", 8, "the default 1.5 is not allowed"),
+        ("minimum: 1", "default_from_data_set: superpixl", 8, "write superpixel"),
+    ],
+)
+def test_a_wrong_declaration_is_refused_with_its_line(
+    tmp_path: Path, old: str, new: str, line: int, said: str
+) -> None:
+    text = _MODEL.format(folder="mine").replace(old, new)
+    with pytest.raises(UserError) as caught:
+        _discover(tmp_path, text)
+    assert said in str(caught.value)
+    assert f"model.yaml, line {line}, key" in str(caught.value.place)
+
+
+def test_unknown_names_are_refused_with_the_known_ones() -> None:
+    with pytest.raises(UserError, match="write spvae"):
+        model_declaration("spave")
+    with pytest.raises(UserError, match="write gradient"):
+        trainer_declaration("gradients")
+
+
+def test_defaults_from_data_sets_are_numbers_of_the_data_set() -> None:
+    for name in model_declarations():
+        for one in hyperparameters_of(name).values():
+            if one.default_from_data_set is not None:
+                assert DataSet.model_fields[one.default_from_data_set].annotation is int

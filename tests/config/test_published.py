@@ -1,0 +1,136 @@
+"""The published numbers are complete, agree with each other, and damaged files are refused."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+
+import pytest
+
+from workflow_src.config.data_sets import data_set
+from workflow_src.config.published import COLUMNS, PublishedValue, read_published
+from workflow_src.config.studies import STUDIES
+from workflow_src.errors import UserError
+
+MODELS = ("spvae", "vae", "conv_spvae", "conv_vae")
+COLUMNS_OF_THE_PAPER = tuple(
+    itertools.product(("gaussian", "binomial"), ("mnist", "svhn", "cifar10"))
+)
+# As printed, row by row: continuous mnist, svhn, cifar, then discrete.
+TABLE_1 = {
+    "spvae": (2819, 1936, 1283, -1532, -3891, -5543),
+    "vae": (2598, 1442, 896, -2351, -4965, -7200),
+    "conv_spvae": (2702, 2101, 1397, -927, -3666, -4562),
+    "conv_vae": (2907, 1896, 1191, -2099, -4115, -6752),
+}
+TABLE_2 = {
+    "spvae": (413, 511, 511, 310, 461, 353),
+    "vae": (1545, 1713, 1653, 1158, 3108, 3288),
+    "conv_spvae": (1259, 1604, 1028, 1257, 1603, 1026),
+    "conv_vae": (894, 1219, 1219, 894, 1436, 1219),
+}
+
+
+def _published(table: int) -> tuple[PublishedValue, ...]:
+    return read_published(STUDIES / "published" / f"spvae_table{table}.csv")
+
+
+@pytest.mark.parametrize(("table", "printed"), [(1, TABLE_1), (2, TABLE_2)])
+def test_every_cell_is_there_once_with_the_printed_number(
+    table: int, printed: dict[str, tuple[int, ...]]
+) -> None:
+    values = _published(table)
+    assert len(values) == len(MODELS) * len(COLUMNS_OF_THE_PAPER)
+    found = {(one.model, one.likelihood, one.data_set): one.value for one in values}
+    assert found == {
+        (model, likelihood, name): number
+        for model, numbers in printed.items()
+        for (likelihood, name), number in zip(COLUMNS_OF_THE_PAPER, numbers, strict=True)
+    }
+
+
+@pytest.mark.parametrize(
+    ("table", "metric", "unit"),
+    [(1, "test_bound", "nats"), (2, "parameter_count", "thousand parameters")],
+)
+def test_every_cell_names_its_metric_unit_and_place(table: int, metric: str, unit: str) -> None:
+    words = {"gaussian": "continuous", "binomial": "discrete", "cifar10": "cifar"}
+    for one in _published(table):
+        assert (one.metric, one.unit) == (metric, unit)
+        column = f"{words[one.likelihood]}, {words.get(one.data_set, one.data_set)}"
+        assert one.place == f"Table {table}, {column}"
+
+
+def _layers(sizes: list[int]) -> int:
+    return sum((inputs + 1) * outputs for inputs, outputs in itertools.pairwise(sizes))
+
+
+def _vae_parameters(pixels: int, hidden: int, latent: int, likelihood: str) -> int:
+    """Two hidden layers; own networks for means and precisions, one for success probabilities."""
+    encoders = 2 * _layers([pixels, hidden, hidden, latent])
+    decoders = 2 if likelihood == "gaussian" else 1
+    return encoders + decoders * _layers([latent, hidden, hidden, pixels])
+
+
+def test_the_model_sizes_noted_at_table_2_follow_from_the_layers_and_are_cut_to_thousands() -> None:
+    checked = 0
+    for one in _published(2):
+        found = re.match(r"([\d,]+) with hidden_units (\d+), latent_dimensions (\d+)", one.note)
+        if found is None or one.model not in ("spvae", "vae"):
+            continue
+        noted, hidden, latent = (int(text.replace(",", "")) for text in found.groups())
+        facts = data_set(one.data_set)
+        if one.model == "vae":
+            pixels = facts.shape[0] * facts.shape[1]
+            expected = _vae_parameters(pixels, hidden, latent, one.likelihood)
+        else:
+            # 32 leaves on super-pixels, and 1,576 sum weights of the 4 x 4 Poon-Domingos circuit.
+            leaf = _vae_parameters(facts.superpixel**2, hidden, latent, one.likelihood)
+            expected = 32 * leaf + 1576
+        assert noted == expected
+        assert one.value == noted // 1000
+        checked += 1
+    assert checked == 12
+
+
+def test_the_number_that_table_2_cannot_explain_comes_from_a_larger_model() -> None:
+    (cell,) = [
+        one
+        for one in _published(1)
+        if (one.model, one.data_set, one.likelihood) == ("spvae", "svhn", "binomial")
+    ]
+    size = 32 * _vae_parameters(64, 100, 50, "binomial") + 1576
+    assert f"{size:,} parameters" in cell.note
+
+
+_HEADER = ",".join(COLUMNS)
+_ROW = "spvae,mnist,gaussian,test_bound,1,nats,here,"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ("", 1, "wrong columns"),
+        ("model,value\n", 1, "wrong columns"),
+        (f"{_HEADER}\n{_ROW}\nspvae,mnist\n", 3, "2 fields"),
+        (f"{_HEADER}\n{_ROW.replace(',1,', ',one,')}\n", 2, "'one' is no number"),
+        (f"{_HEADER}\n{_ROW.replace(',1,', ',nan,')}\n", 2, "'nan' is no number"),
+        (f"{_HEADER}\n{_ROW.replace('mnist', 'mnits')}\n", 2, "unknown data set"),
+        (f"{_HEADER}\n{_ROW}\n{_ROW}\n", 3, "is there twice"),
+    ],
+)
+def test_a_damaged_file_is_refused_with_its_line(
+    tmp_path: Path, text: str, line: int, said: str
+) -> None:
+    path = tmp_path / "numbers.csv"
+    path.write_text(text)
+    with pytest.raises(UserError) as caught:
+        read_published(path)
+    assert said in str(caught.value)
+    assert caught.value.place == f"{path}, line {line}"
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="does not exist"):
+        read_published(tmp_path / "none.csv")

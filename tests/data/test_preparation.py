@@ -1,0 +1,145 @@
+"""What preparation does to pixels: stretching, counts, and one fixed draw of reflected noise."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from workflow_src.config.data_sets import data_set
+from workflow_src.data.job import facts_of
+from workflow_src.data.preparation import counts_of, perturbed, prepare, reflected, stretched
+from workflow_src.data.raw import DataError, Facts
+from workflow_src.plan import seeds
+
+images = arrays.arrays(np.uint8, st.tuples(st.integers(1, 4), st.integers(1, 12)))
+
+
+@given(images=images)
+def test_stretched_images_run_from_zero_to_one(images: np.ndarray) -> None:
+    result = stretched(images)
+    for before, after in zip(images, result, strict=True):
+        assert after.min() == 0
+        assert after.max() == (before.min() != before.max())
+        assert np.array_equal(np.argsort(before, kind="stable"), np.argsort(after, kind="stable"))
+
+
+@given(images=images, levels=st.integers(1, 255))
+def test_counts_are_the_exactly_rounded_integers(images: np.ndarray, levels: int) -> None:
+    counts = counts_of(images, levels)
+    assert counts.dtype == np.uint8
+    for before, after in zip(images.tolist(), counts.tolist(), strict=True):
+        lowest, extent = min(before), max(max(before) - min(before), 1)
+        assert after == [round(Fraction((pixel - lowest) * levels, extent)) for pixel in before]
+        assert max(after) <= levels
+
+
+def test_a_constant_image_becomes_zeros() -> None:
+    flat = np.full((1, 9), 77, np.uint8)
+    assert not stretched(flat).any()
+    assert not counts_of(flat, 255).any()
+
+
+def test_a_constant_image_keeps_its_small_noise() -> None:
+    result, _ = perturbed(np.full((1, 400), 77, np.uint8), np.random.default_rng(0))
+    assert 0 <= result.min() < result.max() < 6 / 255
+
+
+@given(value=st.floats(-1, 2))
+def test_reflection_is_a_triangle_wave(value: float) -> None:
+    wave = np.arccos(np.cos(np.pi * value)) / np.pi
+    assert reflected(np.array([value]))[0] == pytest.approx(wave, abs=1e-7)
+    assert 0 <= reflected(np.array([value]))[0] <= 1
+
+
+def test_noise_has_the_stated_size_inside_and_is_folded_at_the_ends() -> None:
+    row = np.repeat(np.array([0, 128, 255], np.uint8), 20_000)
+    result, _ = perturbed(row[None], np.random.default_rng(4))
+    dark, middle, bright = result.astype(np.float64).reshape(3, 20_000)
+    deviation = 1 / 255
+    # The relative standard error of a standard deviation from 20,000 draws is 0.5 %.
+    assert middle.std() == pytest.approx(deviation, rel=0.025)
+    assert middle.mean() == pytest.approx(128 / 255, abs=5 * deviation / np.sqrt(20_000))
+    for distance in (dark, 1 - bright):
+        assert distance.min() == 0
+        assert distance.mean() == pytest.approx(deviation * np.sqrt(2 / np.pi), rel=0.03)
+
+
+def test_noise_is_one_draw_whatever_the_chunks() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (20_000, 4), dtype=np.uint8)
+    pixels[:, 0], pixels[:, 1] = 0, 255
+    result, digest = perturbed(pixels, np.random.default_rng(9))
+    noise = np.random.default_rng(9).normal(0, 1, pixels.shape) / 255
+    assert np.allclose(result[:, 2:], expected(pixels, noise)[:, 2:], atol=1e-6)
+    scaled = (1 / 255) * np.random.default_rng(9).standard_normal(pixels.shape)
+    assert digest == hashlib.sha256(scaled.astype("<f8").tobytes()).hexdigest()
+
+
+def expected(pixels: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    noisy = np.arccos(np.cos(np.pi * (pixels / 255 + noise))) / np.pi
+    low, high = noisy.min(1, keepdims=True), noisy.max(1, keepdims=True)
+    return (noisy - low) / (high - low)
+
+
+def test_prepared_digits() -> None:
+    from sklearn.datasets import load_digits
+
+    source, labels = load_digits(return_X_y=True)
+    facts = facts_of(data_set("digits"))
+    counts, reals = (prepare(facts, name, Path("unused")) for name in ("binomial", "gaussian"))
+    for split, size in facts.sizes.items():
+        indices = counts[split].indices
+        assert np.array_equal(indices, reals[split].indices)
+        assert counts[split].images.shape == reals[split].images.shape == (size, 64)
+        assert counts[split].images.dtype == np.uint8
+        assert reals[split].images.dtype == np.float32
+        assert np.array_equal(counts[split].labels, labels[indices])
+        low = source[indices].min(1, keepdims=True)
+        scaled = (source[indices] - low) / (source[indices].max(1, keepdims=True) - low)
+        assert np.array_equal(counts[split].images, np.rint(scaled * 16))
+        assert np.abs(reals[split].images - scaled).max() < 7 / 255
+        assert (reals[split].images.min(1) == 0).all()
+        assert (reals[split].images.max(1) == 1).all()
+
+
+def test_noise_is_fixed_per_data_set_and_split() -> None:
+    facts = facts_of(data_set("digits"))
+    first, second = (prepare(facts, "gaussian", Path("unused")) for _ in range(2))
+    digests = [split.noise_sha256 for split in first.values()]
+    assert len(set(digests)) == 3
+    assert digests == [split.noise_sha256 for split in second.values()]
+    assert all(np.array_equal(first[name].images, second[name].images) for name in first)
+    generator = np.random.Generator(
+        np.random.PCG64(seeds.seed("noise", data_set="digits", split="test"))
+    )
+    noise = (1 / 255) * generator.standard_normal((250, 64))
+    assert digests[2] == hashlib.sha256(noise.tobytes()).hexdigest()
+
+
+def test_constant_images_are_counted(
+    tmp_path: Path, idx_set_writer: Callable[..., None], idx_writer: Callable[..., None]
+) -> None:
+    idx_set_writer(tmp_path, 12, 5)
+    pixels = np.arange(5 * 36).reshape(5, 6, 6) % 251
+    pixels[3] = 9
+    idx_writer(tmp_path / "t10k-images-idx3-ubyte.gz", pixels)
+    facts = Facts("small", "idx", (6, 6), 255, {"train": 9, "validation": 3, "test": 5})
+    prepared = prepare(facts, "binomial", tmp_path)
+    assert {name: split.constant_images for name, split in prepared.items()} == {
+        "train": 0,
+        "validation": 0,
+        "test": 1,
+    }
+    assert prepared["test"].noise_sha256 == ""
+
+
+def test_an_unknown_likelihood_is_refused() -> None:
+    with pytest.raises(DataError, match="gaussian or binomial"):
+        prepare(facts_of(data_set("digits")), "poisson", Path("unused"))

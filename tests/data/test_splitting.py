@@ -1,0 +1,92 @@
+"""The paper's splits: sizes, disjointness, and where their images come from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from workflow_src.config.data_sets import DATA_SETS, data_set
+from workflow_src.data.job import facts_of
+from workflow_src.data.raw import DataError, Facts, RawImages
+from workflow_src.data.splitting import split_indices
+
+PUBLISHED = {
+    "digits": {"all": 1797},
+    "mnist": {"train": 60_000, "test": 10_000},
+    "fashion_mnist": {"train": 60_000, "test": 10_000},
+    "svhn": {"train": 73_257, "test": 26_032, "extra": 26_032},
+    "cifar10": {"train": 50_000, "test": 10_000},
+}
+
+
+def empty_parts(counts: dict[str, int]) -> list[RawImages]:
+    return [
+        RawImages(part, np.zeros((count, 1, 1), np.uint8), np.zeros(count, np.uint8))
+        for part, count in counts.items()
+    ]
+
+
+def splits_of(name: str) -> dict[str, np.ndarray]:
+    return split_indices(facts_of(data_set(name)), empty_parts(PUBLISHED[name]))
+
+
+@pytest.mark.parametrize("name", sorted(DATA_SETS))
+def test_splits_use_every_image_once(name: str) -> None:
+    splits = splits_of(name)
+    assert list(splits) == ["train", "validation", "test"]
+    together = np.concatenate(list(splits.values()))
+    assert np.array_equal(np.sort(together), np.arange(sum(PUBLISHED[name].values())))
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("digits", (1297, 250, 250)),
+        ("mnist", (50_000, 10_000, 10_000)),
+        ("fashion_mnist", (50_000, 10_000, 10_000)),
+        ("svhn", (73_257, 26_032, 26_032)),
+        ("cifar10", (40_000, 10_000, 10_000)),
+    ],
+)
+def test_splits_have_the_papers_sizes(name: str, sizes: tuple[int, int, int]) -> None:
+    assert tuple(len(indices) for indices in splits_of(name).values()) == sizes
+
+
+def test_mnist_keeps_the_official_test_set_and_draws_validation_from_all_of_train() -> None:
+    splits = splits_of("mnist")
+    assert np.array_equal(splits["test"], np.arange(60_000, 70_000))
+    # Uniform on 0..59999: the mean of 10,000 has standard deviation 158.
+    assert abs(splits["validation"].mean() - 29_999.5) < 800
+    assert abs(splits["train"][:10_000].mean() - 29_999.5) < 800
+
+
+def test_svhn_validates_on_extra() -> None:
+    splits = splits_of("svhn")
+    assert np.array_equal(splits["train"], np.arange(73_257))
+    assert splits["validation"][0] == 73_257 + 26_032
+
+
+def test_cifar10_mixes_the_official_sets() -> None:
+    official_test = [(indices >= 50_000).mean() for indices in splits_of("cifar10").values()]
+    assert np.allclose(official_test, 1 / 6, atol=0.02)
+
+
+def test_splits_are_fixed_and_differ_between_data_sets() -> None:
+    assert np.array_equal(splits_of("mnist")["train"], splits_of("mnist")["train"])
+    assert not np.array_equal(splits_of("mnist")["train"], splits_of("fashion_mnist")["train"])
+
+
+@pytest.mark.parametrize(
+    ("reader", "counts"),
+    [
+        ("idx", {"train": 9, "test": 2}),
+        ("idx", {"train": 10, "test": 3}),
+        ("cifar10", {"train": 9, "test": 2}),
+        ("svhn", {"train": 7, "test": 2, "extra": 2}),
+        ("digits", {"all": 13}),
+    ],
+)
+def test_wrong_counts_are_refused(reader: str, counts: dict[str, int]) -> None:
+    facts = Facts("small", reader, (1, 1), 255, {"train": 7, "validation": 3, "test": 2})
+    with pytest.raises(DataError, match=r"data set small.*images for"):
+        split_indices(facts, empty_parts(counts))

@@ -1,0 +1,64 @@
+"""A small package of the real one's module names, so that tests can edit code as they like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workflow_src.config.loading import settings_from_mapping
+from workflow_src.config.settings import Settings
+
+SOURCES = {
+    "__init__.py": '"""A package."""\n',
+    "models/__init__.py": "",
+    "models/shared.py": "def add(a, b):\n    return a + b\n",
+    "models/spvae/__init__.py": "",
+    "models/spvae/model.py": "from workflow_src.models.shared import add\n\nLEAVES = 32\n",
+    "models/vae/__init__.py": "",
+    "models/vae/model.py": "from workflow_src.models import shared\n\nSAMPLES = 5\n",
+    "train/__init__.py": "",
+    "train/gradient/__init__.py": "",
+    "train/gradient/trainer.py": "from . import stopping\n\nRATE = 0.9\n",
+    "train/gradient/stopping.py": "PATIENCE = 11\n",
+    "data/__init__.py": "",
+    "data/preparation.py": "from workflow_src.errors import UserError\n\nNOISE = 1 / 255\n",
+    "errors.py": "class UserError(Exception):\n    pass\n",
+    "evaluate/__init__.py": "",
+    "evaluate/measurement.py": "CHUNK = 64\n",
+    "evaluate/selection.py": "BEST = max\n",
+    "report/__init__.py": "",
+    "report/report.py": "TITLE = 'Report'\n",
+    "report/page.html": "<html></html>\n",
+    "nobody_imports_this.py": "X = 1\n",
+}
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """The folder of the small package."""
+    folder = tmp_path / "code" / "workflow_src"
+    for name, text in SOURCES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """An empty directory that the settings' paths are relative to."""
+    folder = tmp_path / "root"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def settings() -> Callable[..., Settings]:
+    """Settings with the given keys, the rest by default."""
+
+    def make(**keys: Any) -> Settings:
+        return settings_from_mapping(keys)
+
+    return make

@@ -1,0 +1,1 @@
+"""density-bench: plan, train, evaluate and audit deep probabilistic image models."""

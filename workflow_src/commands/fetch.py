@@ -1,0 +1,37 @@
+"""`python -m workflow_src fetch`: bring a data set's published files to data/raw/."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from workflow_src.config.data_sets import data_set
+from workflow_src.data.fetching import MIRROR_VARIABLE, mirror_directory
+from workflow_src.data.job import fetch_data_set
+from workflow_src.plan.layout import Layout
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare this command's arguments."""
+    parser.add_argument("--data-set", required=True, help="a name from the registry, such as mnist")
+    parser.add_argument("--data-directory", type=Path, default=Path("data"), metavar="DIRECTORY")
+    parser.add_argument(
+        "--mirror",
+        type=Path,
+        metavar="DIRECTORY",
+        help="folder with copies of the files, looked at before the internet "
+        f"(the environment variable {MIRROR_VARIABLE} comes first)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Fetch what is missing and say where each file came from."""
+    wanted = data_set(arguments.data_set)
+    directory = Layout(data=arguments.data_directory, results=Path()).raw(wanted.name)
+    files = fetch_data_set(wanted, directory, mirror_directory(arguments.mirror))
+    for file in files:
+        print(f"{wanted.name}: {file.name} ({file.origin})", file=sys.stderr)
+    if not files:
+        print(f"{wanted.name}: comes with a dependency; nothing to fetch", file=sys.stderr)
+    return 0

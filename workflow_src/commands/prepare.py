@@ -1,0 +1,35 @@
+"""`python -m workflow_src prepare`: make the arrays of one data set for one likelihood."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from workflow_src.config.data_sets import data_set
+from workflow_src.data.job import current_fingerprint, prepare_data_set
+from workflow_src.plan.layout import Layout
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare this command's arguments."""
+    parser.add_argument("--data-set", required=True, help="a name from the registry, such as mnist")
+    parser.add_argument("--likelihood", required=True, choices=["gaussian", "binomial"])
+    parser.add_argument(
+        "--fingerprint",
+        help="what the plan calls the result; refused if code or registry have changed since "
+        "(left out: as they are now)",
+    )
+    parser.add_argument("--data-directory", type=Path, default=Path("data"), metavar="DIRECTORY")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prepare what `fetch` has brought, unless it is prepared already."""
+    wanted = data_set(arguments.data_set)
+    likelihood = arguments.likelihood
+    fingerprint = arguments.fingerprint or current_fingerprint(wanted, likelihood)
+    layout = Layout(data=arguments.data_directory, results=Path())
+    output = layout.prepared(wanted.name, likelihood, fingerprint)
+    made = prepare_data_set(wanted, likelihood, fingerprint, layout.raw(wanted.name), output)
+    print(f"{output}: {'prepared' if made else 'already there'}", file=sys.stderr)
+    return 0

@@ -1,0 +1,106 @@
+"""The registry of data sets: data_sets.yaml as typed facts.
+
+Where the files come from, what they must hash to, and the shape of what preparation makes of them.
+Nothing is downloaded or opened here.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from workflow_src.config.complaints import unknown, validate
+from workflow_src.config.strict import Distinct, Name, StrictModel
+from workflow_src.config.yaml_lines import read_yaml
+
+REGISTRY = Path(__file__).with_name("data_sets.yaml")
+
+Positive = Annotated[int, Field(ge=1)]
+
+
+class SourceFile(StrictModel):
+    """One file of a data set as its publisher offers it."""
+
+    name: str = Field(description="File name inside data/raw/<data set>/.")
+    mirror_names: Distinct[str] = Field(
+        description="Paths inside a mirror folder, tried in this order."
+    )
+    addresses: Distinct[str] = Field(description="Web addresses, tried in this order.")
+    sha256: str | None = Field(
+        None, pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the file, where it is known."
+    )
+    md5: str | None = Field(
+        None, pattern=r"^[0-9a-f]{32}$", description="MD5 that the publisher or torchvision gives."
+    )
+    bytes: Positive | None = Field(None, description="Size of the file, where it is known.")
+
+
+class Sizes(StrictModel):
+    """Number of images in each part."""
+
+    train: Positive = Field(description="Images to train on.")
+    validation: Positive = Field(description="Images to stop and choose by.")
+    test: Positive = Field(description="Images that results are measured on.")
+
+
+class DataSet(StrictModel):
+    """One data set: facts about the prepared images, and where the files come from."""
+
+    name: Name = Field(description="Name in settings, paths and columns.")
+    title: str = Field(description="Name in tables and figures.")
+    shape: Annotated[tuple[Positive, Positive], Field(strict=False)] = Field(
+        description="Height and width of the prepared gray image, in pixels."
+    )
+    levels: Positive = Field(description="Largest count of a pixel, the binomial's N.")
+    superpixel: Positive = Field(
+        description="Step of the Poon-Domingos splits in pixels (Delta), giving 4 x 4 super-pixels."
+    )
+    licence: str = Field(description="Terms of use, as far as the publisher states them.")
+    homepage: str = Field(description="Page of the publisher.")
+    reader: Literal["digits", "idx", "svhn", "cifar10"] = Field(description="Format of the files.")
+    sizes: Sizes = Field(description="Number of images in each part.")
+    split: str = Field(description="How the parts are made, in a sentence.")
+    files: Annotated[tuple[SourceFile, ...], Field(strict=False)] = Field(
+        description="Files to fetch; none where the data come with a dependency."
+    )
+
+
+class _Registry(StrictModel):
+    data_sets: dict[Name, dict[str, Any]] = Field(description="Data sets by name.")
+
+
+DATA_SETS: Mapping[str, DataSet]
+"""All data sets by name; read at first use."""
+
+
+def data_set(name: str) -> DataSet:
+    """The data set of that name; an unknown name is a `UserError` that lists the known ones."""
+    known = _data_sets()
+    if name not in known:
+        raise unknown((), "data set", name, known).error(lambda key: "data_sets")
+    return known[name]
+
+
+@functools.cache
+def _data_sets() -> dict[str, DataSet]:
+    document = read_yaml(REGISTRY)
+    registry = validate(_Registry, document.value, document.place)
+
+    def one(name: str, facts: dict[str, Any]) -> DataSet:
+        return validate(
+            DataSet,
+            {"name": name, **facts},
+            lambda key: document.place(("data_sets", name, *key)),
+        )
+
+    return {name: one(name, facts) for name, facts in registry.data_sets.items()}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "DATA_SETS":
+        return _data_sets()
+    raise AttributeError(name)

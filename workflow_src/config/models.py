@@ -1,0 +1,171 @@
+"""What models and trainers declare about themselves, read from their model.yaml and trainer.yaml.
+
+Adding a model is adding its folder: it is found here without any list. No module of a model is
+imported, so that planning stays free of torch.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import Field, model_validator
+
+from workflow_src.config.complaints import Complaint, shown, unknown, validate
+from workflow_src.config.data_sets import DataSet
+from workflow_src.config.strict import Distinct, Likelihood, Name, Scalar, StrictModel
+from workflow_src.config.yaml_lines import read_yaml
+
+PACKAGE = Path(__file__).parent.parent
+
+
+class Hyperparameter(StrictModel):
+    """One number or choice that a model or trainer takes."""
+
+    type: Literal["integer", "number", "choice"] = Field(description="What values are.")
+    minimum: int | float | None = Field(None, description="Smallest value allowed.")
+    above: int | float | None = Field(None, description="Bound that values must exceed.")
+    maximum: int | float | None = Field(None, description="Largest value allowed.")
+    choices: Distinct[str] | None = Field(None, description="Values of a choice.")
+    default: Scalar | None = Field(None, description="Value where a study gives none.")
+    default_from_data_set: str | None = Field(
+        None, description="Field of the data set that gives the value where a study does not."
+    )
+    meaning: str = Field(description="What it does, in a sentence.")
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Hyperparameter:
+        if (self.type == "choice") != (self.choices is not None):
+            problem = "choices belong to the type choice, and only there"
+            raise Complaint(("type",), problem).raised_in_validator()
+        if self.default is not None and not self.accepts(self.default):
+            problem = f"the default {shown(self.default)} is not allowed"
+            raise Complaint(("default",), problem, self.allowed).raised_in_validator()
+        source = self.default_from_data_set
+        if source is not None and source not in DataSet.model_fields:
+            raise unknown(
+                ("default_from_data_set",), "field of a data set", source, DataSet.model_fields
+            ).raised_in_validator()
+        return self
+
+    @property
+    def has_default(self) -> bool:
+        """Whether a study may leave it out."""
+        return self.default is not None or self.default_from_data_set is not None
+
+    @property
+    def allowed(self) -> str:
+        """The allowed values in words."""
+        if self.choices is not None:
+            return "one of " + ", ".join(self.choices)
+        bounds = {"from": self.minimum, "above": self.above, "to": self.maximum}
+        words = [f"{word} {bound}" for word, bound in bounds.items() if bound is not None]
+        kind = "a whole number" if self.type == "integer" else "a number"
+        return " ".join([kind, *words])
+
+    def accepts(self, value: object) -> bool:
+        """Whether ``value`` has the type and lies within the bounds."""
+        if self.choices is not None:
+            return value in self.choices
+        number = int if self.type == "integer" else (int, float)
+        if isinstance(value, bool) or not isinstance(value, number):
+            return False
+        return (
+            math.isfinite(value)
+            and (self.minimum is None or value >= self.minimum)
+            and (self.above is None or value > self.above)
+            and (self.maximum is None or value <= self.maximum)
+        )
+
+    def default_for(self, data_set: DataSet) -> Scalar | None:
+        """The default on ``data_set``, or None where a study must give the value."""
+        if self.default_from_data_set is not None:
+            value: Scalar = getattr(data_set, self.default_from_data_set)
+            return value
+        return self.default
+
+
+class TrainerDeclaration(StrictModel):
+    """What trainer.yaml of a folder in workflow_src/train says."""
+
+    name: Name = Field(description="Name of the folder.")
+    hyperparameters: dict[Name, Hyperparameter] = Field(description="What the trainer takes.")
+
+    @property
+    def module(self) -> str:
+        """Name of the module that trains."""
+        return f"workflow_src.train.{self.name}.trainer"
+
+
+class ModelDeclaration(StrictModel):
+    """What model.yaml of a folder in workflow_src/models says."""
+
+    name: Name = Field(description="Name of the folder, and of the model in settings and columns.")
+    title: str = Field(description="Name in tables and figures.")
+    trainer: Name = Field(description="Folder of workflow_src/train that trains it.")
+    likelihoods: Distinct[Likelihood] = Field(description="Likelihoods it has.")
+    hyperparameters: dict[Name, Hyperparameter] = Field(description="What the model takes.")
+
+    @property
+    def module(self) -> str:
+        """Name of the module that builds it."""
+        return f"workflow_src.models.{self.name}.model"
+
+
+Declaration = TypeVar("Declaration", ModelDeclaration, TrainerDeclaration)
+
+
+def model_declaration(name: str) -> ModelDeclaration:
+    """The model of that name; an unknown name is a `UserError` that lists the known ones."""
+    return _named("model", name, model_declarations())
+
+
+def trainer_declaration(name: str) -> TrainerDeclaration:
+    """The trainer of that name; an unknown name is a `UserError` that lists the known ones."""
+    return _named("trainer", name, trainer_declarations())
+
+
+@functools.cache
+def model_declarations() -> Mapping[str, ModelDeclaration]:
+    """All models by name."""
+    return discovered(ModelDeclaration, PACKAGE / "models", "model.yaml")
+
+
+@functools.cache
+def trainer_declarations() -> Mapping[str, TrainerDeclaration]:
+    """All trainers by name."""
+    return discovered(TrainerDeclaration, PACKAGE / "train", "trainer.yaml")
+
+
+@functools.cache
+def hyperparameters_of(model: str) -> Mapping[str, Hyperparameter]:
+    """All that a run of ``model`` has values for: the model's own and its trainer's."""
+    declaration = model_declaration(model)
+    return {
+        **declaration.hyperparameters,
+        **trainer_declaration(declaration.trainer).hyperparameters,
+    }
+
+
+def discovered(
+    declaration: type[Declaration], directory: Path, file_name: str
+) -> dict[str, Declaration]:
+    """The declarations in ``directory``'s folders by name, which must be the folders' names."""
+    found = {}
+    for path in sorted(directory.glob(f"*/{file_name}")):
+        document = read_yaml(path)
+        one = validate(declaration, document.value, document.place)
+        if one.name != path.parent.name:
+            problem = f"the name {one.name!r} is not the folder's"
+            raise Complaint(("name",), problem, path.parent.name).error(document.place)
+        found[one.name] = one
+    return found
+
+
+def _named(what: str, name: str, known: Mapping[str, Declaration]) -> Declaration:
+    if name not in known:
+        raise unknown((), what, name, known).error(lambda key: f"{what}s")
+    return known[name]

@@ -1,0 +1,110 @@
+"""`Settings`: what config.yaml may say.
+
+Types, defaults and one sentence per key; config.yaml, schemas/config.schema.json and the
+documentation follow from here. Reading files is `workflow_src.config.loading`'s.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from workflow_src.config.complaints import Complaint, shown
+from workflow_src.config.strict import Distinct, StrictModel, word_or_names
+
+Names = Annotated[tuple[str, ...], Field(min_length=1)]
+AllOrNames = Annotated[Literal["all"] | Names, BeforeValidator(word_or_names("all"))]
+DefaultOrNames = Annotated[Literal["default"] | Names, BeforeValidator(word_or_names("default"))]
+
+_DEVICE = r"cpu|cuda(:[0-9]+)?"
+
+
+def _device(value: Any) -> Any:
+    if not (isinstance(value, str) and re.fullmatch(_DEVICE, value)):
+        raise Complaint(
+            (), f"{shown(value)} is not allowed", expected="cpu, cuda or cuda:N"
+        ).raised_in_validator()
+    return value
+
+
+Device = Annotated[
+    str, BeforeValidator(_device), Field(json_schema_extra={"pattern": f"^({_DEVICE})$"})
+]
+AnyPath = Annotated[Path, Field(strict=False), AfterValidator(Path.expanduser)]
+
+
+class ShardSettings(StrictModel):
+    """How runs are packed into jobs."""
+
+    maximum_runs: int = Field(16, ge=1, description="Runs that one job trains at most.")
+
+
+class EvaluationSettings(StrictModel):
+    """How winners are measured."""
+
+    memory_megabytes: int = Field(
+        1024,
+        ge=16,
+        description="Memory for one chunk of importance samples; results do not depend on it.",
+    )
+
+
+class Directories(StrictModel):
+    """Where files go."""
+
+    data: AnyPath = Field(Path("data"), description="Directory of raw and prepared data sets.")
+    results: AnyPath = Field(
+        Path("results"), description="Directory of runs, evaluations, tables and the report."
+    )
+
+
+class Settings(StrictModel):
+    """Everything that config.yaml says about what to run, on what and where."""
+
+    studies: Distinct[str] = Field(
+        ("spvae",),
+        description="Names of files in workflow_src/studies, or paths of study files (.yaml).",
+    )
+    experiments: AllOrNames = Field(
+        "all", description="Experiments of these studies: all that exist at this scale, or names."
+    )
+    scale: Literal["demo", "paper"] = Field(
+        "demo", description="demo: small grids for minutes; paper: the paper's exact grids."
+    )
+    data_sets: DefaultOrNames = Field(
+        "default", description="Data sets: those of each experiment at this scale, or names."
+    )
+    likelihoods: DefaultOrNames = Field(
+        "default", description="Likelihoods: those of each experiment at this scale, or names."
+    )
+    seeds: Distinct[Annotated[int, Field(ge=0)]] = Field(
+        (0, 1), description="Each run is repeated once per seed; tables show the spread."
+    )
+    protocols: Distinct[Literal["authors", "text"]] = Field(
+        ("authors",),
+        description="authors: learning rates and stopping of the authors' program; text: of the "
+        "paper's text.",
+    )
+    streams: Distinct[Literal["full", "restart"]] = Field(
+        ("full",),
+        description="full: training sees every image; restart: it restarts a shuffle buffer as "
+        "the authors' program does.",
+    )
+    device: Device = Field(
+        "cpu",
+        description="Device of training and evaluation: cpu, cuda, or cuda:N for the N-th card.",
+    )
+    threads: int = Field(1, ge=1, description="CPU threads of one job.")
+    shard: ShardSettings = Field(ShardSettings(), description="How runs are packed into jobs.")
+    mirror: AnyPath | None = Field(
+        None,
+        description="Folder with downloaded data sets, tried before the network; the environment "
+        "variable DENSITY_BENCH_MIRROR goes before it.",
+    )
+    evaluation: EvaluationSettings = Field(
+        EvaluationSettings(), description="How winners are measured."
+    )
+    directories: Directories = Field(Directories(), description="Where files go.")

@@ -1,0 +1,127 @@
+"""Checks of a study against what exists: data sets, models, their hyperparameters, metrics.
+
+They take plain parts of a study and raise complaints inside pydantic's validators, which add where
+the part stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from workflow_src.config.complaints import Complaint, shown, unknown
+from workflow_src.config.data_sets import DATA_SETS
+from workflow_src.config.metrics import METRICS
+from workflow_src.config.models import (
+    Hyperparameter,
+    hyperparameters_of,
+    model_declarations,
+    trainer_declaration,
+)
+from workflow_src.config.strict import Scalar
+from workflow_src.config.yaml_lines import KeyPath
+
+Cell = Mapping[str, Sequence[Scalar]]
+
+
+def check_data_sets(names: Sequence[str]) -> None:
+    """Each data set is in the registry."""
+    for position, name in enumerate(names):
+        if name not in DATA_SETS:
+            raise unknown(
+                ("data_sets", position), "data set", name, DATA_SETS
+            ).raised_in_validator()
+
+
+def check_metric(name: str) -> None:
+    """The metric is one that tables can show."""
+    if name not in METRICS:
+        raise unknown(("metric",), "metric", name, METRICS).raised_in_validator()
+
+
+def check_models(names: Iterable[str]) -> None:
+    """Each model has a folder with a declaration."""
+    for name in names:
+        if name not in model_declarations():
+            raise unknown(
+                ("models", name), "model", name, model_declarations()
+            ).raised_in_validator()
+
+
+def check_likelihoods(models: Iterable[str], likelihoods: Sequence[str]) -> None:
+    """Each model has each likelihood."""
+    for model in models:
+        has = model_declarations()[model].likelihoods
+        for position, likelihood in enumerate(likelihoods):
+            if likelihood not in has:
+                raise Complaint(
+                    ("likelihoods", position),
+                    f"the model {model} has no likelihood {shown(likelihood)}",
+                    expected="one of " + ", ".join(has),
+                ).raised_in_validator()
+
+
+def check_cells(models: Mapping[str, Sequence[Cell]]) -> None:
+    """Each cell names hyperparameters of its model and gives allowed values."""
+    for model, cells in models.items():
+        known = hyperparameters_of(model)
+        for position, cell in enumerate(cells):
+            for name, values in cell.items():
+                key: KeyPath = ("models", model, position, name)
+                check_name(key, name, known, model)
+                for index, value in enumerate(values):
+                    check_value((*key, index), value, known[name])
+
+
+def check_training(
+    training: Mapping[str, Scalar], models: Iterable[str], key: KeyPath = ()
+) -> None:
+    """``training``, under ``key``, suits the hyperparameters of the trainers of ``models``."""
+    trainers = sorted({model_declarations()[model].trainer for model in models})
+    known = {
+        name: hyperparameter
+        for trainer in trainers
+        for name, hyperparameter in trainer_declaration(trainer).hyperparameters.items()
+    }
+    for name, value in training.items():
+        here: KeyPath = (*key, "training", name)
+        check_name(here, name, known, "the trainer " + " or ".join(trainers))
+        check_value(here, value, known[name])
+
+
+def check_model_values(models: Mapping[str, Mapping[str, Scalar]]) -> None:
+    """Each model's entry gives allowed values to its or its trainer's hyperparameters."""
+    for model, values in models.items():
+        known = hyperparameters_of(model)
+        for name, value in values.items():
+            check_name(("models", model, name), name, known, model)
+            check_value(("models", model, name), value, known[name])
+
+
+def check_completeness(
+    key: KeyPath, model: str, protocol: str, given: Mapping[str, Scalar], cells: Sequence[Cell]
+) -> None:
+    """Every cell of a model's grid has a value for every hyperparameter without a default."""
+    for position, cell in enumerate(cells):
+        for name, hyperparameter in hyperparameters_of(model).items():
+            if not (hyperparameter.has_default or name in given or name in cell):
+                raise Complaint(
+                    (*key, position),
+                    f"the hyperparameter {name} of {model} has no value"
+                    f" under the protocol {protocol}",
+                    expected=f"{name}: {hyperparameter.allowed}",
+                    remedy="give it here, in the study's training or in the protocol",
+                ).raised_in_validator()
+
+
+def check_name(key: KeyPath, name: str, known: Mapping[str, Hyperparameter], of: str) -> None:
+    """The hyperparameter is one of those known."""
+    if name not in known:
+        raise unknown(key, f"hyperparameter of {of}", name, known).raised_in_validator()
+
+
+def check_value(key: KeyPath, value: Scalar, hyperparameter: Hyperparameter) -> None:
+    """The value is one that the hyperparameter accepts."""
+    if not hyperparameter.accepts(value):
+        raise Complaint(
+            key, f"{shown(value)} is not allowed", expected=hyperparameter.allowed
+        ).raised_in_validator()

@@ -1,0 +1,210 @@
+"""The two data jobs: fetching and preparing a data set, each leaving a record beside its files.
+
+The arithmetic is preparation.py's; this module knows the registry, the records and where files
+lie, and turns what the readers refuse into errors that name the way out.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workflow_src.config.data_sets import DataSet
+from workflow_src.data.fetching import FetchedFile, fetch
+from workflow_src.data.preparation import NOISE_STANDARD_DEVIATION, PreparedSplit, prepare
+from workflow_src.data.prepared import (
+    RECORD,
+    SPLIT_INDICES,
+    image_file,
+    label_file,
+    open_prepared,
+    prepared_files,
+)
+from workflow_src.data.raw import DataError, Facts
+from workflow_src.errors import UserError
+from workflow_src.plan.closure import Closure
+from workflow_src.plan.fingerprints import Closures, data_recipe, prepared_fingerprint
+from workflow_src.provenance.record import build_record, parent, verify_outputs
+from workflow_src.storage import digest, explain, new_directory, read_json_object, write_json
+
+PACKAGE_ROOT = Path(__file__).parents[1]
+
+log = logging.getLogger(__name__)
+
+
+def facts_of(data_set: DataSet) -> Facts:
+    """What preparation must know of a data set, from the registry."""
+    return Facts(
+        name=data_set.name,
+        reader=data_set.reader,
+        shape=data_set.shape,
+        levels=data_set.levels,
+        sizes=data_set.sizes.model_dump(),
+    )
+
+
+def current_fingerprint(data_set: DataSet, likelihood: str) -> str:
+    """The fingerprint of prepared data under the code and registry as they are now."""
+    return prepared_fingerprint(*_recipe_and_code(data_set, likelihood))
+
+
+def fetch_data_set(
+    data_set: DataSet, raw_directory: Path, mirror: Path | None
+) -> list[FetchedFile]:
+    """Fetch a data set's files and write the record of where each came from.
+
+    A record that already vouches for exactly these files stays, since it knows their origin.
+    """
+    started = datetime.now(UTC)
+    files = fetch(data_set, raw_directory, mirror)
+    sums = {file.name: file.sha256 for file in files}
+    record_path = raw_directory / RECORD
+    if record_path.is_file() and _vouches_for(record_path, sums):
+        return files
+    record = build_record(
+        "raw",
+        fingerprint=digest({"data_set": data_set.name, "files": sums})[:16],
+        content={
+            "data_set": data_set.name,
+            "licence": data_set.licence,
+            "homepage": data_set.homepage,
+            "origins": {file.name: file.origin for file in files},
+        },
+        outputs={file.name: raw_directory / file.name for file in files},
+        started=started,
+    )
+    write_json(record_path, record)
+    return files
+
+
+def prepare_data_set(
+    data_set: DataSet, likelihood: str, fingerprint: str, raw_directory: Path, output: Path
+) -> bool:
+    """Prepare a data set for a likelihood in ``output``; False if that is there already.
+
+    Raises
+    ------
+    UserError
+        Where code or registry are no longer those that ``fingerprint`` was made from; where the
+        raw files are missing, are not those of their record, or are damaged.
+    """
+    recipe, code = _recipe_and_code(data_set, likelihood)
+    _refuse_another_fingerprint(data_set, fingerprint, prepared_fingerprint(recipe, code))
+    if _is_there(output, fingerprint):
+        return False
+    started = datetime.now(UTC)
+    raw_record = _verified_raw_record(data_set, raw_directory)
+    try:
+        splits = prepare(facts_of(data_set), likelihood, raw_directory)
+    except DataError as error:
+        raise UserError(
+            error.problem,
+            place=error.place,
+            expected=error.expected,
+            remedy=f"remove that file and run `python -m workflow_src fetch --data-set "
+            f"{data_set.name}` again",
+        ) from error
+    with new_directory(output) as directory:
+        _write_arrays(directory, splits)
+        record = build_record(
+            "prepared",
+            fingerprint=fingerprint,
+            content=_content(data_set, likelihood, splits)
+            | {"recipe": recipe, "code": {"digest": code.digest, "modules": code.modules}},
+            parents=[
+                parent("raw", str(raw_record["fingerprint"]), (raw_directory / RECORD).absolute())
+            ],
+            outputs={name: directory / name for name in prepared_files()},
+            started=started,
+        )
+        write_json(directory / RECORD, record)
+    return True
+
+
+def _recipe_and_code(data_set: DataSet, likelihood: str) -> tuple[dict[str, Any], Closure]:
+    return data_recipe(data_set, likelihood), Closures(PACKAGE_ROOT).of_preparation()
+
+
+def _refuse_another_fingerprint(data_set: DataSet, given: str, current: str) -> None:
+    if given != current:
+        raise UserError(
+            f"the code or the registry has changed since {data_set.title} was planned under "
+            f"{given}: what would be made now is {current}",
+            expected=f"fingerprint {current}",
+            remedy="start snakemake again (it plans anew), or give the current fingerprint",
+        )
+
+
+def _vouches_for(record_path: Path, sums: Mapping[str, str]) -> bool:
+    try:
+        record = read_json_object(record_path)
+        known = {name: entry["sha256"] for name, entry in record["outputs"].items()}
+    except (UserError, KeyError, TypeError, AttributeError):
+        return False
+    return known == sums
+
+
+def _is_there(output: Path, fingerprint: str) -> bool:
+    if not output.exists():
+        return False
+    try:
+        if open_prepared(output).fingerprint == fingerprint:
+            return True
+        reason = "it was made under another fingerprint"
+    except UserError as error:
+        reason = str(error)
+    # Only derived files are lost: a whole directory would have opened.
+    log.warning("%s is made anew: %s", output, reason)
+    try:
+        shutil.rmtree(output)
+    except OSError as error:
+        raise explain(error, output) from error
+    return False
+
+
+def _verified_raw_record(data_set: DataSet, raw_directory: Path) -> dict[str, Any]:
+    remedy = f"run `python -m workflow_src fetch --data-set {data_set.name}`, which mends it"
+    path = raw_directory / RECORD
+    if not path.is_file():
+        raise UserError(f"{data_set.title} has not been fetched", place=str(path), remedy=remedy)
+    record = read_json_object(path)
+    findings = verify_outputs(record, raw_directory)
+    absent = [file.name for file in data_set.files if file.name not in record.get("outputs", {})]
+    findings += [f"{path}: the record does not know {name}" for name in absent]
+    if findings:
+        raise UserError(findings[0], remedy=remedy)
+    return record
+
+
+def _write_arrays(directory: Path, splits: Mapping[str, PreparedSplit]) -> None:
+    for name, split in splits.items():
+        np.save(directory / image_file(name), split.images, allow_pickle=False)
+        np.save(directory / label_file(name), split.labels, allow_pickle=False)
+    indices: dict[str, Any] = {name: split.indices for name, split in splits.items()}
+    np.savez(directory / SPLIT_INDICES, allow_pickle=False, **indices)
+
+
+def _content(
+    data_set: DataSet, likelihood: str, splits: Mapping[str, PreparedSplit]
+) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "data_set": data_set.name,
+        "likelihood": likelihood,
+        "shape": list(data_set.shape),
+        "levels": data_set.levels,
+        "split": data_set.split,
+        "images": {name: len(split.images) for name, split in splits.items()},
+        "constant_images": {name: split.constant_images for name, split in splits.items()},
+    }
+    if likelihood == "gaussian":
+        content["noise"] = {
+            "standard_deviation": NOISE_STANDARD_DEVIATION,
+            "sha256": {name: split.noise_sha256 for name, split in splits.items()},
+        }
+    return content

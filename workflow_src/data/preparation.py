@@ -1,0 +1,120 @@
+"""From published files to the arrays that models train on, for one likelihood.
+
+The paper's text defines no scaling; this follows the published SPVAE program. Every image is
+stretched to [0, 1]. For the Gaussian, one draw of noise with standard deviation 1/255, fixed per
+data set and split, is added, since a density on discrete pixels has no bound. For the binomial,
+pixels are rounded to counts. Writing and recording are job.py's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workflow_src.data.raw import DataError, Facts, Labels, Pixels
+from workflow_src.data.readers import read
+from workflow_src.data.splitting import Indices, split_indices
+from workflow_src.plan import seeds
+
+NOISE_STANDARD_DEVIATION = 1 / 255
+_CHUNK = 8192
+
+Reals = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PreparedSplit:
+    """One split: images [images, height * width], labels and image numbers [images].
+
+    ``constant_images`` counts images of one gray level; ``noise_sha256`` is the digest of the noise
+    that was added (little-endian float64, image after image), empty where none was.
+    """
+
+    images: NDArray[Any]
+    labels: Labels
+    indices: Indices
+    constant_images: int
+    noise_sha256: str = field(default="")
+
+
+def prepare(facts: Facts, likelihood: str, raw_directory: Path) -> dict[str, PreparedSplit]:
+    """Train, validation and test of a data set for `gaussian` or `binomial`.
+
+    Raises
+    ------
+    DataError
+        For damaged files, files of other sizes than ``facts`` says, or an unknown likelihood.
+    """
+    if likelihood not in ("gaussian", "binomial"):
+        raise DataError(
+            f"there is no preparation for the likelihood {likelihood!r}",
+            f"data set {facts.name}",
+            "gaussian or binomial",
+        )
+    parts = read(facts, raw_directory)
+    splits = split_indices(facts, parts)
+    images = np.concatenate([part.images for part in parts]).reshape(-1, _pixels(facts))
+    labels = np.concatenate([part.labels for part in parts])
+    prepared = {}
+    for split, indices in splits.items():
+        raw = images[indices]
+        constant = int(np.sum(raw.min(axis=1) == raw.max(axis=1)))
+        noise_sha256 = ""
+        if likelihood == "binomial":
+            pixels: NDArray[Any] = counts_of(raw, facts.levels)
+        else:
+            generator = np.random.Generator(
+                np.random.PCG64(seeds.seed("noise", data_set=facts.name, split=split))
+            )
+            pixels, noise_sha256 = perturbed(raw, generator)
+        prepared[split] = PreparedSplit(pixels, labels[indices], indices, constant, noise_sha256)
+    return prepared
+
+
+def stretched(images: NDArray[Any], top: float = 1.0) -> Reals:
+    """Every image's pixels moved and scaled to run from 0 to ``top``; a constant one is all 0."""
+    lowest = images.min(axis=1, keepdims=True).astype(np.float64)
+    extent = images.max(axis=1, keepdims=True) - lowest
+    # The product comes first: with integers it is exact, and so are ties between two counts.
+    scaled: Reals = (images - lowest) * top / np.where(extent == 0, 1, extent)
+    return scaled
+
+
+def counts_of(images: Pixels, levels: int) -> NDArray[np.uint8]:
+    """Stretched images as counts 0..levels, rounded half to even; levels is at most 255."""
+    counts = np.empty(images.shape, dtype=np.uint8)
+    for start in range(0, len(images), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        counts[chunk] = np.rint(stretched(images[chunk], levels))
+    return counts
+
+
+def perturbed(images: Pixels, generator: np.random.Generator) -> tuple[NDArray[np.float32], str]:
+    """Stretched images with reflected noise, stretched again, and the sha256 of the noise."""
+    result = np.empty(images.shape, dtype=np.float32)
+    digest = hashlib.sha256()
+    for start in range(0, len(images), _CHUNK):
+        chunk = images[start : start + _CHUNK]
+        noise = NOISE_STANDARD_DEVIATION * generator.standard_normal(chunk.shape)
+        digest.update(noise.astype("<f8", copy=False).tobytes())
+        noisy = reflected(stretched(chunk) + noise)
+        # Stretching what was a constant image would blow its noise up to the full range.
+        constant = chunk.min(axis=1, keepdims=True) == chunk.max(axis=1, keepdims=True)
+        result[start : start + _CHUNK] = np.where(constant, noisy, stretched(noisy))
+    return result, digest.hexdigest()
+
+
+def reflected(values: Reals) -> Reals:
+    """Values in (-1, 2) folded back into [0, 1] at both ends."""
+    folded = np.abs(values)
+    return np.where(folded > 1, 2 - folded, folded)
+
+
+def _pixels(facts: Facts) -> int:
+    height, width = facts.shape
+    return height * width

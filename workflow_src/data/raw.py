@@ -1,0 +1,67 @@
+"""What preparation must know of a data set, what the readers give it, and how both complain.
+
+Nothing here or in readers.py, splitting.py and preparation.py imports the registry or the records:
+these modules determine the numbers in the prepared arrays, and only they are fingerprinted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+Labels = NDArray[np.uint8]
+
+
+class DataError(Exception):
+    """A data file or data set that is not what it should be.
+
+    Parameters
+    ----------
+    problem:
+        What was found.
+    place:
+        The file, or the data set.
+    expected:
+        What should have been there.
+    """
+
+    def __init__(self, problem: str, place: Path | str, expected: str) -> None:
+        self.problem = problem
+        self.place = str(place)
+        self.expected = expected
+        super().__init__(f"{self.place}: {problem}; expected {expected}")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What preparation must know of a data set.
+
+    ``shape`` is (height, width) of an image, ``levels`` the largest count of a pixel under the
+    binomial, ``sizes`` the images of train, validation and test.
+    """
+
+    name: str
+    reader: str
+    shape: tuple[int, int]
+    levels: int
+    sizes: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class RawImages:
+    """Gray images and labels of one published part (such as train, test or extra) of a data set.
+
+    Images have shape [images, height, width], labels [images].
+    """
+
+    part: str
+    images: Pixels
+    labels: Labels
+
+    def __len__(self) -> int:
+        return len(self.images)

@@ -1,0 +1,87 @@
+"""Which published images train, validate and test.
+
+The splits are those of the SPVAE paper's supplement; where it draws at random, the draw is fixed by
+the data set's name. Images are numbered through all parts in the order in which readers.py gives
+them. Nothing is random across seeds: every run of a data set has the same three sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workflow_src.data.raw import DataError, Facts, RawImages
+from workflow_src.plan import seeds
+
+Indices = NDArray[np.int64]
+
+
+def split_indices(facts: Facts, parts: Sequence[RawImages]) -> dict[str, Indices]:
+    """The image numbers of train, validation and test, each in the order it is to be stored in.
+
+    Raises
+    ------
+    DataError
+        Where the parts do not hold the images that the data set's sizes need.
+    """
+    counts = {part.part: len(part) for part in parts}
+    splits = _SPLITS[facts.reader](facts, counts)
+    for name, size in facts.sizes.items():
+        if len(splits[name]) != size:
+            held = ", ".join(f"{count} in {part}" for part, count in counts.items())
+            raise DataError(
+                f"its files hold {held}, which leaves {len(splits[name])} images for {name}",
+                f"data set {facts.name}",
+                f"{size} images for {name}",
+            )
+    return splits
+
+
+def _shuffled(facts: Facts, counts: dict[str, int]) -> dict[str, Indices]:
+    """All images shuffled, then cut into train, validation and test (digits, CIFAR-10)."""
+    order = _permutation(facts, sum(counts.values()))
+    train, validation = facts.sizes["train"], facts.sizes["validation"]
+    return {
+        "train": order[:train],
+        "validation": order[train : train + validation],
+        "test": order[train + validation :],
+    }
+
+
+def _official_test(facts: Facts, counts: dict[str, int]) -> dict[str, Indices]:
+    """The official test images; validation drawn from the official training images (IDX files)."""
+    order = _permutation(facts, counts["train"])
+    validation = facts.sizes["validation"]
+    return {
+        "train": order[validation:],
+        "validation": order[:validation],
+        "test": _range(counts["train"], counts["test"]),
+    }
+
+
+def _extra_validates(facts: Facts, counts: dict[str, int]) -> dict[str, Indices]:
+    """Official training and test images; the first of the extra images validate (SVHN)."""
+    return {
+        "train": _range(0, counts["train"]),
+        "validation": _range(counts["train"] + counts["test"], counts["extra"]),
+        "test": _range(counts["train"], counts["test"]),
+    }
+
+
+_SPLITS: dict[str, Callable[[Facts, dict[str, int]], dict[str, Indices]]] = {
+    "digits": _shuffled,
+    "cifar10": _shuffled,
+    "idx": _official_test,
+    "svhn": _extra_validates,
+}
+
+
+def _permutation(facts: Facts, count: int) -> Indices:
+    generator = np.random.Generator(np.random.PCG64(seeds.seed("split", data_set=facts.name)))
+    return generator.permutation(count).astype(np.int64, copy=False)
+
+
+def _range(first: int, count: int) -> Indices:
+    return np.arange(first, first + count, dtype=np.int64)

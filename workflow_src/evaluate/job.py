@@ -1,0 +1,226 @@
+"""The job of one group: read its runs, choose the winner, measure it once, write both down.
+
+A measurement lies under its own fingerprint, so that a winner that stays the winner of a larger
+grid is not measured again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from workflow_src.compute import open_device, settings
+from workflow_src.config.models import model_declaration
+from workflow_src.data.prepared import open_prepared
+from workflow_src.errors import UserError
+from workflow_src.evaluate.measurement import Measurement, measure
+from workflow_src.evaluate.selection import Candidate, choose
+from workflow_src.plan.fingerprints import Closures
+from workflow_src.plan.layout import (
+    EVALUATION_RECORD,
+    MEASUREMENT_RECORD,
+    PREPARED_RECORD,
+    RUN_RECORD,
+)
+from workflow_src.provenance.record import build_record, parent, verify_outputs
+from workflow_src.storage import new_directory, read_json_object, write_json
+from workflow_src.train.run_directory import read_parameters, read_run
+from workflow_src.train.shard import build_model
+
+log = logging.getLogger(__name__)
+
+PACKAGE_ROOT = Path(__file__).resolve().parents[1]
+
+
+def evaluate(membership: Path, *, device: str, threads: int, memory_megabytes: int) -> None:
+    """Evaluate the group that the membership file describes.
+
+    Raises
+    ------
+    UserError
+        If a run, the data or the device is missing or damaged, the code is no longer the one that
+        was planned, or the memory budget is too small.
+    """
+    started = datetime.now(UTC)
+    group = read_json_object(membership)
+    _check_code(group)
+    place = open_device(device, threads)
+    candidates = [_candidate(run, read_run(Path(run["directory"]))) for run in group["runs"]]
+    winner, reason = choose(
+        [
+            Candidate(c["fingerprint"], c["state"], c["validation_bound"], c["parameter_count"])
+            for c in candidates
+        ]
+    )
+    measurement = None
+    if winner is not None:
+        run = next(run for run in group["runs"] if run["fingerprint"] == winner)
+        measurement = _ensure_measurement(group, run, place, memory_megabytes << 20)
+    else:
+        log.warning("no winner for %s: %s", group["axes"], reason)
+    _write_evaluation(group, candidates, winner, reason, measurement, started)
+
+
+def _check_code(group: Mapping[str, Any]) -> None:
+    found = Closures(PACKAGE_ROOT).of_evaluation().digest
+    if found != group["code"]["digest"]:
+        raise UserError(
+            "the code of the evaluation was edited after this job was planned",
+            place=str(PACKAGE_ROOT),
+            expected=f"code {group['code']['digest'][:12]}, found {found[:12]}",
+            remedy="start snakemake again; it plans from the code as it is now",
+        )
+
+
+def _candidate(run: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+    content = record["content"]
+    spec, result, status = content["spec"], content["result"], content["status"]
+    names = model_declaration(spec["model"]).hyperparameters
+    return {
+        "fingerprint": run["fingerprint"],
+        "directory": run["directory"],
+        "spec": spec,
+        "hyperparameters": {name: spec[name] for name in names},
+        "state": status["state"],
+        "reason": status["reason"],
+        "validation_bound": result["best_validation_bound"],
+        "parameter_count": result["parameter_count"],
+        "best_step": result["best_step"],
+        "steps": result["steps"],
+        "device_seconds": result["device_seconds"],
+    }
+
+
+def _ensure_measurement(
+    group: Mapping[str, Any], run: Mapping[str, Any], device: torch.device, memory_bytes: int
+) -> dict[str, Any]:
+    """The winner's measurement record, made where it is not there yet."""
+    directory = Path(run["measurement"]["directory"])
+    path = directory / MEASUREMENT_RECORD
+    if path.exists():
+        record = read_json_object(path)
+        findings = verify_outputs(record, directory)
+        if findings:
+            raise UserError(
+                f"the measurement is damaged: {'; '.join(findings)}",
+                place=str(directory),
+                remedy=f"remove {directory} and start again; it is measured anew",
+            )
+        return record
+    started = datetime.now(UTC)
+    spec = run["spec"]
+    data = open_prepared(Path(group["prepared"]["directory"]))
+    model = build_model(spec, data.shape, data.levels)
+    parameters = {
+        name: value.to(device) for name, value in read_parameters(Path(run["directory"])).items()
+    }
+    log.info("measuring %s on %d test images", run["directory"], len(data.test))
+    try:
+        measurement = measure(
+            model,
+            parameters,
+            spec,
+            torch.tensor(data.test).to(device),
+            data.labels["test"],
+            group["measures"],
+            memory_bytes,
+        )
+    except ValueError as error:
+        raise UserError(
+            str(error),
+            place="evaluation.memory_megabytes",
+            remedy="raise it in config.yaml",
+        ) from error
+    _write_measurement(directory, group, run, measurement, started)
+    return read_json_object(path)
+
+
+def _write_measurement(
+    directory: Path,
+    group: Mapping[str, Any],
+    run: Mapping[str, Any],
+    measurement: Measurement,
+    started: datetime,
+) -> None:
+    with new_directory(directory) as temporary:
+        outputs = {}
+        for name, arrays in measurement.arrays.items():
+            outputs[f"{name}.npz"] = temporary / f"{name}.npz"
+            np.savez_compressed(temporary / f"{name}.npz", **arrays)
+        run_path = Path(run["directory"]) / RUN_RECORD
+        data_path = Path(group["prepared"]["directory"]) / PREPARED_RECORD
+        record = build_record(
+            "measurement",
+            fingerprint=run["measurement"]["fingerprint"],
+            content={
+                "run": run["fingerprint"],
+                "spec": run["spec"],
+                "measures": group["measures"],
+                "code": group["measurement_code"],
+                "metrics": measurement.metrics,
+                "images": measurement.images,
+                "seconds": round(measurement.seconds, 3),
+                "images_per_second": round(measurement.images / measurement.seconds, 3),
+            },
+            parents=[
+                parent("run", run["fingerprint"], run_path),
+                parent("prepared", group["prepared"]["fingerprint"], data_path),
+            ],
+            outputs=outputs,
+            started=started,
+            threads=settings()["threads"],
+            determinism=settings(),
+        )
+        write_json(temporary / MEASUREMENT_RECORD, record)
+
+
+def _write_evaluation(
+    group: Mapping[str, Any],
+    candidates: list[dict[str, Any]],
+    winner: str | None,
+    reason: str | None,
+    measurement: Mapping[str, Any] | None,
+    started: datetime,
+) -> None:
+    parents = [
+        parent("run", c["fingerprint"], Path(c["directory"]) / RUN_RECORD) for c in candidates
+    ]
+    measured = None
+    if measurement is not None:
+        directory = next(
+            run["measurement"]["directory"]
+            for run in group["runs"]
+            if run["fingerprint"] == winner
+        )
+        measured = {"fingerprint": measurement["fingerprint"], "directory": directory}
+        parents.append(
+            parent(
+                "measurement", measurement["fingerprint"], Path(directory) / MEASUREMENT_RECORD
+            )
+        )
+    with new_directory(Path(group["output"])) as temporary:
+        record = build_record(
+            "evaluation",
+            fingerprint=group["fingerprint"],
+            content={
+                "axes": group["axes"],
+                "selection": group["selection"],
+                "measures": group["measures"],
+                "code": group["code"],
+                "candidates": candidates,
+                "winner": winner,
+                "reason": reason,
+                "measurement": measured,
+                "metrics": measurement["content"]["metrics"] if measurement else [],
+            },
+            parents=parents,
+            started=started,
+            threads=settings()["threads"],
+        )
+        write_json(temporary / EVALUATION_RECORD, record)

@@ -1,0 +1,78 @@
+"""What a trained model looks like: samples, codes of test images, and the leaves' manifolds.
+
+Samples run the circuit top down (section 3.1 of the SPVAE paper); codes and manifolds are the
+material of its figure 3, which follows Kingma and Welling (2014).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import norm
+from torch import Tensor
+
+from workflow_src.models.banks import Parameters
+from workflow_src.models.leaf_models import LeafModel, leaf_parameters, stack_runs
+
+MANIFOLD_POINTS = 15
+_MANIFOLD_EDGE = 0.02  # outermost quantile of the standard normal prior that is shown
+EMBEDDED_IMAGES = 2000
+
+Array = NDArray[np.float32]
+
+
+@torch.no_grad()
+def sample_images(
+    model: LeafModel, parameters: Parameters, draws: int, generator: torch.Generator
+) -> tuple[Array, Array]:
+    """Images drawn from the model and their expectations given the codes, each [draws, h, w].
+
+    Both are shares of the full pixel range.
+    """
+    bank = model.leaves
+    shape = (bank.members, bank.latent_dimensions, draws)
+    codes = torch.randn(shape, generator=generator, device=generator.device)
+    outputs = bank.decode(leaf_parameters(stack_runs([parameters])), codes)
+    components = model.sample_components(parameters, draws, generator)
+    scale = 1.0 if model.images.likelihood == "gaussian" else 1.0 / model.images.levels
+    drawn = model.assemble(bank.likelihood.sample(outputs, generator) * scale, components)
+    means = model.assemble(bank.likelihood.mean(outputs), components)
+    return _as_images(model, drawn), _as_images(model, means)
+
+
+@torch.no_grad()
+def posterior_means(model: LeafModel, parameters: Parameters, images: Tensor) -> Array:
+    """Every leaf's posterior mean for images [N, D]: [N, L, Z]."""
+    pixels = model.leaf_pixels(images.T.to(torch.float32).unsqueeze(0))[0].contiguous()
+    mean, _ = model.leaves.encode(leaf_parameters(stack_runs([parameters])), pixels)
+    return np.ascontiguousarray(mean.permute(2, 0, 1).cpu().numpy())
+
+
+@torch.no_grad()
+def leaf_manifolds(model: LeafModel, parameters: Parameters) -> Array:
+    """Decoded means over a grid of prior quantiles, [L, g, g, leaf height, leaf width].
+
+    Raises
+    ------
+    ValueError
+        If the latent codes are not two-dimensional.
+    """
+    bank = model.leaves
+    if bank.latent_dimensions != 2:
+        raise ValueError(f"a manifold needs 2 latent dimensions, not {bank.latent_dimensions}")
+    rows, columns, _ = model.leaf_layout()
+    quantiles = norm.ppf(np.linspace(_MANIFOLD_EDGE, 1 - _MANIFOLD_EDGE, MANIFOLD_POINTS))
+    grid = torch.tensor(np.stack(np.meshgrid(quantiles, quantiles, indexing="ij")))
+    device = next(iter(parameters.values())).device
+    codes = grid.reshape(1, 2, -1).expand(bank.members, -1, -1).to(device, torch.float32)
+    outputs = bank.decode(leaf_parameters(stack_runs([parameters])), codes.contiguous())
+    means = bank.likelihood.mean(outputs).permute(0, 2, 1)
+    height, width = model.images.height // rows, model.images.width // columns
+    shape = (bank.members, MANIFOLD_POINTS, MANIFOLD_POINTS, height, width)
+    return means.reshape(shape).cpu().numpy()
+
+
+def _as_images(model: LeafModel, columns: Tensor) -> Array:
+    shape = (-1, model.images.height, model.images.width)
+    return np.ascontiguousarray(columns.T.reshape(shape).cpu().numpy())

@@ -1,0 +1,47 @@
+"""Chooses a group's winner: the completed run with the highest validation bound, and nothing else.
+
+Section 4 of the SPVAE paper cross-validates its grid on the validation set; test data has no part.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What the choice may look at.
+
+    Attributes
+    ----------
+    fingerprint:
+        The run's.
+    state:
+        ``completed`` or ``diverged``.
+    validation_bound:
+        Best validation bound in nats; None where no validation was finite.
+    parameter_count:
+        Decides ties: of equal bounds the smaller model wins.
+    """
+
+    fingerprint: str
+    state: str
+    validation_bound: float | None
+    parameter_count: int
+
+
+def choose(candidates: Sequence[Candidate]) -> tuple[str | None, str | None]:
+    """``(winner's fingerprint, None)``, or ``(None, why there is no winner)``."""
+    eligible = [
+        (candidate.validation_bound, -candidate.parameter_count, candidate.fingerprint)
+        for candidate in candidates
+        if candidate.state == "completed"
+        and candidate.validation_bound is not None
+        and math.isfinite(candidate.validation_bound)
+    ]
+    if eligible:
+        return max(eligible)[2], None
+    states = sorted({candidate.state for candidate in candidates})
+    return None, f"none of {len(candidates)} runs gave a finite bound ({', '.join(states)})"

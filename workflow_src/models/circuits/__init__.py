@@ -1,0 +1,1 @@
+"""Sum-product structures: region graphs, their layers, and sampling from them."""

@@ -1,0 +1,122 @@
+"""Densities made of latent-variable leaves: their common form and importance-weighted bound.
+
+A VAE is one leaf over the whole image, an SPVAE a circuit over many. Each leaf's log density is
+replaced by its K-sample importance-weighted bound, and the bounds are combined as log densities
+would be (Theorem 2 of the SPVAE paper): in expectation the result is below the log-likelihood.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from workflow_src.models.autoencoders import AutoencoderBank
+from workflow_src.models.banks import Parameters
+from workflow_src.models.images import ImageFacts
+from workflow_src.models.log_domain import log_sum_exp
+
+
+class LeafModel(Protocol):
+    """What the gradient trainer and the evaluation ask of a model.
+
+    Shapes use R = runs in the bank, L = leaves, P = pixels of a leaf, D = pixels of an image,
+    N = images, K = importance samples, Z = latent dimensions. Parameters with a run axis are
+    ``[R, ...]``; the initial ones and those for sampling belong to one run and have none.
+    """
+
+    @property
+    def images(self) -> ImageFacts:
+        """The images it is a density of."""
+        ...
+
+    @property
+    def leaves(self) -> AutoencoderBank:
+        """The bank of L autoencoders."""
+        ...
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of one run's parameters, by name."""
+        ...
+
+    def initial_parameters(self, generator: torch.Generator) -> dict[str, Tensor]:
+        """One run's starting parameters."""
+        ...
+
+    def parameter_count(self) -> int:
+        """Trained numbers of one run, as Table 2 of the SPVAE paper counts them."""
+        ...
+
+    def leaf_pixels(self, pixels: Tensor) -> Tensor:
+        """Each leaf's pixels, [R, L, P, N], of images [R, D, N]."""
+        ...
+
+    def combine(self, parameters: Parameters, leaf_bounds: Tensor) -> Tensor:
+        """Log density of the images, [R, N], from those of the leaves, [R, L, N]."""
+        ...
+
+    def leaf_layout(self) -> tuple[int, int, int]:
+        """Rows and columns of leaf regions, and components in each; components run fastest."""
+        ...
+
+    def sample_components(
+        self, parameters: Parameters, draws: int, generator: torch.Generator
+    ) -> Tensor | None:
+        """Which leaf explains each leaf region, [draws, regions]; None where there is no choice."""
+        ...
+
+    def assemble(self, leaf_values: Tensor, components: Tensor | None) -> Tensor:
+        """Images [D, draws] from every leaf's values [L, P, draws] and the leaves picked."""
+        ...
+
+
+def leaf_parameters(parameters: Parameters) -> dict[str, Tensor]:
+    """The leaves' parameters with runs and leaves on one bank axis, [R * L, ...]."""
+    return {
+        name: value.flatten(0, 1)
+        for name, value in parameters.items()
+        if not name.startswith("circuit.")
+    }
+
+
+def noise_shape(model: LeafModel, samples: int, images: int) -> tuple[int, int, int, int]:
+    """Shape [L, Z, K, N] of the standard normal noise that one run's bound takes."""
+    return (model.leaves.members, model.leaves.latent_dimensions, samples, images)
+
+
+def importance_weighted_bound(
+    model: LeafModel, parameters: Parameters, pixels: Tensor, noise: Tensor
+) -> Tensor:
+    """The K-sample bound of every image in nats, [R, N].
+
+    Parameters
+    ----------
+    model:
+        The structure.
+    parameters:
+        ``[R, ...]`` each.
+    pixels:
+        Images ``[R, D, N]``.
+    noise:
+        Standard normal, ``[R, L, Z, K, N]``.
+
+    Notes
+    -----
+    Equation 9 of the SPVAE paper; for a single leaf it is equation 2.
+    """
+    runs, leaves, _, samples, images = noise.shape
+    log_weights = model.leaves.log_importance_weights(
+        leaf_parameters(parameters),
+        model.leaf_pixels(pixels).flatten(0, 1),
+        noise.flatten(0, 1),
+    )
+    leaf_bounds = log_sum_exp(log_weights, dim=1) - math.log(samples)
+    return model.combine(parameters, leaf_bounds.view(runs, leaves, images))
+
+
+def stack_runs(runs: list[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Parameters of several runs on one run axis."""
+    return {name: torch.stack([run[name] for run in runs]) for name in runs[0]}

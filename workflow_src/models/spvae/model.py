@@ -1,0 +1,122 @@
+"""A sum-product network whose leaves are variational autoencoders over super-pixels.
+
+Section 3 of the SPVAE paper: a Poon-Domingos circuit picks one autoencoder per super-pixel; each
+leaf enters the circuit by its importance-weighted bound (Theorem 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from workflow_src.models.autoencoders import AutoencoderBank
+from workflow_src.models.banks import Parameters
+from workflow_src.models.circuits.circuit import Circuit
+from workflow_src.models.circuits.region_graph import poon_domingos
+from workflow_src.models.circuits.sampling import sample_leaf_components
+from workflow_src.models.images import ImageFacts
+from workflow_src.models.likelihoods import likelihood
+
+
+@dataclass(frozen=True)
+class Spvae:
+    """A circuit over a bank of autoencoders. Shapes as in `LeafModel`."""
+
+    images: ImageFacts
+    leaves: AutoencoderBank
+    circuit: Circuit
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        leaves = {
+            name: (self.leaves.members, *shape)
+            for name, shape in self.leaves.parameter_shapes().items()
+        }
+        return leaves | self.circuit.parameter_shapes()
+
+    def initial_parameters(self, generator: torch.Generator) -> dict[str, Tensor]:
+        leaves = self.leaves.initial_parameters(generator)
+        return leaves | self.circuit.initial_parameters(generator)
+
+    def parameter_count(self) -> int:
+        return self.leaves.parameter_count() + self.circuit.parameter_count()
+
+    def leaf_pixels(self, pixels: Tensor) -> Tensor:
+        runs, _, images = pixels.shape
+        picked = pixels.index_select(1, self._pixel_indices.to(pixels.device))
+        return picked.view(runs, self.leaves.members, self.leaves.pixels, images)
+
+    def combine(self, parameters: Parameters, leaf_bounds: Tensor) -> Tensor:
+        return self.circuit.log_density(parameters, leaf_bounds)
+
+    def leaf_layout(self) -> tuple[int, int, int]:
+        first = self.circuit.graph.scopes[self.circuit.graph.leaf_regions[0]]
+        width = sum(1 for pixel in first if pixel // self.images.width == first[0])
+        columns = self.images.width // width
+        rows = len(self.circuit.graph.leaf_regions) // columns
+        return rows, columns, self.circuit.leaf_components
+
+    def sample_components(
+        self, parameters: Parameters, draws: int, generator: torch.Generator
+    ) -> Tensor | None:
+        return sample_leaf_components(self.circuit, parameters, draws, generator)
+
+    def assemble(self, leaf_values: Tensor, components: Tensor | None) -> Tensor:
+        if components is None:
+            raise ValueError("an SPVAE's image needs the leaf picked for each super-pixel")
+        draws = leaf_values.shape[2]
+        each_draw = torch.arange(draws, device=leaf_values.device)
+        image = leaf_values.new_zeros(self.images.pixels, draws)
+        for i, region in enumerate(self.circuit.graph.leaf_regions):
+            leaf = i * self.circuit.leaf_components + components[:, i]
+            scope = torch.tensor(self.circuit.graph.scopes[region], device=leaf_values.device)
+            image[scope] = leaf_values[leaf, :, each_draw].T
+        return image
+
+    @cached_property
+    def _pixel_indices(self) -> Tensor:
+        """Pixel numbers of all leaves one after another, [L * P]."""
+        graph = self.circuit.graph
+        return torch.tensor(
+            [
+                pixel
+                for region in graph.leaf_regions
+                for _ in range(self.circuit.leaf_components)
+                for pixel in graph.scopes[region]
+            ]
+        )
+
+
+def build(images: ImageFacts, hyperparameters: Mapping[str, Any]) -> Spvae:
+    """The SPVAE with the hyperparameters that model.yaml declares.
+
+    Raises
+    ------
+    ValueError
+        If the split step leaves super-pixels of different sizes, which one bank cannot hold.
+    """
+    step = hyperparameters["split_step"]
+    graph = poon_domingos(images.height, images.width, step)
+    sizes = {len(graph.scopes[region]) for region in graph.leaf_regions}
+    if len(sizes) != 1:
+        raise ValueError(
+            f"split_step {step} cuts {images.height} x {images.width} images into super-pixels "
+            f"of {sorted(sizes)} pixels; it must divide both sides evenly"
+        )
+    circuit = Circuit(graph, hyperparameters["leaf_components"], hyperparameters["sum_components"])
+    return Spvae(
+        images,
+        AutoencoderBank(
+            members=circuit.leaf_nodes,
+            pixels=sizes.pop(),
+            latent_dimensions=hyperparameters["latent_dimensions"],
+            hidden_units=hyperparameters["hidden_units"],
+            hidden_layers=hyperparameters["hidden_layers"],
+            likelihood=likelihood(images.likelihood, images.levels),
+        ),
+        circuit,
+    )

@@ -1,0 +1,1 @@
+"""The variational autoencoder that SPVAE is compared with (Tan and Peharz, ICML 2019, section 4)."""

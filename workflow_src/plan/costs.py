@@ -1,0 +1,105 @@
+"""How long the missing runs will take, from the records of earlier ones.
+
+An expectation for people, never an input to anything: the same cell's mean where it was trained
+before, a scaled mean of its family where it was not, else a stated guess.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workflow_src.plan.layout import RUN_RECORD, Layout
+from workflow_src.plan.shards import Family, family
+from workflow_src.plan.specs import RunSpec, Scalar, from_canonical
+
+GUESSED_STEP_SECONDS = 0.02
+GUESSED_STEPS = 20_000
+_READ_PER_FAMILY = 200
+
+_Cell = tuple[tuple[str, Scalar], ...]
+_Times = dict[_Cell, list[float]]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Expected seconds of one run, and where the number comes from."""
+
+    seconds: float
+    source: str
+    """``measured``, ``scaled`` or ``guessed``."""
+
+
+def expected_costs(
+    specs: Iterable[RunSpec], layout: Layout, root: Path, *, device: str
+) -> dict[RunSpec, Cost]:
+    """The expected cost of each run on ``device`` (``cpu``, ``cuda`` or ``cuda:N``)."""
+    wanted = list(specs)
+    on_gpu = device != "cpu"
+    families = dict.fromkeys(family(spec) for spec in wanted)
+    known = {f: _recorded(f, root / layout.results, on_gpu) for f in families}
+    return {spec: _cost(spec, known[family(spec)]) for spec in wanted}
+
+
+def _cost(spec: RunSpec, times: _Times) -> Cost:
+    cell = spec.hyperparameters
+    if cell in times:
+        return Cost(_mean(times[cell]), "measured")
+    if times:
+        scaled = [_mean(seconds) * _ratio(cell, other) for other, seconds in times.items()]
+        return Cost(_mean(scaled), "scaled")
+    steps = dict(cell).get("maximum_steps", GUESSED_STEPS)
+    return Cost(GUESSED_STEP_SECONDS * min(float(steps), GUESSED_STEPS), "guessed")
+
+
+def _ratio(cell: _Cell, other: _Cell) -> float:
+    """How much longer ``cell`` should take than ``other``: the root of the ratio of their sizes.
+
+    The root, since about half of a small network's time does not grow with it.
+    """
+    values = dict(other)
+    logarithm = 0.0
+    for name, value in cell:
+        before = values.get(name)
+        if type(value) is int and type(before) is int and value > 0 and before > 0:
+            logarithm += math.log(value / before)
+    return math.exp(logarithm / 2)
+
+
+def _recorded(one: Family, results: Path, on_gpu: bool) -> _Times:
+    """Seconds of the family's latest finished runs on that kind of device, by cell."""
+    model, data_set, likelihood = one
+    folder = results / "runs" / model / f"{data_set}-{likelihood}"
+    try:
+        with os.scandir(folder) as entries:
+            dated = [(entry.stat().st_mtime_ns, entry.name) for entry in entries]
+    except OSError:
+        return {}
+    times: _Times = defaultdict(list)
+    for _, name in sorted(dated, reverse=True)[:_READ_PER_FAMILY]:
+        found = _read(folder / name / RUN_RECORD, on_gpu)
+        if found is not None:
+            times[found[0]].append(found[1])
+    return dict(times)
+
+
+def _read(path: Path, on_gpu: bool) -> tuple[_Cell, float] | None:
+    # A damaged or foreign record is the audit's to tell; here it only fails to inform.
+    try:
+        record: dict[str, Any] = json.loads(path.read_text())
+        if (record["machine"]["gpu"] is not None) != on_gpu:
+            return None
+        spec = from_canonical(record["content"]["spec"])
+        return spec.hyperparameters, float(record["content"]["result"]["seconds"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)

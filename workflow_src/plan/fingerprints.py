@@ -1,0 +1,118 @@
+"""Names that say what a result was made from: the hash of spec, data recipe and code closure.
+
+Equal fingerprints mean that a result need not be made again. The environment is recorded beside
+results and does not enter; titles, addresses and other words do not either.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from workflow_src.config.data_sets import DataSet
+from workflow_src.config.models import model_declaration, trainer_declaration
+from workflow_src.plan.closure import Closure, code_closure
+from workflow_src.plan.specs import RunSpec
+from workflow_src.storage import digest
+
+LENGTH = 16
+"""Hexadecimal digits of a fingerprint."""
+
+BEYOND = ("config", "errors", "provenance", "storage")
+"""Parts of the package that no code closure enters.
+
+Configuration reaches results through specs and recipes alone; the others say how things are
+written, told and recorded, never what is computed.
+"""
+
+
+class Closures:
+    """The code closure of every kind of step, each found once."""
+
+    def __init__(self, package_root: Path) -> None:
+        self.package_root = package_root
+        self._known: dict[tuple[str, ...], Closure] = {}
+
+    def of_model(self, model: str) -> Closure:
+        """The code that a run of ``model`` can depend on: the model's and its trainer's."""
+        declaration = model_declaration(model)
+        return self._of(declaration.module, trainer_declaration(declaration.trainer).module)
+
+    def of_preparation(self) -> Closure:
+        """The code that prepared data can depend on."""
+        return self._of("workflow_src.data.preparation")
+
+    def of_measurement(self) -> Closure:
+        """The code that a winner's measurement can depend on, beside the model's own."""
+        return self._of("workflow_src.evaluate.measurement")
+
+    def of_evaluation(self) -> Closure:
+        """The code that the choice of a winner and its measurement can depend on."""
+        return self._of("workflow_src.evaluate.measurement", "workflow_src.evaluate.selection")
+
+    def of_report(self) -> Closure:
+        """The code that tables, figures and the page can depend on."""
+        return self._of("workflow_src.report.report")
+
+    def _of(self, *roots: str) -> Closure:
+        if roots not in self._known:
+            beyond = [f"{self.package_root.name}.{part}" for part in BEYOND]
+            self._known[roots] = code_closure(roots, self.package_root, beyond=beyond)
+        return self._known[roots]
+
+
+def data_recipe(data_set: DataSet, likelihood: str) -> dict[str, Any]:
+    """What prepared data are made from, but for the code: source files by digest, shape, sizes."""
+    files = {file.name: file.sha256 or file.md5 or "unknown" for file in data_set.files}
+    return {
+        "data_set": data_set.name,
+        "likelihood": likelihood,
+        "reader": data_set.reader,
+        "shape": list(data_set.shape),
+        "levels": data_set.levels,
+        "sizes": data_set.sizes.model_dump(),
+        "files": files,
+    }
+
+
+def prepared_fingerprint(recipe: Mapping[str, Any], code: Closure) -> str:
+    """The name of one data set prepared for one likelihood."""
+    return _short({"recipe": recipe, "code": code.digest})
+
+
+def run_fingerprint(spec: RunSpec, prepared: str, code: Closure) -> str:
+    """The name of one training; ``prepared`` is the fingerprint of its data."""
+    return _short({"spec": spec.canonical(), "data": prepared, "code": code.digest})
+
+
+def measurement_fingerprint(run: str, measures: Mapping[str, Any], code: Closure) -> str:
+    """The name of what is measured on one run; ``run`` is its fingerprint."""
+    return _short({"run": run, "measures": measures, "code": code.digest})
+
+
+def evaluation_fingerprint(runs: Iterable[str], measures: Mapping[str, Any], code: Closure) -> str:
+    """The name of the choice among ``runs`` and of what is measured on the winner."""
+    return _short({"runs": sorted(runs), "measures": measures, "code": code.digest})
+
+
+def report_fingerprint(shown: Mapping[str, Any], code: Closure, package_root: Path) -> str:
+    """The name of tables, figures and page; ``shown`` is all that they are made from."""
+    templates = _files_digest(package_root / "report")
+    return _short({"shown": shown, "code": code.digest, "templates": templates})
+
+
+def _short(value: Any) -> str:
+    return digest(value)[:LENGTH]
+
+
+@functools.cache
+def _files_digest(folder: Path) -> dict[str, str]:
+    """The files beside the code, such as page templates, by name."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.suffix not in (".py", ".pyc") and path.name[0] != "."
+    }

@@ -1,0 +1,157 @@
+"""What every job needs to know, as one file per job, so that no job plans again.
+
+A file is named by what it says and written once. Processes that plan at the same time write the
+same text; a file that is there is never seen half.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from workflow_src.plan.closure import Closure
+from workflow_src.plan.fingerprints import measurement_fingerprint
+from workflow_src.plan.plan import Plan
+from workflow_src.plan.planned import PlannedData, PlannedEvaluation, PlannedRun, Shard
+from workflow_src.storage import explain
+
+SCHEMA = 1
+
+
+def write_memberships(plan: Plan) -> None:
+    """Write the files of all preparations, shards, evaluations and of the report.
+
+    What has been made already keeps its file as it is; of what is to be made, a file that differs
+    (damaged, or written under other directories) is written again.
+    """
+    layout, root = plan.layout, plan.root
+    for data in plan.prepared:
+        path = root / layout.prepared_membership(data.fingerprint)
+        _ensure(path, lambda data=data: prepared_membership(plan, data))  # type: ignore[misc]
+    for shard in plan.shards:
+        path = root / layout.shard_membership(shard.digest)
+        _ensure(path, lambda shard=shard: shard_membership(plan, shard))  # type: ignore[misc]
+    for one in plan.evaluations:
+        path = root / layout.evaluation_membership(one.fingerprint)
+        if not (one.exists and path.exists()):
+            _ensure(path, lambda one=one: evaluation_membership(plan, one))  # type: ignore[misc]
+    path = root / layout.report_membership(plan.report)
+    _ensure(path, lambda: report_membership(plan))
+
+
+def prepared_membership(plan: Plan, data: PlannedData) -> dict[str, Any]:
+    """What a preparation job needs to know."""
+    return {
+        "schema": SCHEMA,
+        "fingerprint": data.fingerprint,
+        "data_set": data.data_set,
+        "likelihood": data.likelihood,
+        "recipe": data.recipe,
+        "code": _code(plan.closures.of_preparation()),
+        "raw": plan.layout.raw(data.data_set).as_posix(),
+        "output": data.directory.as_posix(),
+    }
+
+
+def shard_membership(plan: Plan, shard: Shard) -> dict[str, Any]:
+    """What a training job needs to know."""
+    return {
+        "schema": SCHEMA,
+        "digest": shard.digest,
+        "runs": [_run_of_shard(plan, plan.runs[fingerprint]) for fingerprint in shard.runs],
+    }
+
+
+def evaluation_membership(plan: Plan, evaluation: PlannedEvaluation) -> dict[str, Any]:
+    """What an evaluation job needs to know; ``measurement`` is where a run's would go."""
+    return {
+        "schema": SCHEMA,
+        "fingerprint": evaluation.fingerprint,
+        "axes": evaluation.axes,
+        "selection": {"metric": "validation_bound"},
+        "measures": evaluation.measures,
+        "runs": [_run_of_evaluation(plan, evaluation, plan.runs[f]) for f in evaluation.runs],
+        "prepared": _prepared(evaluation.prepared),
+        "code": _code(plan.closures.of_evaluation()),
+        "measurement_code": _code(plan.closures.of_measurement()),
+        "output": evaluation.directory.as_posix(),
+        "measurements": plan.layout.measurements(evaluation.axes).as_posix(),
+    }
+
+
+def report_membership(plan: Plan) -> dict[str, Any]:
+    """What the report job needs to know: every group with its evaluation."""
+    rows = [
+        {
+            "study": group.study,
+            "experiment": group.experiment,
+            "axes": group.axes,
+            "evaluation": one.fingerprint,
+            "path": one.path.as_posix(),
+        }
+        for one in plan.evaluations
+        for group in one.groups
+    ]
+    return {
+        "schema": SCHEMA,
+        "fingerprint": plan.report,
+        "studies": [study.path.as_posix() for study in plan.studies],
+        "groups": rows,
+        "code": _code(plan.closures.of_report()),
+        "output": plan.layout.report_manifest(plan.report).as_posix(),
+    }
+
+
+def _run_of_shard(plan: Plan, run: PlannedRun) -> dict[str, Any]:
+    return {
+        "fingerprint": run.fingerprint,
+        "spec": run.spec.canonical(),
+        "directory": run.directory.as_posix(),
+        "state": plan.layout.state(run.fingerprint).as_posix(),
+        "prepared": _prepared(run.prepared),
+        "code": _code(plan.closures.of_model(run.spec.model)),
+    }
+
+
+def _run_of_evaluation(plan: Plan, one: PlannedEvaluation, run: PlannedRun) -> dict[str, Any]:
+    code = plan.closures.of_measurement()
+    fingerprint = measurement_fingerprint(run.fingerprint, one.measures, code)
+    directory = plan.layout.measurement(one.axes, run.fingerprint, fingerprint)
+    return {
+        "fingerprint": run.fingerprint,
+        "spec": run.spec.canonical(),
+        "directory": run.directory.as_posix(),
+        "measurement": {"fingerprint": fingerprint, "directory": directory.as_posix()},
+    }
+
+
+def _prepared(data: PlannedData) -> dict[str, str]:
+    return {"fingerprint": data.fingerprint, "directory": data.directory.as_posix()}
+
+
+def _code(closure: Closure) -> dict[str, Any]:
+    return {"digest": closure.digest, "modules": closure.modules}
+
+
+def _ensure(path: Path, content: Callable[[], dict[str, Any]]) -> None:
+    text = json.dumps(content(), sort_keys=True) + "\n"
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            if path.read_text() == text:
+                return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Not flushed to disk one by one as results are: hundreds are written while Snakemake
+        # starts, and one that a power cut damages is found to differ and written again.
+        temporary = path.with_name(f".{path.name}.partial-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+        try:
+            temporary.write_text(text)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise explain(error, path) from error

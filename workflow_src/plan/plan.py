@@ -1,0 +1,248 @@
+"""The plan: every run, evaluation and prepared data set that the settings ask for, by fingerprint.
+
+Up to date means that it exists under its fingerprint; what is missing is packed into shards.
+Nothing is written here: that is `workflow_src.plan.memberships`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workflow_src.config.data_sets import data_set
+from workflow_src.config.models import model_declaration
+from workflow_src.config.settings import Settings
+from workflow_src.config.studies import Study, load_study
+from workflow_src.errors import UserError
+from workflow_src.plan.fingerprints import (
+    LENGTH,
+    Closures,
+    data_recipe,
+    evaluation_fingerprint,
+    prepared_fingerprint,
+    report_fingerprint,
+    run_fingerprint,
+)
+from workflow_src.plan.grids import Group, expand
+from workflow_src.plan.layout import EVALUATION_RECORD, Layout
+from workflow_src.plan.planned import PlannedData, PlannedEvaluation, PlannedRun, Shard
+from workflow_src.plan.shards import pack
+from workflow_src.plan.specs import RunSpec
+from workflow_src.storage import digest, explain, sha256_file
+
+PACKAGE_ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the settings ask for, what of it is missing, and how that is packed."""
+
+    settings: Settings
+    layout: Layout
+    root: Path
+    studies: tuple[Study, ...]
+    groups: tuple[Group, ...]
+    prepared: tuple[PlannedData, ...]
+    runs: dict[str, PlannedRun]
+    missing: tuple[str, ...]
+    shards: tuple[Shard, ...]
+    evaluations: tuple[PlannedEvaluation, ...]
+    report: str
+    """Fingerprint of the report."""
+    closures: Closures
+
+
+def build_plan(
+    settings: Settings, *, package_root: Path = PACKAGE_ROOT, root: Path | None = None
+) -> Plan:
+    """Expand, name and look up everything that ``settings`` ask for.
+
+    ``package_root`` is the folder of the code that counts; ``root`` is the directory that the
+    settings' paths are relative to, the working directory where it is left out.
+
+    Raises
+    ------
+    UserError
+        Where settings and studies do not fit, or code does not parse; and where nothing would run.
+    """
+    where = Path.cwd() if root is None else root
+    layout = Layout(settings.directories.data, settings.directories.results)
+    closures = Closures(package_root)
+    studies = tuple(load_study(name) for name in settings.studies)
+    groups = tuple(group for study in studies for group in expand(study, settings))
+    if not groups:
+        raise UserError(
+            f"nothing to run: no experiment chosen exists at scale {settings.scale}",
+            place="config.yaml: experiments",
+            remedy="change experiments or scale",
+        )
+    prepared = _prepared(groups, layout, closures)
+    names, runs = _named_runs(groups, prepared, layout, closures)
+    # Manifests are listed before runs are looked up: a run that a job finishes in between is then
+    # found there, never taken for one whose manifest outlived it.
+    manifests = _names_in(where / layout.results / "shards")
+    missing = _missing(runs, where)
+    evaluations = _evaluations(groups, names, runs, layout, closures, where)
+    shown = _shown(studies, evaluations)
+    return Plan(
+        settings=settings,
+        layout=layout,
+        root=where,
+        studies=studies,
+        groups=groups,
+        prepared=tuple(prepared.values()),
+        runs=runs,
+        missing=missing,
+        shards=_shards(missing, runs, settings.shard.maximum_runs, manifests),
+        evaluations=evaluations,
+        report=report_fingerprint(shown, closures.of_report(), package_root),
+        closures=closures,
+    )
+
+
+def _prepared(
+    groups: Iterable[Group], layout: Layout, closures: Closures
+) -> dict[tuple[str, str], PlannedData]:
+    pairs = dict.fromkeys((str(g.axes["data_set"]), str(g.axes["likelihood"])) for g in groups)
+    planned = {}
+    for name, likelihood in pairs:
+        recipe = data_recipe(data_set(name), likelihood)
+        fingerprint = prepared_fingerprint(recipe, closures.of_preparation())
+        directory = layout.prepared(name, likelihood, fingerprint)
+        planned[name, likelihood] = PlannedData(name, likelihood, fingerprint, directory, recipe)
+    return planned
+
+
+def _named_runs(
+    groups: Iterable[Group],
+    prepared: Mapping[tuple[str, str], PlannedData],
+    layout: Layout,
+    closures: Closures,
+) -> tuple[dict[RunSpec, str], dict[str, PlannedRun]]:
+    """Every spec once, with its fingerprint, in the order of first appearance."""
+    names: dict[RunSpec, str] = {}
+    runs: dict[str, PlannedRun] = {}
+    for group in groups:
+        code = closures.of_model(str(group.axes["model"]))
+        for spec in group.runs:
+            if spec in names:
+                continue
+            data = prepared[spec.data_set, spec.likelihood]
+            fingerprint = run_fingerprint(spec, data.fingerprint, code)
+            names[spec] = fingerprint
+            directory = layout.run(spec, fingerprint)
+            runs[fingerprint] = PlannedRun(spec, fingerprint, directory, data)
+    return names, runs
+
+
+def _missing(runs: Mapping[str, PlannedRun], root: Path) -> tuple[str, ...]:
+    """The runs without a record; every folder is listed once."""
+    listed: dict[Path, frozenset[str]] = {}
+    missing = []
+    for fingerprint, run in runs.items():
+        folder = run.directory.parent
+        if folder not in listed:
+            listed[folder] = _names_in(root / folder)
+        if run.directory.name not in listed[folder] or not _is_file(root, run.record):
+            missing.append(fingerprint)
+    return tuple(missing)
+
+
+def _evaluations(
+    groups: Iterable[Group],
+    names: Mapping[RunSpec, str],
+    runs: Mapping[str, PlannedRun],
+    layout: Layout,
+    closures: Closures,
+    root: Path,
+) -> tuple[PlannedEvaluation, ...]:
+    sharing: dict[str, list[Group]] = {}
+    members: dict[str, tuple[str, ...]] = {}
+    code = closures.of_evaluation()
+    for group in groups:
+        candidates = tuple(names[spec] for spec in group.runs)
+        fingerprint = evaluation_fingerprint(candidates, group.measures, code)
+        sharing.setdefault(fingerprint, []).append(group)
+        members.setdefault(fingerprint, candidates)
+    evaluations = []
+    for fingerprint, equal in sharing.items():
+        first = equal[0]
+        directory = layout.evaluation(first.axes, fingerprint)
+        evaluations.append(
+            PlannedEvaluation(
+                fingerprint=fingerprint,
+                axes=first.axes,
+                measures=first.measures,
+                runs=members[fingerprint],
+                groups=tuple(equal),
+                prepared=runs[members[fingerprint][0]].prepared,
+                directory=directory,
+                exists=_is_file(root, directory / EVALUATION_RECORD),
+            )
+        )
+    return tuple(evaluations)
+
+
+def _shards(
+    missing: Iterable[str],
+    runs: Mapping[str, PlannedRun],
+    maximum_runs: int,
+    manifests: frozenset[str],
+) -> tuple[Shard, ...]:
+    packed = pack({name: runs[name].spec for name in missing}, maximum_runs)
+    return tuple(Shard(_shard_digest([runs[n] for n in s], manifests), s) for s in packed)
+
+
+def _shard_digest(runs: list[PlannedRun], manifests: frozenset[str]) -> str:
+    """The name of a shard: what it trains and where that goes.
+
+    A manifest whose runs were removed later would tell that nothing is to be done, so a shard that
+    has one already is named anew.
+    """
+    content = [[r.fingerprint, str(r.directory), str(r.prepared.directory)] for r in runs]
+    for time in itertools.count():
+        name = digest({"runs": content, "time": time})[:LENGTH]
+        if f"{name}.json" not in manifests:
+            return name
+    raise AssertionError("unreachable")
+
+
+def _shown(studies: Iterable[Study], evaluations: Sequence[PlannedEvaluation]) -> dict[str, Any]:
+    """Everything that the report shows, or that decides how it does."""
+    rows = [
+        [group.study, group.experiment, group.axes, evaluation.fingerprint]
+        for evaluation in evaluations
+        for group in evaluation.groups
+    ]
+    models = sorted({str(one.axes["model"]) for one in evaluations})
+    data_sets = sorted({str(one.axes["data_set"]) for one in evaluations})
+    return {
+        "rows": rows,
+        "studies": [study.model_dump(mode="json") for study in studies],
+        "published": [_published(study) for study in studies],
+        "titles": [model_declaration(name).title for name in models]
+        + [data_set(name).title for name in data_sets],
+    }
+
+
+def _published(study: Study) -> dict[str, str]:
+    names = {e.published for e in study.experiments.values() if e.published}
+    return {n: sha256_file(study.path.parent / "published" / n) for n in sorted(names)}
+
+
+def _names_in(folder: Path) -> frozenset[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return frozenset(entry.name for entry in entries)
+    except FileNotFoundError:
+        return frozenset()
+    except OSError as error:
+        raise explain(error, folder) from error
+
+
+def _is_file(root: Path, path: Path) -> bool:
+    return os.path.isfile(os.path.join(root, path))

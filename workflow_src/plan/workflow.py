@@ -1,0 +1,162 @@
+"""The plan in the words of Snakemake: targets, and the inputs of each job, as paths.
+
+The main process plans and writes the memberships. A job on a node reads the membership of its own
+work, so it neither plans again nor minds that the plan has moved on. Rules should take all inputs
+as ``ancient()``: what exists under its fingerprint is up to date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workflow_src.config.loading import settings_from_mapping
+from workflow_src.config.settings import Settings
+from workflow_src.errors import UserError
+from workflow_src.plan.layout import PREPARED_RECORD, Layout
+from workflow_src.plan.memberships import write_memberships
+from workflow_src.plan.plan import PACKAGE_ROOT, Plan, build_plan
+from workflow_src.plan.planned import PlannedEvaluation, Shard
+from workflow_src.storage import read_json_object
+
+
+@dataclass(frozen=True)
+class WorkflowPlan:
+    """Answers to the Snakefile; every path is text, relative to ``root`` where settings are."""
+
+    settings: Settings
+    layout: Layout
+    root: Path
+    plan: Plan | None
+    """None inside a job: it works from memberships alone."""
+    shards: dict[str, Shard]
+    evaluations: dict[str, PlannedEvaluation]
+    shard_of_run: dict[str, str]
+
+    def targets(self) -> list[str]:
+        """What the whole workflow is to make: the report. Nothing inside a job."""
+        if self.plan is None:
+            return []
+        return [self.layout.report_manifest(self.plan.report).as_posix()]
+
+    def prepared_targets(self) -> list[str]:
+        """The records of all prepared data."""
+        return [data.record.as_posix() for data in self.plan.prepared] if self.plan else []
+
+    def shard_targets(self) -> list[str]:
+        """The manifests of all shards that have something to train."""
+        return [self.layout.shard_manifest(name).as_posix() for name in self.shards]
+
+    def evaluation_targets(self) -> list[str]:
+        """All evaluations, there or not."""
+        return [one.path.as_posix() for one in self.evaluations.values()]
+
+    def prepared_membership(self, fingerprint: str) -> str:
+        """The file that tells a preparation job what to do."""
+        return self.layout.prepared_membership(fingerprint).as_posix()
+
+    def prepared_inputs(self, fingerprint: str) -> list[str]:
+        """The membership of a preparation; raw files are the rule's own to name."""
+        return [self.prepared_membership(fingerprint)]
+
+    def shard_membership(self, digest: str) -> str:
+        """The file that tells a training job what to do."""
+        return self.layout.shard_membership(digest).as_posix()
+
+    def shard_inputs(self, digest: str) -> list[str]:
+        """The membership of a shard and the records of the prepared data that it trains on."""
+        if digest in self.shards and self.plan is not None:
+            runs = self.plan.runs
+            directories = [runs[name].prepared.directory for name in self.shards[digest].runs]
+        else:
+            content = self._membership(self.layout.shard_membership(digest), f"shard {digest}")
+            directories = [Path(run["prepared"]["directory"]) for run in content["runs"]]
+        return [self.shard_membership(digest), *_records(directories)]
+
+    def evaluation_membership(self, fingerprint: str) -> str:
+        """The file that tells an evaluation job what to do."""
+        return self.layout.evaluation_membership(fingerprint).as_posix()
+
+    def evaluation_inputs(self, fingerprint: str) -> list[str]:
+        """The membership, the prepared data, and the manifests of shards with missing runs.
+
+        Of an evaluation that exists, the prepared data are not asked for: a checkout with results
+        and without data has nothing to do.
+        """
+        manifests = [self.layout.shard_manifest(s).as_posix() for s in self._shards_of(fingerprint)]
+        inputs = [self.evaluation_membership(fingerprint), *manifests]
+        if fingerprint in self.evaluations:
+            one = self.evaluations[fingerprint]
+            return inputs if one.exists else [*inputs, one.prepared.record.as_posix()]
+        place = self.layout.evaluation_membership(fingerprint)
+        content = self._membership(place, f"evaluation {fingerprint}")
+        return [*inputs, *_records([Path(content["prepared"]["directory"])])]
+
+    def report_membership(self, fingerprint: str) -> str:
+        """The file that tells the report what to show."""
+        return self.layout.report_membership(fingerprint).as_posix()
+
+    def report_inputs(self, fingerprint: str) -> list[str]:
+        """The membership of the report and the evaluations that it shows."""
+        inputs = [self.report_membership(fingerprint)]
+        if self.plan is not None and fingerprint == self.plan.report:
+            return inputs + self.evaluation_targets()
+        place = self.layout.report_membership(fingerprint)
+        content = self._membership(place, f"report {fingerprint}")
+        return inputs + list(dict.fromkeys(group["path"] for group in content["groups"]))
+
+    def _shards_of(self, fingerprint: str) -> list[str]:
+        if fingerprint not in self.evaluations:
+            return []
+        runs = self.evaluations[fingerprint].runs
+        return list(dict.fromkeys(self.shard_of_run[r] for r in runs if r in self.shard_of_run))
+
+    def _membership(self, path: Path, what: str) -> dict[str, Any]:
+        place = self.root / path
+        if not place.is_file():
+            raise UserError(
+                f"{what} is neither in the plan of these settings nor among earlier ones",
+                place=str(path),
+                remedy="start Snakemake with the settings that it was planned with",
+            )
+        return read_json_object(place)
+
+
+def workflow_plan(
+    config: Mapping[str, Any],
+    sources: Iterable[str | Path] = (),
+    *,
+    package_root: Path = PACKAGE_ROOT,
+    root: Path | None = None,
+) -> WorkflowPlan:
+    """Check Snakemake's merged ``config``, plan, and write the memberships.
+
+    ``sources`` are the configuration files, for the line of a mistake.
+    """
+    settings = settings_from_mapping(config, [Path(source) for source in sources])
+    plan = build_plan(settings, package_root=package_root, root=root)
+    write_memberships(plan)
+    return WorkflowPlan(
+        settings=settings,
+        layout=plan.layout,
+        root=plan.root,
+        plan=plan,
+        shards={shard.digest: shard for shard in plan.shards},
+        evaluations={one.fingerprint: one for one in plan.evaluations},
+        shard_of_run={name: shard.digest for shard in plan.shards for name in shard.runs},
+    )
+
+
+def workflow_plan_of_job(
+    config: Mapping[str, Any], sources: Iterable[str | Path] = (), *, root: Path | None = None
+) -> WorkflowPlan:
+    """As `workflow_plan`, for a Snakemake that runs one job on a node: nothing is planned."""
+    settings = settings_from_mapping(config, [Path(source) for source in sources])
+    layout = Layout(settings.directories.data, settings.directories.results)
+    return WorkflowPlan(settings, layout, Path.cwd() if root is None else root, None, {}, {}, {})
+
+
+def _records(directories: Iterable[Path]) -> list[str]:
+    return list(dict.fromkeys((d / PREPARED_RECORD).as_posix() for d in directories))

@@ -1,0 +1,1 @@
+"""Records: how every result came to be. A leaf that the writers use."""

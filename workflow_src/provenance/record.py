@@ -1,0 +1,156 @@
+"""The record that every step writes beside its results: what made them, from what, and how.
+
+Records form a chain: each names its parents with their digests and carries a digest of itself.
+Checking a whole chain is the audit's work, not this module's.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from workflow_src.errors import UserError
+from workflow_src.provenance.environment import describe_environment
+from workflow_src.provenance.machine import describe_determinism, describe_machine
+from workflow_src.provenance.repository import describe_repository
+from workflow_src.storage import digest, sha256_file
+
+SCHEMA_VERSION = 1
+
+
+def build_record(
+    kind: str,
+    *,
+    fingerprint: str,
+    content: Mapping[str, Any],
+    parents: Sequence[Mapping[str, str]] = (),
+    outputs: Mapping[str, Path] | None = None,
+    started: datetime,
+    ended: datetime | None = None,
+    threads: int | None = None,
+    determinism: Mapping[str, Any] | None = None,
+    root: Path | None = None,
+) -> dict[str, Any]:
+    """The record of one finished step, as a dictionary of JSON values.
+
+    Parameters
+    ----------
+    kind:
+        What was made: ``prepared``, ``run``, ``measurement``, ``evaluation``, ``report`` ...
+    fingerprint:
+        The name that the plan gave it.
+    content:
+        What only this kind of record holds: the spec, the result, the recipe.
+    parents:
+        What it was made from, by `parent`.
+    outputs:
+        Name relative to the record's own directory -> file; sizes and digests are taken here.
+    started, ended:
+        With a time zone; ``ended`` is now where it is left out.
+    threads:
+        The CPU threads that the step was given.
+    determinism:
+        Settings that decide whether a repetition gives the same bits, beside those found in torch.
+    root:
+        The repository; the working directory where it is left out.
+    """
+    where = Path.cwd() if root is None else root
+    end = datetime.now(UTC) if ended is None else ended
+    record: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "kind": kind,
+        "fingerprint": fingerprint,
+        "content": dict(content),
+        "environment": describe_environment(where),
+        "machine": describe_machine(),
+        "git": describe_repository(where),
+        "slurm": slurm_facts(),
+        "threads": threads,
+        "determinism": {**describe_determinism(), **(determinism or {})},
+        "time": {
+            "started": started.astimezone(UTC).isoformat(timespec="milliseconds"),
+            "ended": end.astimezone(UTC).isoformat(timespec="milliseconds"),
+            "seconds": round((end - started).total_seconds(), 3),
+        },
+        "peak_memory": peak_memory(),
+        "outputs": {name: describe_file(path) for name, path in sorted((outputs or {}).items())},
+        "parents": [dict(item) for item in parents],
+    }
+    return record | {"record_digest": digest(record)}
+
+
+def parent(kind: str, fingerprint: str, path: Path, *, root: Path | None = None) -> dict[str, str]:
+    """A record's entry for what it was made from; ``path`` is the parent's own record file."""
+    where = Path.cwd() if root is None else root
+    shown = path.relative_to(where) if path.is_absolute() and path.is_relative_to(where) else path
+    return {
+        "kind": kind,
+        "fingerprint": fingerprint,
+        "path": shown.as_posix(),
+        "sha256": sha256_file(where / path),
+    }
+
+
+def describe_file(path: Path) -> dict[str, Any]:
+    """A file's sha256 and size in bytes."""
+    try:
+        return {"sha256": sha256_file(path), "bytes": path.stat().st_size}
+    except OSError as error:
+        raise UserError(f"an output cannot be read ({error.strerror})", place=str(path)) from None
+
+
+def record_is_whole(record: Mapping[str, Any]) -> bool:
+    """Whether the record still says what it said when it was written."""
+    rest = {name: value for name, value in record.items() if name != "record_digest"}
+    return record.get("record_digest") == digest(rest)
+
+
+def verify_outputs(record: Mapping[str, Any], directory: Path) -> list[str]:
+    """What is wrong with a record and its files in ``directory``, one sentence each.
+
+    Every byte that the record vouches for is read; an empty list means that all of it stands.
+    """
+    findings = []
+    if not record_is_whole(record):
+        findings.append(f"{directory}: the record was changed after it was written")
+    for name, expected in record.get("outputs", {}).items():
+        path = directory / name
+        if not path.is_file():
+            findings.append(f"{path}: the file is missing")
+        elif path.stat().st_size != expected["bytes"]:
+            findings.append(
+                f"{path}: {path.stat().st_size} bytes where the record says {expected['bytes']}"
+            )
+        elif (found := sha256_file(path)) != expected["sha256"]:
+            findings.append(f"{path}: sha256 {found} where the record says {expected['sha256']}")
+    return findings
+
+
+def slurm_facts() -> dict[str, str]:
+    """The SLURM identity of this process; empty outside of a job."""
+    names = {
+        "SLURM_JOB_ID": "job",
+        "SLURM_JOB_NAME": "name",
+        "SLURM_JOB_PARTITION": "partition",
+        "SLURM_CLUSTER_NAME": "cluster",
+        "SLURM_JOB_NODELIST": "nodes",
+        "SLURM_RESTART_COUNT": "restarts",
+        "SLURM_JOB_ACCOUNT": "account",
+        "SLURM_CPUS_PER_TASK": "cpus_per_task",
+    }
+    return {word: os.environ[name] for name, word in names.items() if name in os.environ}
+
+
+def peak_memory() -> dict[str, int]:
+    """The most bytes that this process has held, on the host and, where torch has one, the GPU."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = {"host_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    torch: Any = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        peak["device_bytes"] = int(torch.cuda.max_memory_allocated())
+    return peak

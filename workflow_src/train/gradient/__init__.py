@@ -1,0 +1,1 @@
+"""Stochastic gradient training of a bank of runs with early stopping."""

@@ -1,0 +1,110 @@
+"""A finished run on disk: record, checkpoint and history, written whole and checked when read."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from workflow_src.compute import settings
+from workflow_src.errors import UserError
+from workflow_src.plan.layout import PREPARED_RECORD, RUN_RECORD
+from workflow_src.provenance.record import build_record, parent, verify_outputs
+from workflow_src.storage import new_directory, read_json_object, write_json
+from workflow_src.train.membership import ShardRun
+
+log = logging.getLogger(__name__)
+
+CHECKPOINT = "checkpoint.safetensors"
+HISTORY = "history.parquet"
+
+
+def write_run(
+    run: ShardRun,
+    *,
+    status: Mapping[str, str],
+    result: Mapping[str, Any],
+    parameters: Mapping[str, Tensor],
+    history: Sequence[Mapping[str, float]],
+    circumstances: Mapping[str, Any],
+    started: datetime,
+) -> None:
+    """Write a finished run; where another writer was quicker, its result stays.
+
+    ``parameters`` may be empty (a run that never had a finite bound has no checkpoint);
+    ``circumstances`` is how the run was computed: device, bank members, interruptions.
+    """
+    with new_directory(run.directory) as directory:
+        outputs: dict[str, Path] = {HISTORY: directory / HISTORY}
+        pq.write_table(pa.Table.from_pylist([dict(row) for row in history]), directory / HISTORY)
+        if parameters:
+            outputs[CHECKPOINT] = directory / CHECKPOINT
+            cpu = {name: value.detach().cpu().contiguous() for name, value in parameters.items()}
+            save_file(cpu, directory / CHECKPOINT)
+        data_record = run.prepared / PREPARED_RECORD
+        record = build_record(
+            "run",
+            fingerprint=run.fingerprint,
+            content={
+                "spec": run.spec,
+                "seed_derivation": "every random stream is seeded by the sha256 of its purpose "
+                "and named axes of the spec (workflow_src.plan.seeds)",
+                "data": run.prepared_fingerprint,
+                "code": run.code,
+                "status": dict(status),
+                "result": dict(result),
+                "circumstances": dict(circumstances),
+            },
+            parents=[parent("prepared", run.prepared_fingerprint, data_record)],
+            outputs=outputs,
+            started=started,
+            threads=settings()["threads"],
+            determinism=settings(),
+        )
+        write_json(directory / RUN_RECORD, record)
+
+
+def read_run(directory: Path) -> dict[str, Any]:
+    """A finished run's record, after every byte that it vouches for was checked.
+
+    Raises
+    ------
+    UserError
+        If a file is missing or changed.
+    """
+    record = read_json_object(directory / RUN_RECORD)
+    findings = verify_outputs(record, directory)
+    if findings:
+        raise UserError(
+            f"the run is damaged: {'; '.join(findings)}",
+            place=str(directory),
+            remedy=f"remove {directory} and start again; it is trained anew",
+        )
+    return record
+
+
+def read_parameters(directory: Path) -> dict[str, Tensor]:
+    """The parameters of a finished run, without a run axis."""
+    parameters: dict[str, Tensor] = load_file(directory / CHECKPOINT)
+    return parameters
+
+
+def is_finished(run: ShardRun) -> bool:
+    """Whether the run is there and whole; a damaged one is moved out of the way and told."""
+    if not (run.directory / RUN_RECORD).exists():
+        return False
+    try:
+        read_run(run.directory)
+    except UserError as error:
+        aside = run.directory.with_name(f".{run.directory.name}.damaged-{datetime.now():%Y%m%d%H%M%S%f}")
+        log.warning("%s; it is kept as %s and trained anew", error, aside)
+        run.directory.rename(aside)
+        return False
+    return True
