@@ -121,9 +121,7 @@ def test_code_that_does_not_parse_is_named_with_its_line(write: Callable[..., Pa
 @pytest.mark.parametrize(
     "code", ["\nimport pack.nothing", "\nfrom pack.nothing import x", "\nfrom .nothing import x"]
 )
-def test_an_import_of_nothing_is_named_with_its_line(
-    write: Callable[..., Path], code: str
-) -> None:
+def test_an_import_of_nothing_is_named_with_its_line(write: Callable[..., Path], code: str) -> None:
     with pytest.raises(UserError, match=r"a\.py:2: there is no module pack\.nothing"):
         code_closure(["pack.a"], write(START="", a=code))
 

@@ -7,6 +7,7 @@ standard deviation is at most 1), success probability = sigmoid(f) squeezed away
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -107,11 +108,8 @@ class Binomial:
         return ("probability",)
 
     def log_density(self, pixels: Tensor, outputs: Mapping[str, Tensor]) -> Tensor:
-        coefficient = (
-            math.lgamma(self.levels + 1)
-            - torch.lgamma(pixels + 1)
-            - torch.lgamma(self.levels - pixels + 1)
-        ).sum(dim=1)
+        table = _log_coefficients(self.levels).to(pixels.device, pixels.dtype)
+        coefficient = table[pixels.to(torch.int64)].sum(dim=1)
         terms: Tensor = _BinomialLogTerms.apply(pixels, outputs["probability"], float(self.levels))
         return terms + coefficient
 
@@ -128,6 +126,18 @@ class Binomial:
         return torch.binomial(trials, probability, generator=generator)
 
 
+@functools.cache
+def _log_coefficients(levels: int) -> Tensor:
+    """log(levels choose k) for every count k, float64 [levels + 1]; lgamma per pixel is slow."""
+    return torch.tensor(
+        [
+            math.lgamma(levels + 1) - math.lgamma(count + 1) - math.lgamma(levels - count + 1)
+            for count in range(levels + 1)
+        ],
+        dtype=torch.float64,
+    )
+
+
 class _BinomialLogTerms(torch.autograd.Function):
     """Sum over pixels of x log p + (n - x) log(1 - p), p = squeezed sigmoid(f), and d/df of it.
 
@@ -141,13 +151,13 @@ class _BinomialLogTerms(torch.autograd.Function):
         scale, margin = 1 - 2 * _PROBABILITY_MARGIN, _PROBABILITY_MARGIN
         success = torch.sigmoid(output)
         failure = torch.sigmoid(-output)
-        log_p = torch.log(success * scale + margin)
-        log_not_p = torch.log(failure * scale + margin)
-        result = (pixels * log_p + (trials - pixels) * log_not_p).sum(dim=1)
+        p = success * scale + margin
+        not_p = failure * scale + margin
+        failures = trials - pixels
+        result = (p.log() * pixels).add_(not_p.log() * failures).sum(dim=1)
         if ctx.needs_input_grad[1]:
-            slope = success * failure * scale
-            derivative = pixels * torch.exp(-log_p) - (trials - pixels) * torch.exp(-log_not_p)
-            ctx.save_for_backward(derivative.mul_(slope))
+            derivative = p.reciprocal_().mul_(pixels).sub_(not_p.reciprocal_().mul_(failures))
+            ctx.save_for_backward(derivative.mul_(success).mul_(failure).mul_(scale))
         return result
 
     @staticmethod

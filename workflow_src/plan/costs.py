@@ -96,7 +96,7 @@ def _read(path: Path, on_gpu: bool) -> tuple[_Cell, float] | None:
         if (record["machine"]["gpu"] is not None) != on_gpu:
             return None
         spec = from_canonical(record["content"]["spec"])
-        return spec.hyperparameters, float(record["content"]["result"]["seconds"])
+        return spec.hyperparameters, float(record["content"]["result"]["device_seconds"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -6,7 +6,6 @@ results and does not enter; titles, addresses and other words do not either.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -108,7 +107,6 @@ def _short(value: Any) -> str:
     return digest(value)[:LENGTH]
 
 
-@functools.cache
 def _files_digest(folder: Path) -> dict[str, str]:
     """The files beside the code, such as page templates, by name."""
     return {

@@ -98,7 +98,7 @@ def read_parameters(directory: Path) -> dict[str, Tensor]:
 
 def is_finished(run: ShardRun) -> bool:
     """Whether the run is there and whole; a damaged one is moved out of the way and told."""
-    if not (run.directory / RUN_RECORD).exists():
+    if not run.directory.is_dir() or not any(run.directory.iterdir()):
         return False
     try:
         read_run(run.directory)

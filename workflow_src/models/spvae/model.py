@@ -97,10 +97,16 @@ def build(images: ImageFacts, hyperparameters: Mapping[str, Any]) -> Spvae:
     Raises
     ------
     ValueError
-        If the split step leaves super-pixels of different sizes, which one bank cannot hold.
+        If the split step leaves super-pixels of different sizes, which one bank cannot hold, or
+        the image whole, which leaves the circuit nothing to do.
     """
     step = hyperparameters["split_step"]
     graph = poon_domingos(images.height, images.width, step)
+    if not graph.partitions:
+        raise ValueError(
+            f"split_step {step} does not split {images.height} x {images.width} images; "
+            "it must be smaller than one of the sides"
+        )
     sizes = {len(graph.scopes[region]) for region in graph.leaf_regions}
     if len(sizes) != 1:
         raise ValueError(

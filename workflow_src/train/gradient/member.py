@@ -80,10 +80,12 @@ class Member:
 
     def validated(self, training: float, validation: float, parameters: dict[str, Tensor]) -> None:
         """Take in one validation's mean bounds in nats and the parameters that gave them."""
-        if validation > self.stopping.best:
-            self.best_step = self.step
-            self.best_parameters = parameters
-        self.stopping = advance(self.spec["stopping"], self.stopping, validation)
+        # An infinite bound is a divergence, never the best point.
+        if math.isfinite(validation):
+            if validation > self.stopping.best:
+                self.best_step = self.step
+                self.best_parameters = parameters
+            self.stopping = advance(self.spec["stopping"], self.stopping, validation)
         self.history.append(
             {
                 "step": self.step,

@@ -28,8 +28,9 @@ from workflow_src.train.gradient.optimizer import BankAdam
 
 _VALIDATION_CHUNK = 256  # images; part of what is computed, since the noise is drawn per chunk
 
-# What may differ between the runs of one bank.
-_FREE_WITHIN_A_BANK = ("fraction", "seed", "stream", "stopping", "protocol", "maximum_steps")
+# What may differ between the runs of one bank. Their rhythm may not: a run that is validated
+# because another ends there would not be the run that it is alone.
+_FREE_WITHIN_A_BANK = ("fraction", "seed", "stream", "stopping", "protocol")
 
 Tensors = dict[str, Tensor]
 State = tuple[Tensors, dict[str, Any]]

@@ -1,0 +1,74 @@
+# make demo   the whole pipeline on small data, then its tables     make test   the tests
+# Every target first makes what it needs; what is up to date is left alone.
+
+PYTHON ?= python3
+VENV ?= .venv
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo data test test-long lint format schemas architecture lock clean
+
+help:
+	@echo 'make demo          run the pipeline of config.yaml and print its tables'
+	@echo 'make data          fetch and prepare the data of config.yaml, nothing more'
+	@echo 'make test          run the quick tests'
+	@echo 'make test-long     run the longer tests of the whole workflow'
+	@echo 'make lint          check style, types and the workflow'
+	@echo 'make format        format code and rules'
+	@echo 'make schemas       write schemas/ anew from the types'
+	@echo 'make architecture  write the package graph in docs/architecture.md anew'
+	@echo 'make lock          write requirements.lock and environment.yaml from what is installed'
+	@echo 'make clean         remove the environment and caches; data and results stay'
+	@echo 'make ... PYTHON=python3.12   with another Python (3.11 to 3.13), before the first make'
+
+# The environment: exact versions from the lock, and the project itself in place.
+env: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	  || { echo "$(PYTHON) is not Python 3.11, 3.12 or 3.13; try make PYTHON=python3.12" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --editable .
+	touch $@
+
+demo: env
+	$(BIN)/snakemake --profile local
+	$(BIN)/python -m workflow_src show
+
+data: env
+	$(BIN)/snakemake --profile local data
+
+test: env
+	$(BIN)/python -m pytest -m 'not workflow'
+
+test-long: env
+	$(BIN)/python -m pytest -m workflow
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+format: env
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+
+schemas: env
+	$(BIN)/python -m workflow_src.config.schema
+
+architecture: env
+	$(BIN)/python tests/support/architecture.py
+
+# To take newer versions first: .venv/bin/pip install --upgrade --upgrade-strategy eager -e '.[develop]'
+lock: env
+	$(BIN)/python tests/support/lock.py
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .snakemake density_bench.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

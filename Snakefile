@@ -1,0 +1,59 @@
+"""The workflow: data -> train -> evaluate -> report. What to run is said in config.yaml.
+
+The plan knows what is missing. Every file is named by the fingerprint of what it was made from, so
+what exists is up to date; that is why all inputs are ancient(): times of files decide nothing. Rules
+name a conda environment for those who want one (--software-deployment-method conda).
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+from workflow_src.errors import UserError
+from workflow_src.plan.workflow import workflow_plan, workflow_plan_of_job
+
+min_version("9.10")
+
+
+configfile: "config.yaml"
+
+
+# Jobs run in this very Python with this very package, whatever the shell would find first.
+os.environ.update(
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]),
+    PYTHONPATH=str(workflow.basedir),
+)
+
+# A Snakemake that runs one job, on a node, takes its work from the plan that was written before.
+planned = workflow_plan if workflow.is_main_process else workflow_plan_of_job
+try:
+    plan = planned(config, workflow.configfiles)
+except UserError as error:
+    sys.exit(f"error: {error}")
+
+settings, layout = plan.settings, plan.layout
+gpus = 0 if settings.device == "cpu" else 1
+
+
+wildcard_constraints:
+    data_set=r"[a-z0-9_]+",
+    likelihood=r"[a-z]+",
+    digest=r"[0-9a-f]{16}",
+    fingerprint=r"[0-9a-f]{16}",
+
+
+localrules:
+    all,
+
+
+rule all:
+    input:
+        plan.targets(),
+
+
+include: "rules/data.smk"
+include: "rules/train.smk"
+include: "rules/evaluate.smk"
+include: "rules/report.smk"

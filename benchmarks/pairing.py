@@ -1,0 +1,35 @@
+"""Times several ways of doing one thing in turn, so that a drifting machine drifts for all."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+
+def times_in_turn(
+    ways: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 2
+) -> dict[str, list[float]]:
+    """Seconds of every way in every round: A B C, A B C, ..."""
+    for _ in range(warm_up):
+        for way in ways.values():
+            way()
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            started = time.perf_counter()
+            way()
+            seconds[name].append(time.perf_counter() - started)
+    return seconds
+
+
+def tell(seconds: Mapping[str, list[float]], baseline: str, unit: str = "ms") -> None:
+    """Print the median of every way and its ratio to ``baseline``, pair by pair."""
+    scale = {"ms": 1e3, "s": 1.0}[unit]
+    for name, values in seconds.items():
+        ratios = [b / a for a, b in zip(values, seconds[baseline], strict=True)]
+        print(
+            f"{name:<40} median {statistics.median(values) * scale:9.2f} {unit}   "
+            f"{baseline} / this: median {statistics.median(ratios):5.2f}, "
+            f"{min(ratios):.2f} to {max(ratios):.2f}"
+        )

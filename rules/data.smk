@@ -1,0 +1,48 @@
+# Data: published files from the mirror or the internet, then arrays, one job per likelihood.
+
+
+# On a cluster the nodes often have no internet, so files are fetched where Snakemake runs.
+localrules:
+    data,
+    fetch,
+
+
+rule data:
+    input:
+        plan.prepared_targets(),
+
+
+rule fetch:
+    output:
+        f"{layout.raw('{data_set}')}/record.json",
+    log:
+        f"{layout.results}/logs/fetch/{{data_set}}.log",
+    conda:
+        "../environment.yaml"
+    params:
+        data=layout.data,
+        mirror=["--mirror", settings.mirror] if settings.mirror else [],
+    shell:
+        "python -m workflow_src fetch --data-set {wildcards.data_set}"
+        " --data-directory {params.data:q} {params.mirror:q} --log {log:q}"
+
+
+rule prepare:
+    input:
+        ancient(f"{layout.raw('{data_set}')}/record.json"),
+        ancient(plan.prepared_membership("{fingerprint}")),
+    output:
+        f"{layout.prepared('{data_set}', '{likelihood}', '{fingerprint}')}/record.json",
+    log:
+        f"{layout.results}/logs/prepare/{{data_set}}-{{likelihood}}-{{fingerprint}}.log",
+    conda:
+        "../environment.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        data=layout.data,
+    shell:
+        "python -m workflow_src prepare --data-set {wildcards.data_set}"
+        " --likelihood {wildcards.likelihood} --fingerprint {wildcards.fingerprint}"
+        " --data-directory {params.data:q} --log {log:q}"

@@ -1,0 +1,32 @@
+# Training: one job per shard, which is several runs on one device.
+
+
+localrules:
+    train,
+
+
+rule train:
+    input:
+        plan.shard_targets(),
+
+
+rule train_shard:
+    input:
+        ancient(lambda wildcards: plan.shard_inputs(wildcards.digest)),
+        membership=ancient(plan.shard_membership("{digest}")),
+    output:
+        layout.shard_manifest("{digest}"),
+    log:
+        f"{layout.results}/logs/train/{{digest}}.log",
+    conda:
+        "../environment.yaml"
+    threads: settings.threads
+    resources:
+        gpu=gpus,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 240 * attempt,
+    params:
+        device=settings.device,
+    shell:
+        "python -m workflow_src train --shard {input.membership:q} --manifest {output:q}"
+        " --device {params.device} --threads {threads} --log {log:q}"

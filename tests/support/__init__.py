@@ -1,0 +1,1 @@
+"""What tests share, and the makers of files that tests compare: architecture page and lock."""

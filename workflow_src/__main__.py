@@ -1,0 +1,151 @@
+"""The command line: ``python -m workflow_src COMMAND``, one command per file in commands/.
+
+A command's file is imported when it is called and not before, so that planning never waits for
+torch. What a user can mend is told in one line; everything else keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import difflib
+import importlib
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from workflow_src.errors import UserError
+from workflow_src.storage import explain
+
+COMMANDS = Path(__file__).parent / "commands"
+
+USER_ERROR = 2
+CANCELLED = 130
+NO_READER = 141
+
+log = logging.getLogger("workflow_src")
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command that ``words`` (the command line) name; return its exit code."""
+    arguments = _parse(sys.argv[1:] if words is None else words)
+    try:
+        _open_log(arguments.log)
+        code = int(arguments.run(arguments))
+        sys.stdout.flush()
+        return code
+    except UserError as error:
+        return _tell(error, arguments.debug)
+    except OSError as error:
+        return _tell_system_error(error, arguments.debug)
+    except KeyboardInterrupt:
+        log.error("cancelled")
+        return CANCELLED
+    except Exception:
+        # To the log file alone: Python itself shows the traceback on the terminal.
+        log.critical("failed", exc_info=True, extra={"file_only": True})
+        raise
+
+
+def command_names() -> list[str]:
+    """The commands that there are, by the names of their files."""
+    return sorted(path.stem for path in COMMANDS.glob("*.py") if path.stem != "__init__")
+
+
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    common = _common_options()
+    top = argparse.ArgumentParser(
+        prog="python -m workflow_src",
+        description="One command per step of the workflow; Snakemake calls most of them.",
+        epilog=_summary(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[common],
+        allow_abbrev=False,
+    )
+    top.add_argument("command", nargs="?", help="one of those below; `COMMAND --help` explains it")
+    top.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    given = top.parse_args(words)
+    if given.command is None:
+        top.print_help(sys.stderr)
+        top.exit(USER_ERROR)
+    if given.command not in command_names():
+        top.exit(USER_ERROR, f"{_unknown(given.command)}\n")
+    module = importlib.import_module(f"workflow_src.commands.{given.command}")
+    parser = argparse.ArgumentParser(
+        prog=f"python -m workflow_src {given.command}",
+        description=(module.__doc__ or "").partition(": ")[2],
+        parents=[common],
+        allow_abbrev=False,
+    )
+    parser.set_defaults(run=module.run)
+    module.configure(parser)
+    arguments = parser.parse_args(given.rest, namespace=argparse.Namespace(debug=False, log=None))
+    for name in ("debug", "log"):
+        setattr(arguments, name, getattr(given, name, getattr(arguments, name)))
+    return arguments
+
+
+def _common_options() -> argparse.ArgumentParser:
+    """Options of every command; they may stand before or after its name."""
+    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    common.add_argument("--debug", action="store_true", help="show tracebacks of user errors")
+    common.add_argument("--log", type=Path, metavar="FILE", help="write messages to FILE as well")
+    return common
+
+
+def _unknown(command: str) -> str:
+    names = command_names()
+    near = difflib.get_close_matches(command, names, n=1)
+    guess = f"did you mean {near[0]}? " if near else ""
+    return f"unknown command {command!r}; {guess}there are {', '.join(names)}"
+
+
+def _summary() -> str:
+    """Every command with the first sentence of its file, which is read and not imported."""
+    lines = ["commands:"]
+    for name in command_names():
+        said = ast.get_docstring(ast.parse((COMMANDS / f"{name}.py").read_text())) or ""
+        lines.append(f"  {name:<10} {said.splitlines()[0].partition(': ')[2]}" if said else name)
+    return "\n".join(lines)
+
+
+def _open_log(file: Path | None) -> None:
+    """Messages go to stderr, short; and to ``file``, with their time."""
+    terminal = logging.StreamHandler()
+    terminal.setFormatter(logging.Formatter("%(message)s"))
+    terminal.addFilter(lambda record: not getattr(record, "file_only", False))
+    handlers: list[logging.Handler] = [terminal]
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        written = logging.FileHandler(file, encoding="utf-8")
+        form = logging.Formatter(
+            "%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ"
+        )
+        form.converter = time.gmtime
+        written.setFormatter(form)
+        handlers.append(written)
+    logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)
+    log.setLevel(logging.INFO)
+
+
+def _tell(error: UserError, debug: bool) -> int:
+    log.error("error: %s", error, exc_info=debug)
+    return USER_ERROR
+
+
+def _tell_system_error(error: OSError, debug: bool) -> int:
+    """A full disk, a missing permission: told as if storage had met it."""
+    if isinstance(error, BrokenPipeError):
+        # The reader of our output has gone (`... | head`); nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NO_READER
+    if error.filename is None or error.errno is None:
+        raise error
+    return _tell(explain(error, Path(os.fsdecode(error.filename))), debug)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

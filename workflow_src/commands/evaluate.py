@@ -1,0 +1,35 @@
+"""`python -m workflow_src evaluate`: choose the winner of one group and measure it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare this command's arguments."""
+    parser.add_argument(
+        "--evaluation", type=Path, required=True, metavar="FILE", help="which group (from the plan)"
+    )
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads")
+    parser.add_argument(
+        "--memory-megabytes",
+        type=int,
+        default=1024,
+        metavar="N",
+        help="memory for one chunk of importance samples; the numbers do not depend on it",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Evaluate the group that the membership file names."""
+    from workflow_src.evaluate.job import evaluate
+
+    evaluate(
+        arguments.evaluation,
+        device=arguments.device,
+        threads=arguments.threads,
+        memory_megabytes=arguments.memory_megabytes,
+    )
+    return 0

@@ -1,0 +1,67 @@
+"""`python -m workflow_src train`: train the runs of one shard, going on where they stopped."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+from pathlib import Path
+from types import FrameType
+
+INTERRUPTED = 75
+"""Exit code of a shard that was told to stop: a temporary failure in the words of sysexits.h."""
+
+log = logging.getLogger(__name__)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare this command's arguments."""
+    parser.add_argument(
+        "--shard", type=Path, required=True, metavar="FILE", help="which runs (from the plan)"
+    )
+    parser.add_argument(
+        "--manifest", type=Path, required=True, metavar="FILE", help="written when all are there"
+    )
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train what is missing; on a signal, save the states and leave with `INTERRUPTED`."""
+    # Before torch, whose import takes seconds in which a signal may come.
+    stop = StopSignal()
+    from workflow_src.train.gradient.trainer import InterruptedTrainingError
+    from workflow_src.train.shard import ShardOptions, train_shard
+
+    options = ShardOptions(
+        device=arguments.device, threads=arguments.threads, stop_is_wanted=stop.is_wanted
+    )
+    try:
+        train_shard(arguments.shard, arguments.manifest, options)
+    except InterruptedTrainingError:
+        log.warning(
+            "stopped by %s; finished runs and the states of the others are saved: start snakemake "
+            "again as before, and this shard goes on from there",
+            stop.name,
+        )
+        return INTERRUPTED
+    return 0
+
+
+class StopSignal:
+    """Remembers that SIGTERM, SIGUSR1 or SIGINT came; the same signal again ends at once."""
+
+    def __init__(self) -> None:
+        self.name = ""
+        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
+            signal.signal(number, self._remember)
+
+    def is_wanted(self) -> bool:
+        """Whether training is to stop at the next step."""
+        return bool(self.name)
+
+    def _remember(self, number: int, frame: FrameType | None) -> None:
+        self.name = signal.Signals(number).name
+        as_usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        signal.signal(number, as_usual)
+        log.warning("%s: saving and stopping", self.name)

@@ -1,0 +1,274 @@
+"""What a report is made from: the groups that its membership names, with their evaluation records.
+
+Everything is read and checked here, once; tables, figures and page work on these values. An
+evaluation that is not there, or that has no winner, is evidence too and keeps its reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workflow_src.config.studies import Study, load_study
+from workflow_src.errors import UserError
+from workflow_src.plan.layout import MEASUREMENT_RECORD
+from workflow_src.provenance.record import record_is_whole
+from workflow_src.storage import explain, read_json_object
+
+MEASURED = "measured"
+NO_WINNER = "no_winner"
+MISSING = "missing"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One candidate of a group, as its evaluation or, before that, its plan tells.
+
+    Attributes
+    ----------
+    state:
+        ``completed``, ``diverged``, ``timed_out``, or ``missing`` where no evaluation has seen it.
+    reason:
+        How training ended.
+    validation_bound:
+        Best validation bound in nats; None where no validation was finite.
+    hyperparameters:
+        Those that the evaluation sets out, or all of the spec's.
+    """
+
+    fingerprint: str
+    spec: Mapping[str, Any]
+    directory: str
+    state: str
+    reason: str | None = None
+    validation_bound: float | None = None
+    best_step: int | None = None
+    steps: int | None = None
+    parameter_count: int | None = None
+    device_seconds: float | None = None
+    hyperparameters: Mapping[str, Any] | None = None
+
+    @property
+    def ended_by_maximum_steps(self) -> bool:
+        """Whether training was cut off before its stopping rule ended it."""
+        return self.state == "completed" and "maximum_steps" in (self.reason or "")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One measured number; ``standard_error`` is of the mean over test images."""
+
+    name: str
+    value: float
+    standard_error: float | None
+    unit: str
+    importance_samples: int | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation record, or the fact that there is none.
+
+    Attributes
+    ----------
+    state:
+        `MEASURED`, `NO_WINNER` or `MISSING`.
+    reason:
+        Why there are no metrics; None where there are.
+    measurement:
+        Directory with the arrays of the winner.
+    ended:
+        When it was made, ISO 8601 in UTC.
+    """
+
+    fingerprint: str
+    path: Path
+    state: str
+    reason: str | None
+    runs: tuple[Run, ...]
+    winner: Run | None
+    metrics: tuple[Metric, ...]
+    measurement: Path | None
+    ended: str | None
+
+    def metric(self, name: str) -> Metric | None:
+        """The metric of that name, of the most importance samples where it has several."""
+        found = [one for one in self.metrics if one.name == name]
+        return max(found, key=lambda one: one.importance_samples or 0, default=None)
+
+
+@dataclass(frozen=True)
+class Group:
+    """One point of an experiment: all axes fixed, the winner to be shown."""
+
+    study: str
+    experiment: str
+    axes: Mapping[str, Any]
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that one report shows, in the order of the plan."""
+
+    fingerprint: str
+    manifest: Path
+    code: Mapping[str, Any]
+    studies: tuple[Study, ...]
+    groups: tuple[Group, ...]
+
+    @property
+    def results(self) -> Path:
+        """The results directory; the manifest lies in its ``report`` folder."""
+        return self.manifest.parent.parent
+
+    @property
+    def evaluations(self) -> tuple[Evaluation, ...]:
+        """Every evaluation once."""
+        return tuple({g.evaluation.fingerprint: g.evaluation for g in self.groups}.values())
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """Every run once, in the order of first appearance."""
+        runs: dict[str, Run] = {}
+        for evaluation in self.evaluations:
+            for run in evaluation.runs:
+                # The same run may be known to one evaluation and only planned for another.
+                if run.fingerprint not in runs or runs[run.fingerprint].state == MISSING:
+                    runs[run.fingerprint] = run
+        return tuple(runs.values())
+
+    def experiment_groups(self, study: str, experiment: str) -> tuple[Group, ...]:
+        """The groups of one experiment."""
+        return tuple(g for g in self.groups if (g.study, g.experiment) == (study, experiment))
+
+
+def read_evidence(membership: Path) -> Evidence:
+    """Read the membership of a report and every evaluation that it names.
+
+    Raises
+    ------
+    UserError
+        A membership or record that is damaged. One that does not exist is no error.
+    """
+    content = read_json_object(membership)
+    manifest = Path(content["output"])
+    planned = manifest.parent.parent / "plan" / "evaluations"
+    evaluations: dict[str, Evaluation] = {}
+    groups = []
+    for row in content["groups"]:
+        name = row["evaluation"]
+        if name not in evaluations:
+            evaluations[name] = _read_evaluation(name, Path(row["path"]), planned)
+        groups.append(Group(row["study"], row["experiment"], row["axes"], evaluations[name]))
+    return Evidence(
+        fingerprint=content["fingerprint"],
+        manifest=manifest,
+        code=content["code"],
+        studies=tuple(load_study(path) for path in content["studies"]),
+        groups=tuple(groups),
+    )
+
+
+def read_arrays(evaluation: Evaluation, name: str) -> dict[str, NDArray[Any]] | None:
+    """The arrays of one file of the winner's measurement; None where it was not measured.
+
+    Raises
+    ------
+    UserError
+        The file is not the one that the measurement's record vouches for.
+    """
+    if evaluation.measurement is None:
+        return None
+    outputs = read_json_object(evaluation.measurement / MEASUREMENT_RECORD).get("outputs", {})
+    path = evaluation.measurement / f"{name}.npz"
+    if path.name not in outputs:
+        return None
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise explain(error, path) from error
+    if hashlib.sha256(data).hexdigest() != outputs[path.name]["sha256"]:
+        raise _damaged("the file was changed after it was written", path, evaluation.measurement)
+    with np.load(io.BytesIO(data)) as arrays:
+        return dict(arrays)
+
+
+def _read_evaluation(fingerprint: str, path: Path, planned: Path) -> Evaluation:
+    if not path.exists():
+        return Evaluation(
+            fingerprint=fingerprint,
+            path=path,
+            state=MISSING,
+            reason="not evaluated yet",
+            runs=_planned_runs(planned / f"{fingerprint}.json"),
+            winner=None,
+            metrics=(),
+            measurement=None,
+            ended=None,
+        )
+    record = read_json_object(path)
+    if not record_is_whole(record) or record.get("fingerprint") != fingerprint:
+        raise _damaged("the record was changed after it was written", path, path.parent)
+    content = record["content"]
+    runs = tuple(_run(candidate) for candidate in content["candidates"])
+    winner = next((run for run in runs if run.fingerprint == content["winner"]), None)
+    measured = content["measurement"]
+    return Evaluation(
+        fingerprint=fingerprint,
+        path=path,
+        state=NO_WINNER if winner is None else MEASURED,
+        reason=(content["reason"] or "no winner") if winner is None else None,
+        runs=runs,
+        winner=winner,
+        metrics=_metrics(content["metrics"], winner),
+        measurement=Path(measured["directory"]) if measured else None,
+        ended=record["time"]["ended"],
+    )
+
+
+def _planned_runs(membership: Path) -> tuple[Run, ...]:
+    if not membership.exists():
+        return ()
+    return tuple(
+        Run(run["fingerprint"], run["spec"], run["directory"], MISSING, "not evaluated yet")
+        for run in read_json_object(membership)["runs"]
+    )
+
+
+def _run(candidate: Mapping[str, Any]) -> Run:
+    return Run(**{name: candidate[name] for name in Run.__dataclass_fields__})
+
+
+def _metrics(rows: list[Mapping[str, Any]], winner: Run | None) -> tuple[Metric, ...]:
+    metrics = [
+        Metric(
+            row["metric"],
+            row["value"],
+            row["standard_error"],
+            row["unit"],
+            row["importance_samples"],
+        )
+        for row in rows
+    ]
+    bound = winner.validation_bound if winner else None
+    if winner is not None and bound is not None and math.isfinite(bound):
+        samples = winner.spec.get("importance_samples")
+        metrics.append(Metric("validation_bound", bound, None, "nats", samples))
+    return tuple(metrics)
+
+
+def _damaged(problem: str, path: Path, directory: Path) -> UserError:
+    return UserError(
+        problem,
+        place=str(path),
+        remedy=f"remove {directory} and start again; it is made anew",
+    )

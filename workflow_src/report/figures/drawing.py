@@ -1,0 +1,56 @@
+"""Which figures an experiment gets: what its presentation asks for and its measurements allow.
+
+No study is named here. Figures of winners that an earlier experiment of the study has shown are
+not drawn again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from workflow_src.config.studies import Study
+from workflow_src.report.evidence import Evidence, Group
+from workflow_src.report.figures.leaves import draw_leaves
+from workflow_src.report.figures.lines import draw_curve, draw_importance_samples
+from workflow_src.report.figures.samples import draw_samples
+from workflow_src.report.figures.style import Figure, Styles
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The figures of one experiment; ``shown_under`` is where its winners' figures stand else."""
+
+    figures: tuple[Figure, ...]
+    shown_under: str | None = None
+
+
+def draw_study(evidence: Evidence, study: Study) -> dict[str, Gallery]:
+    """The figures of every experiment of the study that has groups, by its name."""
+    styles = Styles(group.axes for group in evidence.groups if group.study == study.name)
+    shown: dict[frozenset[str], str] = {}
+    galleries = {}
+    for name, experiment in study.experiments.items():
+        groups = evidence.experiment_groups(study.name, name)
+        if not groups:
+            continue
+        prefix = f"{study.name}_{name}"
+        figures: list[Figure] = []
+        if experiment.presentation == "curve":
+            figures += draw_curve(prefix, groups, styles, experiment.table.metric)
+        if experiment.presentation == "leaf_manifolds":
+            figures += draw_leaves(prefix, groups)
+        whole = _largest_fraction(groups)
+        winners = frozenset(group.evaluation.fingerprint for group in whole)
+        elsewhere = next((where for seen, where in shown.items() if winners <= seen), None)
+        if elsewhere is None:
+            figures += draw_importance_samples(prefix, whole, styles)
+            figures += draw_samples(prefix, whole)
+            shown[winners] = name
+        galleries[name] = Gallery(tuple(figures), elsewhere)
+    return galleries
+
+
+def _largest_fraction(groups: Sequence[Group]) -> tuple[Group, ...]:
+    largest = max(group.axes["fraction"] for group in groups)
+    return tuple(group for group in groups if group.axes["fraction"] == largest)

@@ -1,0 +1,96 @@
+"""Panels of gray images, pixel by pixel: every image pixel is a square of whole screen pixels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure as Canvas
+from numpy.typing import NDArray
+
+from workflow_src.report.figures.style import DPI, INK, MUTED, canvas, look, png
+
+Array = NDArray[Any]
+
+_GRAYS = 64
+_MARGIN = 10
+_BETWEEN = 26
+_TITLE = 34
+_SIDE = 34
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture, gray in [0, 1] with NaN where nothing is, under its title."""
+
+    title: str
+    picture: Array
+
+
+def tiled(images: Array, rows: int, columns: int, gap: int) -> Array:
+    """Images [n, h, w] in reading order on a grid with ``gap`` empty pixels between them.
+
+    Places beyond the last image stay empty (NaN), as gaps are.
+    """
+    _, height, width = images.shape
+    shape = (rows * (height + gap) - gap, columns * (width + gap) - gap)
+    picture = np.full(shape, np.nan)
+    for place, image in enumerate(images[: rows * columns]):
+        top, left = (place // columns) * (height + gap), (place % columns) * (width + gap)
+        picture[top : top + height, left : left + width] = image
+    return picture
+
+
+def square_tiling(images: Array, gap: int = 1) -> Array:
+    """As many images as fill a square, tiled."""
+    side = math.isqrt(len(images))
+    return tiled(images, side, side, gap)
+
+
+def enlarged(picture: Array, size: int) -> Array:
+    """Every pixel as a square of whole pixels, as large as keeps the width within ``size``."""
+    factor = max(1, size // picture.shape[1])
+    return picture.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def panels_png(rows: Sequence[Sequence[Panel]], labels: Sequence[str] = ()) -> bytes:
+    """Rows of panels of one size, with ``labels`` at the left of the rows, as PNG."""
+    height, width = rows[0][0].picture.shape
+    across = max(len(row) for row in rows)
+    side = _SIDE if labels else 0
+    total_width = side + across * width + (across - 1) * _BETWEEN + 2 * _MARGIN
+    total_height = sum(_title_height(row) + height for row in rows)
+    total_height += (len(rows) - 1) * _BETWEEN // 2 + 2 * _MARGIN
+    with look():
+        figure = canvas(total_width / DPI, total_height / DPI)
+        top = _MARGIN
+        for place, row in enumerate(rows):
+            top += _title_height(row)
+            for number, panel in enumerate(row):
+                left = _MARGIN + side + number * (width + _BETWEEN)
+                _place(figure, panel, left, top, total_width, total_height)
+            if labels:
+                x, y = (_MARGIN + side / 3) / total_width, 1 - (top + height / 2) / total_height
+                style = {"rotation": 90, "ha": "center", "va": "center", "color": MUTED}
+                figure.text(x, y, labels[place], **style)
+            top += height + _BETWEEN // 2
+        return png(figure, palette=_GRAYS)
+
+
+def _title_height(row: Sequence[Panel]) -> int:
+    return _TITLE if any(panel.title for panel in row) else 0
+
+
+def _place(figure: Canvas, panel: Panel, left: int, top: int, width: int, height: int) -> None:
+    rows, columns = panel.picture.shape
+    place = (left / width, 1 - (top + rows) / height, columns / width, rows / height)
+    axes = figure.add_axes(place)
+    axes.set_axis_off()
+    # Colour by colour, so that gaps are the paper's white and no resampling happens.
+    gray = np.clip(np.nan_to_num(panel.picture, nan=1.0), 0.0, 1.0)
+    axes.imshow(np.repeat(gray[..., None], 3, axis=2), interpolation="none", aspect="auto")
+    if panel.title:
+        axes.set_title(panel.title, color=INK, pad=6)

@@ -1,0 +1,146 @@
+"""The common look of figures, and their way to bytes.
+
+Light background, quiet axes, one colour per model in every figure of a study. Equal input gives
+equal bytes: nothing of the day or the machine is written into a file.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure as Canvas
+from PIL import Image
+
+INK = "#1c2430"
+MUTED = "#66707d"
+RULE = "#d9dee5"
+
+# Distinct for colour-blind readers and of similar weight on white.
+_MODEL_COLOURS = ("#0b6e99", "#d1602c", "#3f8f4f", "#8a4fa3", "#b08900", "#b23a62", "#4f5d75")
+_LINES = (
+    {"linestyle": "-", "marker": "o"},
+    {"linestyle": "--", "marker": "s"},
+    {"linestyle": ":", "marker": "^"},
+    {"linestyle": "-.", "marker": "D"},
+)
+LABEL_COLOURS = (
+    *("#1f77b4", "#e6862a", "#2f9e44", "#c92a2a", "#7b4fb3"),
+    *("#8c5a3c", "#d6569f", "#6b7280", "#a3a500", "#17a2b8"),
+)
+
+_RC: Mapping[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.labelsize": 9,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": MUTED,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "grid.color": RULE,
+    "grid.linewidth": 0.6,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "svg.hashsalt": "density-bench",
+}
+
+DPI = 160
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One drawn figure.
+
+    Attributes
+    ----------
+    name:
+        File name without suffix.
+    title, caption:
+        What it shows, in a few words and in a sentence.
+    images:
+        Suffix with its dot -> bytes; ``.png`` always, ``.svg`` where lines are drawn.
+    evaluations:
+        Fingerprints of what it is drawn from.
+    """
+
+    name: str
+    title: str
+    caption: str
+    images: Mapping[str, bytes]
+    evaluations: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LineStyle:
+    """Colour, dashes and marker of one line."""
+
+    color: str
+    linestyle: str
+    marker: str
+
+
+class Styles:
+    """One colour per model, one dash per way of training, the same in all figures of a study."""
+
+    def __init__(self, axes: Iterable[Mapping[str, Any]]) -> None:
+        rows = list(axes)
+        self._models = list(dict.fromkeys(row["model"] for row in rows))
+        self._ways = list(dict.fromkeys((row["protocol"], row["stream"]) for row in rows))
+
+    def of(self, axes: Mapping[str, Any]) -> LineStyle:
+        """The style of a line with these axes."""
+        model = self._models.index(axes["model"])
+        way = self._ways.index((axes["protocol"], axes["stream"]))
+        return LineStyle(
+            color=_MODEL_COLOURS[model % len(_MODEL_COLOURS)], **_LINES[way % len(_LINES)]
+        )
+
+
+def look() -> Any:
+    """A context in which figures have the common look."""
+    return mpl.rc_context(dict(_RC))
+
+
+def canvas(width: float, height: float) -> Canvas:
+    """An empty figure of that size in inches, apart from pyplot's global state."""
+    figure = Canvas(figsize=(width, height), dpi=DPI)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def png(figure: Canvas, *, palette: int | None = None) -> bytes:
+    """The figure as PNG; with ``palette`` colours, which makes gray images a third of the size."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=DPI, metadata={"Software": None})
+    if palette is None:
+        return stream.getvalue()
+    image = Image.open(stream).convert("RGB").quantize(palette, dither=Image.Dither.NONE)
+    smaller = io.BytesIO()
+    image.save(smaller, format="png", optimize=True)
+    return smaller.getvalue()
+
+
+def svg(figure: Canvas) -> bytes:
+    """The figure as SVG."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    return stream.getvalue()

@@ -1,0 +1,89 @@
+"""The rows of results/metrics.parquet and results/runs.parquet.
+
+Tidy: one row per metric per evaluation of an experiment, and one row per run of the grids. A group
+without a number has one row too, with its state and reason.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from workflow_src.config.studies import Study
+from workflow_src.report.evidence import Evidence, Group, Metric, Run
+
+
+def metric_rows(evidence: Evidence) -> list[dict[str, Any]]:
+    """Rows for the columns `workflow_src.report.schema.METRICS`."""
+    studies = {study.name: study for study in evidence.studies}
+    return [row for group in evidence.groups for row in _group_rows(group, studies[group.study])]
+
+
+def run_rows(evidence: Evidence) -> list[dict[str, Any]]:
+    """Rows for the columns `workflow_src.report.schema.runs_columns`."""
+    chosen = {one.winner.fingerprint for one in evidence.evaluations if one.winner}
+    return [_run_row(run, run.fingerprint in chosen) for run in evidence.runs]
+
+
+def _group_rows(group: Group, study: Study) -> list[dict[str, Any]]:
+    evaluation, winner = group.evaluation, group.evaluation.winner
+    common = {
+        "study": group.study,
+        "experiment": group.experiment,
+        **group.axes,
+        "fraction": float(group.axes["fraction"]),
+        "state": evaluation.state,
+        "reason": evaluation.reason,
+        "winner": winner.fingerprint if winner else None,
+        "training_end": winner.reason if winner else None,
+        "hyperparameters": _json(winner),
+        "evaluation": evaluation.fingerprint,
+        "record": evaluation.path.as_posix(),
+    }
+    if evaluation.metrics:
+        return [common | _metric(metric) for metric in evaluation.metrics]
+    return [common | {"metric": study.experiments[group.experiment].table.metric}]
+
+
+def _metric(metric: Metric) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "metric": metric.name,
+        "importance_samples": metric.importance_samples,
+        "unit": metric.unit,
+        "value": metric.value,
+        "standard_error": metric.standard_error,
+    }
+    if not math.isfinite(metric.value):
+        row |= {"value": None, "standard_error": None, "reason": not_finite(metric)}
+    return row
+
+
+def not_finite(metric: Metric) -> str:
+    """Why a metric that was measured has no number."""
+    return f"the {metric.name.replace('_', ' ')} was {metric.value}"
+
+
+def _json(run: Run | None) -> str | None:
+    if run is None:
+        return None
+    return json.dumps(dict(run.hyperparameters or {}), sort_keys=True)
+
+
+def _run_row(run: Run, chosen: bool) -> dict[str, Any]:
+    bound = run.validation_bound
+    return {
+        **run.spec,
+        "fraction": float(run.spec["fraction"]),
+        "fingerprint": run.fingerprint,
+        "state": run.state,
+        "reason": run.reason,
+        "ended_by_maximum_steps": run.ended_by_maximum_steps,
+        "chosen": chosen,
+        "validation_bound": bound if bound is not None and math.isfinite(bound) else None,
+        "best_step": run.best_step,
+        "steps": run.steps,
+        "parameter_count": run.parameter_count,
+        "device_seconds": run.device_seconds,
+        "directory": run.directory,
+    }

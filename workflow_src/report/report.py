@@ -1,0 +1,132 @@
+"""The report job: Parquet files, tables, figures, the page, and last the manifest of them all.
+
+Everything is made in memory first, so that a problem leaves the earlier report as it was. Then the
+old manifests go, the files are written one by one whole, and the new manifest says that they are.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from workflow_src.errors import UserError
+from workflow_src.plan.fingerprints import Closures
+from workflow_src.provenance.record import build_record, parent
+from workflow_src.provenance.repository import describe_repository
+from workflow_src.report.evidence import MISSING, Evidence, read_evidence
+from workflow_src.report.figures.drawing import draw_study
+from workflow_src.report.manifests import discard_stale, older_manifests, retire
+from workflow_src.report.metrics import metric_rows, run_rows
+from workflow_src.report.page import Chapter, render_page
+from workflow_src.report.schema import METRICS, parquet_bytes, runs_columns
+from workflow_src.report.table_files import csv_text, markdown_text
+from workflow_src.report.tables import build_table
+from workflow_src.storage import replacing_file, write_json
+
+log = logging.getLogger(__name__)
+
+PACKAGE_ROOT = Path(__file__).resolve().parents[1]
+
+Files = dict[Path, bytes]
+
+
+def write_report(membership: Path) -> None:
+    """Make the report that the membership file describes, from the working directory.
+
+    Raises
+    ------
+    UserError
+        If the code is no longer the one that was planned, or a record is damaged. An evaluation
+        that does not exist is no error: its cells say so.
+    """
+    started = datetime.now(UTC)
+    evidence = read_evidence(membership)
+    _check_code(evidence)
+    git = describe_repository(Path.cwd())
+    chapters = _chapters(evidence)
+    files = _parquet_files(evidence, git)
+    for chapter in chapters:
+        files |= _chapter_files(evidence.results, chapter)
+    page = render_page(evidence, chapters, git=git, made=started)
+    files[evidence.manifest.parent / "index.html"] = page.encode()
+    earlier = older_manifests(evidence.manifest)
+    retire(evidence.manifest, earlier)
+    for path, data in files.items():
+        with replacing_file(path) as temporary:
+            temporary.write_bytes(data)
+    discard_stale(evidence.manifest, earlier, keep=files)
+    _write_manifest(evidence, files, started)
+    log.info("report: %s", evidence.manifest.parent / "index.html")
+
+
+def _check_code(evidence: Evidence) -> None:
+    found = Closures(PACKAGE_ROOT).of_report().digest
+    if found != evidence.code["digest"]:
+        raise UserError(
+            "the code of the report was edited after this job was planned",
+            place=str(PACKAGE_ROOT),
+            expected=f"code {evidence.code['digest'][:12]}, found {found[:12]}",
+            remedy="start snakemake again; it plans from the code as it is now",
+        )
+
+
+def _chapters(evidence: Evidence) -> list[Chapter]:
+    chapters = []
+    for study in evidence.studies:
+        grouped = {
+            name: groups
+            for name in study.experiments
+            if (groups := evidence.experiment_groups(study.name, name))
+        }
+        tables = {name: build_table(study, name, groups) for name, groups in grouped.items()}
+        chapters.append(Chapter(study, tables, draw_study(evidence, study)))
+    return chapters
+
+
+def _parquet_files(evidence: Evidence, git: Mapping[str, object]) -> Files:
+    footer = {
+        "git_commit": str(git.get("commit") or "none"),
+        "git_uncommitted_changes": str(bool(git.get("dirty"))).lower(),
+        "report_fingerprint": evidence.fingerprint,
+    }
+    columns = runs_columns(run.spec for run in evidence.runs)
+    return {
+        evidence.results / "metrics.parquet": parquet_bytes(metric_rows(evidence), METRICS, footer),
+        evidence.results / "runs.parquet": parquet_bytes(run_rows(evidence), columns, footer),
+    }
+
+
+def _chapter_files(results: Path, chapter: Chapter) -> Files:
+    files = {}
+    for name, table in chapter.tables.items():
+        stem = results / "tables" / f"{chapter.study.name}_{name}"
+        files[stem.with_suffix(".csv")] = csv_text(table).encode()
+        files[stem.with_suffix(".md")] = markdown_text(table, chapter.study).encode()
+    for gallery in chapter.galleries.values():
+        for figure in gallery.figures:
+            for suffix, data in figure.images.items():
+                files[results / "figures" / f"{figure.name}{suffix}"] = data
+    return files
+
+
+def _write_manifest(evidence: Evidence, files: Files, started: datetime) -> None:
+    folder = evidence.manifest.parent
+    there = [one for one in evidence.evaluations if one.state != MISSING]
+    states = [one.state for one in evidence.evaluations]
+    record = build_record(
+        "report",
+        fingerprint=evidence.fingerprint,
+        content={
+            "code": evidence.code,
+            "studies": [study.name for study in evidence.studies],
+            "groups": len(evidence.groups),
+            "evaluations": {state: states.count(state) for state in sorted(set(states))},
+        },
+        parents=[parent("evaluation", one.fingerprint, one.path) for one in there],
+        outputs={Path(os.path.relpath(path, folder)).as_posix(): path for path in files},
+        started=started,
+    )
+    write_json(evidence.manifest, record)

@@ -1,0 +1,206 @@
+"""Tables as files: CSV for programs, with full precision and provenance, and Markdown for people.
+
+Both hold every cell of the table; the Markdown is laid out to be read in a terminal as well.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from workflow_src.config.studies import Study
+from workflow_src.report.tables import OF_ESTIMATE, Cell, Key, Table
+from workflow_src.report.wording import STREAMS, axis_title, axis_value, listed, number, signed
+
+NOTHING = "-"
+
+
+def csv_text(table: Table) -> str:
+    """One line per row; of every column the numbers, their state and the evaluations behind them.
+
+    Columns are named ``<likelihood>.<data set>.ours`` and so on, after the column's values.
+    """
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    shared = ("metric", "unit", "importance_samples")
+    named = [(".".join(map(str, column)), column) for column in table.columns]
+    fields = [f"{name}.{field}" for name, _ in named for field in _cell_fields(Cell(()))]
+    writer.writerow([*table.row_axes, *shared, *fields])
+    for row in table.rows:
+        facts = [table.metric.name, table.metric.unit, table.importance_samples or ""]
+        values = [
+            value
+            for _, column in named
+            for value in _cell_fields(table.cells[row, column], table).values()
+        ]
+        writer.writerow([*row, *facts, *values])
+    return stream.getvalue()
+
+
+def markdown_text(table: Table, study: Study) -> str:
+    """Title, table, legend and footnotes."""
+    experiment = study.experiments[table.experiment]
+    header = [axis_title(axis) for axis in table.row_axes]
+    for column in table.columns:
+        header += _column_headings(table, column)
+    body = []
+    for row in table.rows:
+        line = [axis_value(axis, v) for axis, v in zip(table.row_axes, row, strict=True)]
+        for column in table.columns:
+            line += _column_texts(table, row, column)
+        body.append(line)
+    parts = [
+        f"# {experiment.title}",
+        f"{study.title} ({study.reference})",
+        experiment.description,
+        _grid(header, body, len(table.row_axes)),
+        *legend(table, study),
+    ]
+    notes = "\n".join(f"- [{letter(i)}] {text}" for i, text in enumerate(table.notes))
+    return "\n\n".join([*parts, notes] if notes else parts) + "\n"
+
+
+def legend(table: Table, study: Study) -> list[str]:
+    """What the cells are, and what the protocols and streams of the table mean."""
+    cells = f"Cells: {_cells_phrase(table)}. {_spread_sentence(table)}"
+    sentences = [cells]
+    if absent := absent_from_paper(table, study):
+        sentences.append(absent)
+    for name in table.values_of("protocol"):
+        sentences.append(f"Protocol {name}: {study.protocols[name].description}")
+    for name in table.values_of("stream"):
+        sentences.append(f"Stream {name}: {STREAMS.get(name, name)}")
+    return sentences
+
+
+def absent_from_paper(table: Table, study: Study) -> str | None:
+    """A sentence about data sets that the paper has no number for; None where it has all."""
+    if not study.experiments[table.experiment].published:
+        return None
+    with_number = {
+        table.axes_of(row, column)["data_set"]
+        for (row, column), cell in table.cells.items()
+        if cell.source_of_published is not None
+    }
+    lacking = [name for name in table.values_of("data_set") if name not in with_number]
+    if not lacking:
+        return None
+    return f"The paper has published no number for {listed(_titles('data_set', lacking))}."
+
+
+def letter(place: int) -> str:
+    """The mark of a footnote: a, b, ... z, aa, ab ..."""
+    text = ""
+    place += 1
+    while place:
+        place, rest = divmod(place - 1, 26)
+        text = chr(ord("a") + rest) + text
+    return text
+
+
+def ours_text(cell: Cell, unit: str) -> str:
+    """Ours with its spread, without seeds and marks."""
+    if cell.ours is None:
+        return NOTHING
+    spread = "" if cell.spread is None else f" ± {number(cell.spread, unit)}"
+    return number(cell.ours, unit) + spread
+
+
+def published_text(cell: Cell, unit: str) -> str:
+    """The published number as it was printed, in the printed unit where that is another."""
+    one = cell.source_of_published
+    if one is None or cell.published is None:
+        return NOTHING
+    multiple = one.unit.removesuffix(unit).strip()
+    return f"{one.value:g} {multiple}".strip()
+
+
+def difference_text(cell: Cell, unit: str) -> str:
+    """Ours minus published, signed."""
+    return NOTHING if cell.difference is None else signed(cell.difference, unit)
+
+
+def _cells_phrase(table: Table) -> str:
+    phrase = table.metric.title
+    if table.importance_samples:
+        phrase += f" with {table.importance_samples:,} importance samples"
+    if table.metric.unit not in phrase:
+        phrase += f", in {table.metric.unit}"
+    held = [
+        f"{axis_title(axis).lower()} {axis_value(axis, value)}"
+        for axis, value in table.constants.items()
+    ]
+    return f"{phrase} ({'; '.join(held)})" if held else phrase
+
+
+def _titles(axis: str, values: Iterable[Any]) -> list[str]:
+    return [axis_value(axis, value) for value in values]
+
+
+def _spread_sentence(table: Table) -> str:
+    kinds = table.spread_kinds
+    ours = "Ours is the mean over seeds, their number in parentheses"
+    if not kinds:
+        return f"{ours}."
+    if len(kinds) == 2:
+        return f"{ours}; ± is the {kinds[0]}, of a single seed the {kinds[1]}."
+    over = " over test images" if kinds[0] == OF_ESTIMATE else ""
+    return f"{ours}; ± is the {kinds[0]}{over}."
+
+
+def _cell_fields(cell: Cell, table: Table | None = None) -> dict[str, object]:
+    winners = [s.evaluation.winner for s in cell.sources if s.evaluation.winner]
+    values = {
+        "ours": cell.ours,
+        "spread": cell.spread,
+        "spread_kind": cell.spread_kind,
+        "seeds": cell.seeds,
+        "published": cell.published,
+        "difference": cell.difference,
+        "reason": cell.reason,
+        "notes": " ".join(table.notes[i] for i in cell.notes) if table else "",
+        "evaluations": " ".join(source.evaluation.fingerprint for source in cell.sources),
+        "winners": " ".join(winner.fingerprint for winner in winners),
+    }
+    return {name: "" if value is None else value for name, value in values.items()}
+
+
+def _column_headings(table: Table, column: Key) -> list[str]:
+    title = ", ".join(
+        axis_value(axis, value) for axis, value in zip(table.column_axes, column, strict=True)
+    )
+    extra = ["published", "difference"] if table.has_published(column) else []
+    return [title, *extra]
+
+
+def _column_texts(table: Table, row: Key, column: Key) -> list[str]:
+    cell, unit = table.cells[row, column], table.metric.unit
+    marks = "".join(f" [{letter(place)}]" for place in cell.notes)
+    if cell.ours is None:
+        ours = f"{NOTHING} {cell.reason}{marks}"
+    else:
+        text = ours_text(cell, unit)
+        ours = f"{f'**{text}**' if cell.best else text} ({cell.seeds}){marks}"
+    if not table.has_published(column):
+        return [ours]
+    return [ours, published_text(cell, unit), difference_text(cell, unit)]
+
+
+def _grid(header: Sequence[str], body: Sequence[Sequence[str]], left: int) -> str:
+    """A Markdown table with padded cells; the first ``left`` columns are flush left."""
+    lines = [[text.replace("|", "\\|") for text in line] for line in (header, *body)]
+    widths = [max(3, *(len(line[i]) for line in lines)) for i in range(len(header))]
+
+    def padded(line: Sequence[str]) -> str:
+        texts = [
+            text.ljust(width) if i < left else text.rjust(width)
+            for i, (text, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        return f"| {' | '.join(texts)} |"
+
+    rule = [
+        "-" * width if i < left else "-" * (width - 1) + ":" for i, width in enumerate(widths)
+    ]
+    return "\n".join([padded(lines[0]), padded(rule), *map(padded, lines[1:])])

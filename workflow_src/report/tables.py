@@ -1,0 +1,312 @@
+"""The comparison table of an experiment: ours over seeds beside the published number.
+
+What goes down, across and into the cells is the study's to say; every cell keeps the evaluations
+that it came from. A cell without a number is there too, with its reason. How tables are written is
+`workflow_src.report.table_files`' and `workflow_src.report.page`'s.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from workflow_src.config.metrics import Metric, metric
+from workflow_src.config.published import PublishedValue
+from workflow_src.config.studies import Study
+from workflow_src.report.evidence import Evaluation, Group
+from workflow_src.report.metrics import not_finite
+from workflow_src.report.wording import converted, listed
+
+OVER_SEEDS = "standard deviation over seeds"
+OF_ESTIMATE = "standard error of the estimate"
+NOT_PLANNED = "not in this plan"
+
+_ALWAYS_SHOWN = ("protocol", "stream")
+_AXES = ("model", "data_set", "likelihood", "fraction", *_ALWAYS_SHOWN)
+
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One seed's part of a cell: ``value`` is None where ``reason`` says why."""
+
+    seed: int
+    value: float | None
+    standard_error: float | None
+    importance_samples: int | None
+    reason: str | None
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One comparison.
+
+    Attributes
+    ----------
+    ours:
+        Mean over the seeds that have a value; None where none has.
+    spread, spread_kind:
+        `OVER_SEEDS` for two seeds or more, else `OF_ESTIMATE`; None where neither exists.
+    published:
+        The paper's number in the table's unit, as ``source_of_published`` prints it.
+    difference:
+        Ours minus published.
+    reason:
+        Why there is no number of ours.
+    notes:
+        Places in the table's notes.
+    best:
+        Whether this is the best of the cells that differ from it in the model alone.
+    """
+
+    sources: tuple[Source, ...]
+    ours: float | None = None
+    spread: float | None = None
+    spread_kind: str | None = None
+    published: float | None = None
+    source_of_published: PublishedValue | None = None
+    difference: float | None = None
+    reason: str | None = None
+    notes: tuple[int, ...] = ()
+    best: bool = False
+
+    @property
+    def seeds(self) -> int:
+        """Number of seeds that ``ours`` is the mean of."""
+        return sum(source.value is not None for source in self.sources)
+
+
+@dataclass(frozen=True)
+class Table:
+    """One experiment's table.
+
+    Attributes
+    ----------
+    row_axes, column_axes:
+        What ``rows`` and ``columns`` hold values of; protocol and stream are always among them.
+    cells:
+        By row and column, all of them.
+    importance_samples:
+        Of the metric, where it has them.
+    notes:
+        Footnotes, referred to by cells.
+    constants:
+        Axes that have one value in all cells and are no heading.
+    """
+
+    study: str
+    experiment: str
+    metric: Metric
+    row_axes: tuple[str, ...]
+    column_axes: tuple[str, ...]
+    rows: tuple[Key, ...]
+    columns: tuple[Key, ...]
+    cells: Mapping[tuple[Key, Key], Cell]
+    importance_samples: int | None
+    notes: tuple[str, ...]
+    constants: Mapping[str, Any]
+
+    def has_published(self, column: Key) -> bool:
+        """Whether the paper has a number for any cell of the column."""
+        return any(self.cells[row, column].published is not None for row in self.rows)
+
+    @property
+    def spread_kinds(self) -> tuple[str, ...]:
+        """The kinds of spread that appear."""
+        found = {cell.spread_kind for cell in self.cells.values()}
+        return tuple(kind for kind in (OVER_SEEDS, OF_ESTIMATE) if kind in found)
+
+    def values_of(self, axis: str) -> tuple[Any, ...]:
+        """The values of one axis that appear, in their order."""
+        places = ((row, column) for row in self.rows for column in self.columns)
+        return tuple(dict.fromkeys(self.axes_of(*place)[axis] for place in places))
+
+    def axes_of(self, row: Key, column: Key) -> dict[str, Any]:
+        """All axes of one cell."""
+        return {
+            **self.constants,
+            **dict(zip(self.row_axes, row, strict=True)),
+            **dict(zip(self.column_axes, column, strict=True)),
+        }
+
+
+def build_table(study: Study, experiment: str, groups: Sequence[Group]) -> Table:
+    """The table of one experiment from its groups, at least one."""
+    layout = study.experiments[experiment].table
+    row_axes, column_axes = _headings(layout.rows, tuple(layout.columns), groups)
+    by_cell: dict[tuple[Key, Key], list[Group]] = {}
+    for group in groups:
+        place = (_key(group, row_axes), _key(group, column_axes))
+        by_cell.setdefault(place, []).append(group)
+    rows = _ordered([row for row, _ in by_cell])
+    columns = _ordered([column for _, column in by_cell])
+    notes: list[str] = []
+    constants = {
+        axis: groups[0].axes[axis] for axis in _AXES if axis not in (*row_axes, *column_axes)
+    }
+    table = Table(
+        study=study.name,
+        experiment=experiment,
+        metric=metric(layout.metric),
+        row_axes=row_axes,
+        column_axes=column_axes,
+        rows=rows,
+        columns=columns,
+        cells={},
+        importance_samples=None,
+        notes=(),
+        constants=constants,
+    )
+    published = study.published_values(experiment)
+    cells = {
+        (row, column): _cell(table, row, column, by_cell.get((row, column), []), published, notes)
+        for row in rows
+        for column in columns
+    }
+    samples = {s.importance_samples for cell in cells.values() for s in cell.sources} - {None}
+    return replace(
+        table,
+        cells=_with_best(replace(table, cells=cells)),
+        importance_samples=max((s for s in samples if s is not None), default=None),
+        notes=tuple(notes),
+    )
+
+
+def _headings(
+    rows: str, columns: tuple[str, ...], groups: Sequence[Group]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Rows' and columns' axes: the study's, protocol and stream, and whatever else varies."""
+    named = (rows, *columns)
+    varying = [
+        axis
+        for axis in _AXES
+        if axis not in named
+        and (axis in _ALWAYS_SHOWN or len({group.axes[axis] for group in groups}) > 1)
+    ]
+    return (rows, *varying), columns
+
+
+def _key(group: Group, axes: tuple[str, ...]) -> Key:
+    return tuple(group.axes[axis] for axis in axes)
+
+
+def _ordered(keys: Sequence[Key]) -> tuple[Key, ...]:
+    """Every key once, sorted by the first appearance of its first value, then of its second ..."""
+    ranks = [
+        {value: rank for rank, value in enumerate(dict.fromkeys(values))}
+        for values in zip(*keys, strict=True)
+    ]
+    unique = dict.fromkeys(keys)
+    return tuple(
+        sorted(unique, key=lambda key: [rank[v] for rank, v in zip(ranks, key, strict=True)])
+    )
+
+
+def _cell(
+    table: Table,
+    row: Key,
+    column: Key,
+    groups: Sequence[Group],
+    published: Sequence[PublishedValue],
+    notes: list[str],
+) -> Cell:
+    cell = _with_ours(tuple(_source(group, table.metric.name) for group in groups))
+    cell = _with_published(cell, table, table.axes_of(row, column), published)
+    places = []
+    for text in _remarks(cell):
+        if text not in notes:
+            notes.append(text)
+        places.append(notes.index(text))
+    return replace(cell, notes=tuple(places))
+
+
+def _source(group: Group, name: str) -> Source:
+    evaluation, seed = group.evaluation, int(group.axes["seed"])
+    found = evaluation.metric(name)
+    if found is None:
+        reason = evaluation.reason or f"the evaluation has no {name}"
+        return Source(seed, None, None, None, reason, evaluation)
+    if not math.isfinite(found.value):
+        return Source(seed, None, None, found.importance_samples, not_finite(found), evaluation)
+    error, samples = found.standard_error, found.importance_samples
+    return Source(seed, found.value, error, samples, None, evaluation)
+
+
+def _with_ours(sources: tuple[Source, ...]) -> Cell:
+    values = [source.value for source in sources if source.value is not None]
+    if not values:
+        reasons = dict.fromkeys(source.reason for source in sources if source.reason)
+        return Cell(sources, reason="; ".join(reasons) or NOT_PLANNED)
+    cell = Cell(sources, ours=statistics.fmean(values))
+    if len(values) > 1:
+        return replace(cell, spread=statistics.stdev(values), spread_kind=OVER_SEEDS)
+    error = next(source.standard_error for source in sources if source.value is not None)
+    kind = OF_ESTIMATE if error is not None else None
+    return replace(cell, spread=error, spread_kind=kind)
+
+
+def _with_published(
+    cell: Cell, table: Table, axes: Mapping[str, Any], published: Sequence[PublishedValue]
+) -> Cell:
+    # Papers' numbers are for models that were trained on everything.
+    if axes["fraction"] != 1:
+        return cell
+    key = (axes["model"], axes["data_set"], axes["likelihood"], table.metric.name)
+    for one in published:
+        if (one.model, one.data_set, one.likelihood, one.metric) == key:
+            value = converted(one.value, one.unit, table.metric.unit)
+            both = value is not None and cell.ours is not None
+            difference = cell.ours - value if both else None  # type: ignore[operator]
+            return replace(
+                cell, published=value, source_of_published=one, difference=difference
+            )
+    return cell
+
+
+def _remarks(cell: Cell) -> list[str]:
+    remarks = []
+    cut = [
+        str(source.seed)
+        for source in cell.sources
+        if source.evaluation.winner and source.evaluation.winner.ended_by_maximum_steps
+    ]
+    if cut:
+        which = "" if len(cut) == len(cell.sources) else f" (seed {listed(cut)})"
+        remarks.append(
+            f"Training of the winner{which} was ended by maximum_steps, not by its stopping rule."
+        )
+    without = [source for source in cell.sources if source.value is None]
+    if cell.ours is not None and without:
+        reasons = "; ".join(f"seed {source.seed}: {source.reason}" for source in without)
+        remarks.append(f"Mean over the other seeds; {reasons}.")
+    one = cell.source_of_published
+    if one is not None and cell.published is None:
+        remarks.append(f"Published in {one.unit}, which does not compare: {one.value:g}.")
+    if one is not None and one.note:
+        remarks.append(f"Published value: {one.note}.")
+    return remarks
+
+
+def _with_best(table: Table) -> dict[tuple[Key, Key], Cell]:
+    """The cells, with the best of each comparison between models marked."""
+    if table.metric.better == "neither":
+        return dict(table.cells)
+    comparisons: dict[Key, list[tuple[Key, Key]]] = {}
+    for place, cell in table.cells.items():
+        if cell.ours is not None:
+            axes = table.axes_of(*place)
+            rest = tuple(axes[axis] for axis in _AXES if axis != "model")
+            comparisons.setdefault(rest, []).append(place)
+    cells = dict(table.cells)
+    pick = max if table.metric.better == "higher" else min
+    for places in comparisons.values():
+        if len(places) > 1:
+            best = pick(cells[place].ours or 0.0 for place in places)
+            for place in places:
+                cells[place] = replace(cells[place], best=cells[place].ours == best)
+    return cells

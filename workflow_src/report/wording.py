@@ -1,0 +1,104 @@
+"""How numbers and names read: in tables, figures and on the page the same.
+
+Nothing here knows a study, a model or a data set; titles come from their declarations.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from workflow_src.config.data_sets import DATA_SETS
+from workflow_src.config.models import model_declarations
+
+MINUS = "\N{MINUS SIGN}"
+
+_MULTIPLES = {"thousand": 1e3, "million": 1e6}
+_DECIMALS = {"nats": 1, "samples": 1, "parameters": 0}
+_LIKELIHOODS = {"gaussian": "Gaussian", "binomial": "Binomial"}
+
+STREAMS = {
+    "full": "Every training image once per epoch.",
+    "restart": "A shuffle buffer that starts again every 128 batches and so never reaches most "
+    "images, as in the authors' program.",
+}
+"""What the streams of training images are, in a sentence each."""
+
+
+def number(value: float, unit: str) -> str:
+    """A value as tables show it: nats with one decimal, counts with thousands separators."""
+    if unit not in _DECIMALS:
+        return f"{value:.4g}"
+    decimals = _DECIMALS[unit]
+    text = f"{value:.{decimals}f}" if decimals else f"{value:,.0f}"
+    # A difference that rounds to nothing has no sign.
+    return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text
+
+
+def signed(value: float, unit: str) -> str:
+    """A difference as tables show it, with its sign."""
+    text = number(value, unit)
+    return text if text.startswith("-") or float(text.replace(",", "")) == 0 else f"+{text}"
+
+
+def typeset(text: str) -> str:
+    """The text with a true minus sign before numbers that start with a hyphen."""
+    return f"{MINUS}{text[1:]}" if text[:1] == "-" and text[1:2].isdigit() else text
+
+
+def converted(value: float, unit: str, target: str) -> float | None:
+    """``value`` in ``target`` units ("thousand parameters" in parameters); None where they differ."""
+    word, _, rest = unit.partition(" ")
+    if unit == target:
+        return value
+    return value * _MULTIPLES[word] if word in _MULTIPLES and rest == target else None
+
+
+def axis_title(axis: str) -> str:
+    """The heading of one axis."""
+    return {"fraction": "Training images"}.get(axis, sentence(axis))
+
+
+def axis_value(axis: str, value: Any) -> str:
+    """One value of an axis as people call it."""
+    if axis == "fraction":
+        return f"{value * 100:.10g} %"
+    if axis == "model" and value in model_declarations():
+        return model_declarations()[value].title
+    if axis == "data_set" and value in DATA_SETS:
+        return DATA_SETS[value].title
+    if axis == "likelihood":
+        return _LIKELIHOODS.get(value, str(value))
+    return str(value).replace("_", " ")
+
+
+def sentence(name: str) -> str:
+    """A name with underscores as the start of a sentence."""
+    text = name.replace("_", " ")
+    return text[:1].upper() + text[1:]
+
+
+def described(hyperparameters: Mapping[str, Any]) -> str:
+    """Hyperparameters as one line of words."""
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in hyperparameters.items())
+
+
+def listed(words: Iterable[str]) -> str:
+    """Words joined as in a sentence: "a, b and c"."""
+    *first, last = list(words)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def counted(count: int, noun: str) -> str:
+    """ "1 run", "2 runs"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def duration(seconds: float) -> str:
+    """A length of time in the unit that suits it."""
+    if not math.isfinite(seconds):
+        return "unknown"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
