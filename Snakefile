@@ -11,6 +11,7 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
+from workflow_src.config.command_line import with_types
 from workflow_src.errors import UserError
 from workflow_src.plan.workflow import workflow_plan, workflow_plan_of_job
 
@@ -29,7 +30,8 @@ os.environ.update(
 # A Snakemake that runs one job, on a node, takes its work from the plan that was written before.
 planned = workflow_plan if workflow.is_main_process else workflow_plan_of_job
 try:
-    plan = planned(config, workflow.configfiles)
+    asked = with_types(config, workflow.config_settings.config)
+    plan = planned(asked, workflow.configfiles)
 except UserError as error:
     sys.exit(f"error: {error}")
 
@@ -51,6 +53,7 @@ localrules:
 rule all:
     input:
         plan.targets(),
+        plan.evaluation_targets(),
 
 
 include: "rules/data.smk"

@@ -83,7 +83,9 @@ def two_processes(cell: str, arguments: argparse.Namespace) -> None:
         seconds.append(time.perf_counter() - started)
     for worker in workers:
         worker.join()
-    print(f"{'two processes of one thread':<40} median {sorted(seconds)[len(seconds) // 2] * 1e3:9.2f} ms")
+    print(
+        f"{'two processes of one thread':<40} median {sorted(seconds)[len(seconds) // 2] * 1e3:9.2f} ms"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The house stands as docs/architecture.md says: directions, no circles, and planning stays light."""
+"""The house stands as docs/architecture.md says: one direction, no circles, light planning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files around the code agree with each other: lock, project file, Makefile, profiles, README."""
+"""The files around the code agree with each other: lock, Makefile, profiles, rules, links."""
 
 from __future__ import annotations
 

@@ -22,13 +22,15 @@ from workflow_src.errors import UserError
 
 log = logging.getLogger(__name__)
 
+_PERMISSION = "give this user write permission there, or choose another directory in config.yaml"
 _REMEDIES = {
     errno.ENOSPC: "free some space on that disk and start again; what is finished stays",
     errno.EDQUOT: "free some of your quota on that disk and start again; what is finished stays",
-    errno.EACCES: "give this user write permission there, or choose another directory in config.yaml",
-    errno.EPERM: "give this user write permission there, or choose another directory in config.yaml",
+    errno.EACCES: _PERMISSION,
+    errno.EPERM: _PERMISSION,
     errno.EROFS: "choose a directory on a writable disk in config.yaml",
     errno.ENOTDIR: "remove or rename the file that stands where a directory is needed",
+    errno.EEXIST: "remove or rename the file that stands where a directory is needed",
 }
 
 

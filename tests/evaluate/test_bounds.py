@@ -31,9 +31,7 @@ def small_vae(latent: int = 2) -> vae.Vae:
 
 def small_spvae() -> spvae.Spvae:
     shape = {"latent_dimensions": 2, "hidden_units": 3, "hidden_layers": 2}
-    return spvae.build(
-        FACTS, {**shape, "split_step": 2, "leaf_components": 2, "sum_components": 2}
-    )
+    return spvae.build(FACTS, {**shape, "split_step": 2, "leaf_components": 2, "sum_components": 2})
 
 
 def start(model: LeafModel) -> dict[str, Tensor]:

@@ -38,7 +38,9 @@ def test_of_equal_bounds_the_smaller_model_wins() -> None:
 
 
 def test_without_a_finite_bound_there_is_a_reason_instead_of_a_winner() -> None:
-    winner, reason = choose([Candidate("a", "diverged", None, 1), Candidate("b", "diverged", 2.0, 1)])
+    winner, reason = choose(
+        [Candidate("a", "diverged", None, 1), Candidate("b", "diverged", 2.0, 1)]
+    )
     assert winner is None
     assert reason is not None
     assert "2 runs" in reason

@@ -89,8 +89,12 @@ def test_members_of_a_bank_stand_together(specs: set[RunSpec], maximum: int) -> 
         assert changes == len(set(keys)) - 1
 
 
-def test_seeds_fractions_and_rates_share_a_bank() -> None:
-    assert bank_key(spec()) == bank_key(spec(seed=5, fraction=0.1, rate=0.1))
+def test_seeds_and_fractions_share_a_bank() -> None:
+    assert bank_key(spec()) == bank_key(spec(seed=5, fraction=0.1))
+
+
+def test_other_rates_do_not() -> None:
+    assert bank_key(spec()) != bank_key(spec(rate=0.1))
     assert bank_key(spec()) != bank_key(spec(hidden=8))
     assert bank_key(spec()) != bank_key(spec(data_set="svhn"))
 

@@ -53,7 +53,7 @@ def imports(package: Path = PACKAGE) -> dict[str, set[str]]:
 
 def part(module: str) -> str:
     """The part of the package that a module belongs to: a folder, or a module beside them."""
-    return (module.split(".") + ["__init__"])[1]
+    return [*module.split("."), "__init__"][1]
 
 
 def part_imports(graph: dict[str, set[str]]) -> dict[str, set[str]]:
@@ -112,9 +112,7 @@ def _section() -> str:
     graph = part_imports(imports())
     order = [name for names in LEVELS for name in names if name in graph]
     arrows = [f"  {name} --> {target}" for name in order for target in _nearest(name, graph)]
-    rows = [
-        f"| {name} | {_sign(name)} | {', '.join(sorted(graph[name])) or '-'} |" for name in order
-    ]
+    rows = [_row(name, sorted(graph[name])) for name in order]
     return "\n".join(
         [
             "```mermaid",
@@ -128,6 +126,10 @@ def _section() -> str:
             "",
         ]
     )
+
+
+def _row(name: str, imported: list[str]) -> str:
+    return f"| {name} | {_sign(name)} | {', '.join(imported) or '-'} |"
 
 
 def _nearest(name: str, graph: dict[str, set[str]]) -> list[str]:

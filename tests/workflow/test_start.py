@@ -43,6 +43,11 @@ def test_a_mistake_on_the_command_line_is_told_as_such(checkout: Checkout) -> No
     assert "threads" in line
 
 
+def test_lists_on_the_command_line_keep_their_numbers(checkout: Checkout) -> None:
+    told = checkout.snakemake("-n --config seeds='[3, 4]' shard='{maximum_runs: 1}'")
+    assert "train_shard          12" in told
+
+
 def test_an_unknown_model_in_a_study_is_told_with_its_line(checkout: Checkout) -> None:
     study = checkout.folder / "tiny.yaml"
     text = study.read_text().replace("          vae:\n", "          vea:\n")

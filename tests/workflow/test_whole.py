@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,12 +70,24 @@ def test_a_lost_run_alone_is_trained_again_and_is_the_same(copy_of_finished: Che
         record.unlink()
         record.parent.rmdir()
     told = copy_of_finished.snakemake()
-    assert told.count("\nrule train_shard:") == 1
+    assert told.count("rule train_shard:") == 1
     assert (lost / "checkpoint.safetensors").read_bytes() == checkpoint
     assert NOTHING in copy_of_finished.snakemake()
 
 
-def test_a_damaged_record_of_an_interrupted_job_stops_nothing(copy_of_finished: Checkout) -> None:
+def test_a_job_on_a_node_works_from_its_membership_alone(copy_of_finished: Checkout) -> None:
+    manifest = sorted((copy_of_finished.folder / "results" / "shards").glob("*.json"))[0]
+    text = manifest.read_text()
+    manifest.unlink()
+    job = f"--target-jobs train_shard:digest={manifest.stem} --allowed-rules train_shard"
+    words = f"--executor local --cores 1 --mode remote --nolock {job}"
+    # The settings have moved on meanwhile: this shard is in no plan any more.
+    done = copy_of_finished.shell(f"snakemake {words} --config seeds='[5]'")
+    assert done.returncode == 0, done.stdout
+    assert manifest.read_text() == text
+
+
+def test_what_a_killed_job_left_half_written_stops_nothing(copy_of_finished: Checkout) -> None:
     folder = copy_of_finished.folder
     for path in folder.glob("results/runs/spvae/*/*"):
         shutil.rmtree(path)
@@ -89,16 +102,16 @@ def test_a_damaged_record_of_an_interrupted_job_stops_nothing(copy_of_finished: 
 
 def test_a_terminated_shard_goes_on_at_the_next_start(checkout: Checkout) -> None:
     study = checkout.folder / "tiny.yaml"
-    study.write_text(study.read_text().replace("maximum_steps: 16", "maximum_steps: 4000"))
+    study.write_text(study.read_text().replace("maximum_steps: 16", "maximum_steps: 1200"))
     (checkout.folder / "config.yaml").write_text(
         "studies: [tiny.yaml]\nseeds: [0]\nlikelihoods: [gaussian]\n"
     )
     checkout.snakemake("data")
     memberships = sorted((checkout.folder / "results/plan/shards").glob("*.json"))
-    words = f"train --shard {memberships[0]} --manifest out.json"
+    words = f"train --shard {memberships[0]} --manifest out.json --save-every 0"
     stopped = checkout.shell(
         "python -m workflow_src --log a.log " + words + " & job=$!; "
-        "until grep -q 'training' a.log 2> /dev/null; do sleep 0.1; done; "
+        "until ls results/states/*/*.safetensors 2> /dev/null; do sleep 0.1; done; "
         "kill -TERM $job; wait $job"
     )
     assert stopped.returncode == 75, stopped.stdout
@@ -106,7 +119,6 @@ def test_a_terminated_shard_goes_on_at_the_next_start(checkout: Checkout) -> Non
     assert not (checkout.folder / "out.json").exists()
     states = list((checkout.folder / "results/states").glob("*/state.safetensors"))
     assert states
-    checkout.shell("sed -i s/xxx/xxx/ tiny.yaml")
     told = checkout.shell(f"python -m workflow_src {words}")
     assert told.returncode == 0, told.stdout
     runs = json.loads((checkout.folder / "out.json").read_text())["runs"]
@@ -142,8 +154,6 @@ def with_this_environment(command: str) -> str:
     if command.startswith("source "):
         return "true"
     if command.startswith("make "):
-        import sys
-
         folder = Path(sys.executable).parents[1]
         dry = "--dry-run" if command == "make test" else ""
         return f"make {dry} --assume-old={folder}/.installed VENV={folder} {command[5:]}"

@@ -24,24 +24,34 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads")
+    parser.add_argument(
+        "--save-every",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="how often states are saved, which an interrupted shard goes on from",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train what is missing; on a signal, save the states and leave with `INTERRUPTED`."""
+    """Train what is missing; on a signal, leave with `INTERRUPTED` and all saved states."""
     # Before torch, whose import takes seconds in which a signal may come.
     stop = StopSignal()
     from workflow_src.train.gradient.trainer import InterruptedTrainingError
     from workflow_src.train.shard import ShardOptions, train_shard
 
     options = ShardOptions(
-        device=arguments.device, threads=arguments.threads, stop_is_wanted=stop.is_wanted
+        device=arguments.device,
+        threads=arguments.threads,
+        seconds_between_saves=arguments.save_every,
+        stop_is_wanted=stop.is_wanted,
     )
     try:
         train_shard(arguments.shard, arguments.manifest, options)
     except InterruptedTrainingError:
         log.warning(
-            "stopped by %s; finished runs and the states of the others are saved: start snakemake "
-            "again as before, and this shard goes on from there",
+            "stopped by %s; finished runs stay, and the others go on from the states that they "
+            "saved last: start snakemake again as before",
             stop.name,
         )
         return INTERRUPTED
@@ -64,4 +74,4 @@ class StopSignal:
         self.name = signal.Signals(number).name
         as_usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
         signal.signal(number, as_usual)
-        log.warning("%s: saving and stopping", self.name)
+        log.warning("%s: stopping", self.name)

@@ -76,7 +76,7 @@ def importance_weighted_bounds(
     chunk = samples_at_a_time(model, memory_bytes)
     blocks = [
         _block_bounds(model, parameters, block, sample_counts, generator(number), chunk)
-        for number, block in enumerate(images.split(IMAGES_PER_BLOCK))
+        for number, block in enumerate(torch.split(images, IMAGES_PER_BLOCK))
     ]
     return Bounds(
         np.array(sample_counts, dtype=np.int64),

@@ -152,7 +152,7 @@ def _write_measurement(
         outputs = {}
         for name, arrays in measurement.arrays.items():
             outputs[f"{name}.npz"] = temporary / f"{name}.npz"
-            np.savez_compressed(temporary / f"{name}.npz", **arrays)
+            np.savez_compressed(temporary / f"{name}.npz", allow_pickle=False, **arrays)
         run_path = Path(run["directory"]) / RUN_RECORD
         data_path = Path(group["prepared"]["directory"]) / PREPARED_RECORD
         record = build_record(
@@ -194,15 +194,11 @@ def _write_evaluation(
     measured = None
     if measurement is not None:
         directory = next(
-            run["measurement"]["directory"]
-            for run in group["runs"]
-            if run["fingerprint"] == winner
+            run["measurement"]["directory"] for run in group["runs"] if run["fingerprint"] == winner
         )
         measured = {"fingerprint": measurement["fingerprint"], "directory": directory}
         parents.append(
-            parent(
-                "measurement", measurement["fingerprint"], Path(directory) / MEASUREMENT_RECORD
-            )
+            parent("measurement", measurement["fingerprint"], Path(directory) / MEASUREMENT_RECORD)
         )
     with new_directory(Path(group["output"])) as temporary:
         record = build_record(

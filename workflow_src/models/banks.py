@@ -59,7 +59,9 @@ def mlp(parameters: Parameters, prefix: str, hidden_layers: int, inputs: Tensor)
         weight, bias = parameters[f"{prefix}.{layer}.weight"], parameters[f"{prefix}.{layer}.bias"]
         values = softplus_linear(values, weight, bias)
     last = hidden_layers
-    return linear(values, parameters[f"{prefix}.{last}.weight"], parameters[f"{prefix}.{last}.bias"])
+    return linear(
+        values, parameters[f"{prefix}.{last}.weight"], parameters[f"{prefix}.{last}.bias"]
+    )
 
 
 def linear(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -69,7 +71,9 @@ def linear(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 def softplus_linear(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """``softplus(weight @ inputs + bias)`` for every bank member."""
-    result: Tensor = _SoftplusLinear.apply(inputs, weight, bias)
+    result: Tensor = _SoftplusLinear.apply(  # type: ignore[no-untyped-call]
+        inputs, weight, bias
+    )
     return result
 
 

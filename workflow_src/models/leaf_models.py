@@ -8,7 +8,7 @@ would be (Theorem 2 of the SPVAE paper): in expectation the result is below the 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import torch
@@ -117,6 +117,6 @@ def importance_weighted_bound(
     return model.combine(parameters, leaf_bounds.view(runs, leaves, images))
 
 
-def stack_runs(runs: list[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+def stack_runs(runs: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """Parameters of several runs on one run axis."""
     return {name: torch.stack([run[name] for run in runs]) for name in runs[0]}

@@ -29,7 +29,7 @@ class Likelihood(Protocol):
         ...
 
     def log_density(self, pixels: Tensor, outputs: Mapping[str, Tensor]) -> Tensor:
-        """Log density of ``pixels [bank, P, 1, N]`` under outputs ``[bank, P, K, N]``: [bank, K, N]."""
+        """Log density [bank, K, N] of ``pixels [bank, P, 1, N]`` under outputs [bank, P, K, N]."""
         ...
 
     def mean(self, outputs: Mapping[str, Tensor]) -> Tensor:
@@ -50,7 +50,9 @@ class Gaussian:
         return ("mean", "precision")
 
     def log_density(self, pixels: Tensor, outputs: Mapping[str, Tensor]) -> Tensor:
-        result: Tensor = _GaussianLogDensity.apply(pixels, outputs["mean"], outputs["precision"])
+        result: Tensor = _GaussianLogDensity.apply(  # type: ignore[no-untyped-call]
+            pixels, outputs["mean"], outputs["precision"]
+        )
         return result
 
     def mean(self, outputs: Mapping[str, Tensor]) -> Tensor:
@@ -110,7 +112,9 @@ class Binomial:
     def log_density(self, pixels: Tensor, outputs: Mapping[str, Tensor]) -> Tensor:
         table = _log_coefficients(self.levels).to(pixels.device, pixels.dtype)
         coefficient = table[pixels.to(torch.int64)].sum(dim=1)
-        terms: Tensor = _BinomialLogTerms.apply(pixels, outputs["probability"], float(self.levels))
+        terms: Tensor = _BinomialLogTerms.apply(  # type: ignore[no-untyped-call]
+            pixels, outputs["probability"], float(self.levels)
+        )
         return terms + coefficient
 
     def probability(self, outputs: Mapping[str, Tensor]) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 def log_sum_exp(values: Tensor, dim: int) -> Tensor:
     """log sum exp along ``dim``, which has zero gradient where every value is -inf."""
-    result: Tensor = _LogSumExp.apply(values, dim)
+    result: Tensor = _LogSumExp.apply(values, dim)  # type: ignore[no-untyped-call]
     return result
 
 

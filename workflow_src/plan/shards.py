@@ -13,7 +13,7 @@ from typing import Any
 
 from workflow_src.plan.specs import RunSpec, Scalar
 
-FREE_IN_A_BANK = frozenset({"learning_rate", "stopping", "maximum_steps"})
+FREE_IN_A_BANK = frozenset({"stopping"})
 """Hyperparameters that members of one bank may differ in, beside axes that are not its family's."""
 
 Family = tuple[str, str, str]

@@ -205,7 +205,7 @@ def _experiment(chapter: Chapter, name: str, links: Links) -> dict[str, Any]:
         "description": experiment.description,
         "legend": legend(table, study),
         "heads": _heads(table),
-        "rows": [_row(table, row, f"{study.name}-{name}") for row in table.rows],
+        "rows": [_row(table, row) for row in table.rows],
         "row_titles": [axis_title(axis) for axis in table.row_axes],
         "notes": [{"mark": letter(i), "text": text} for i, text in enumerate(table.notes)],
         "sources": [line for place in places for line in _source_lines(table, place, links)],
@@ -242,34 +242,31 @@ def _heads(table: Table) -> list[list[dict[str, Any]]]:
             [
                 {
                     "text": axis_value(axis, prefix[-1]),
-                    "span": sum(_width(table, column) for column in columns),
+                    "span": sum(_width(table) for _ in columns),
                 }
                 for prefix, columns in merged
             ]
         )
     last = [
         {"text": text, "span": 1}
-        for column in table.columns
-        for text in ("ours", "published", "difference")[: _width(table, column)]
+        for _ in table.columns
+        for text in ("ours", "published", "difference")[: _width(table)]
     ]
     return [*rows, last]
 
 
-def _width(table: Table, column: Key) -> int:
-    return 3 if table.has_published(column) else 1
+def _width(table: Table) -> int:
+    return 3 if table.compared else 1
 
 
-def _row(table: Table, row: Key, prefix: str) -> dict[str, Any]:
+def _row(table: Table, row: Key) -> dict[str, Any]:
     return {
         "titles": [axis_value(a, value) for a, value in zip(table.row_axes, row, strict=True)],
-        "cells": [
-            _cell(table, (row, column), prefix, _width(table, column) == 3)
-            for column in table.columns
-        ],
+        "cells": [_cell(table, (row, column)) for column in table.columns],
     }
 
 
-def _cell(table: Table, place: tuple[Key, Key], prefix: str, compared: bool) -> dict[str, Any]:
+def _cell(table: Table, place: tuple[Key, Key]) -> dict[str, Any]:
     cell, unit = table.cells[place], table.metric.unit
     text, _, spread = ours_text(cell, unit).partition(" ± ")
     one = cell.source_of_published
@@ -282,7 +279,7 @@ def _cell(table: Table, place: tuple[Key, Key], prefix: str, compared: bool) -> 
         "best": cell.best,
         "marks": [letter(note) for note in cell.notes],
         "tooltip": "\n".join(_tooltip(source, unit) for source in cell.sources),
-        "compared": compared,
+        "compared": table.compared,
         "published": published_text(cell, unit),
         "printed": f"{one.place}, in {one.unit}" if one else "",
         "difference": difference_text(cell, unit),

@@ -77,7 +77,7 @@ def legend(table: Table, study: Study) -> list[str]:
 
 def absent_from_paper(table: Table, study: Study) -> str | None:
     """A sentence about data sets that the paper has no number for; None where it has all."""
-    if not study.experiments[table.experiment].published:
+    if not table.compared:
         return None
     with_number = {
         table.axes_of(row, column)["data_set"]
@@ -123,16 +123,15 @@ def difference_text(cell: Cell, unit: str) -> str:
 
 
 def _cells_phrase(table: Table) -> str:
-    phrase = table.metric.title
+    facts = []
     if table.importance_samples:
-        phrase += f" with {table.importance_samples:,} importance samples"
-    if table.metric.unit not in phrase:
-        phrase += f", in {table.metric.unit}"
-    held = [
+        facts.append(f"{table.importance_samples:,} importance samples")
+    facts += [
         f"{axis_title(axis).lower()} {axis_value(axis, value)}"
         for axis, value in table.constants.items()
     ]
-    return f"{phrase} ({'; '.join(held)})" if held else phrase
+    unit = "" if table.metric.unit == table.metric.title else f" in {table.metric.unit}"
+    return f"{table.metric.title}{unit}" + (f" ({'; '.join(facts)})" if facts else "")
 
 
 def _titles(axis: str, values: Iterable[Any]) -> list[str]:
@@ -171,7 +170,7 @@ def _column_headings(table: Table, column: Key) -> list[str]:
     title = ", ".join(
         axis_value(axis, value) for axis, value in zip(table.column_axes, column, strict=True)
     )
-    extra = ["published", "difference"] if table.has_published(column) else []
+    extra = ["published", "difference"] if table.compared else []
     return [title, *extra]
 
 
@@ -183,7 +182,7 @@ def _column_texts(table: Table, row: Key, column: Key) -> list[str]:
     else:
         text = ours_text(cell, unit)
         ours = f"{f'**{text}**' if cell.best else text} ({cell.seeds}){marks}"
-    if not table.has_published(column):
+    if not table.compared:
         return [ours]
     return [ours, published_text(cell, unit), difference_text(cell, unit)]
 
@@ -200,7 +199,5 @@ def _grid(header: Sequence[str], body: Sequence[Sequence[str]], left: int) -> st
         ]
         return f"| {' | '.join(texts)} |"
 
-    rule = [
-        "-" * width if i < left else "-" * (width - 1) + ":" for i, width in enumerate(widths)
-    ]
+    rule = ["-" * width if i < left else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
     return "\n".join([padded(lines[0]), padded(rule), *map(padded, lines[1:])])

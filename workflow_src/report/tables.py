@@ -97,6 +97,8 @@ class Table:
         Footnotes, referred to by cells.
     constants:
         Axes that have one value in all cells and are no heading.
+    compared:
+        Whether the paper prints numbers for this experiment, be it for other data sets.
     """
 
     study: str
@@ -110,10 +112,7 @@ class Table:
     importance_samples: int | None
     notes: tuple[str, ...]
     constants: Mapping[str, Any]
-
-    def has_published(self, column: Key) -> bool:
-        """Whether the paper has a number for any cell of the column."""
-        return any(self.cells[row, column].published is not None for row in self.rows)
+    compared: bool
 
     @property
     def spread_kinds(self) -> tuple[str, ...]:
@@ -161,6 +160,7 @@ def build_table(study: Study, experiment: str, groups: Sequence[Group]) -> Table
         importance_samples=None,
         notes=(),
         constants=constants,
+        compared=study.experiments[experiment].published is not None,
     )
     published = study.published_values(experiment)
     cells = {
@@ -262,9 +262,7 @@ def _with_published(
             value = converted(one.value, one.unit, table.metric.unit)
             both = value is not None and cell.ours is not None
             difference = cell.ours - value if both else None  # type: ignore[operator]
-            return replace(
-                cell, published=value, source_of_published=one, difference=difference
-            )
+            return replace(cell, published=value, source_of_published=one, difference=difference)
     return cell
 
 

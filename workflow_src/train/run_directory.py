@@ -103,7 +103,8 @@ def is_finished(run: ShardRun) -> bool:
     try:
         read_run(run.directory)
     except UserError as error:
-        aside = run.directory.with_name(f".{run.directory.name}.damaged-{datetime.now():%Y%m%d%H%M%S%f}")
+        moment = f"{datetime.now():%Y%m%d%H%M%S%f}"
+        aside = run.directory.with_name(f".{run.directory.name}.damaged-{moment}")
         log.warning("%s; it is kept as %s and trained anew", error, aside)
         run.directory.rename(aside)
         return False

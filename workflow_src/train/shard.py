@@ -70,6 +70,10 @@ def train_shard(membership: Path, manifest: Path, options: ShardOptions) -> None
     _check_code(shard)
     device = open_device(options.device, options.threads)
     waiting = [run for run in shard.runs if not is_finished(run)]
+    for run in shard.runs:
+        if run not in waiting:
+            # A job that was killed just after it wrote the run leaves the state behind.
+            discard_state(run.state)
     log.info(
         "shard %s: %d runs, %d of them finished before",
         shard.digest[:12],
@@ -202,14 +206,17 @@ class _StateKeeper:
 
     def save(self, run: int, state: State) -> None:
         tensors, facts = state
-        save_state(
-            self._runs[run].state, (tensors, {**facts, "interruptions": self.interruptions[run]})
-        )
+        circumstances = {
+            "interruptions": self.interruptions[run],
+            "bank": [member.fingerprint for member in self._runs],
+        }
+        save_state(self._runs[run].state, (tensors, facts | circumstances))
 
 
 def _resumption(state: State) -> dict[str, Any]:
     return {
         "resumed_from_step": state[1]["step"],
+        "bank_before": state[1].get("bank", []),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "host": platform.node(),
     }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,5 @@ def load_state(directory: Path) -> State | None:
 
 
 def discard_state(directory: Path) -> None:
-    """Remove the state of a run that has ended."""
-    (directory / STATE_FILE).unlink(missing_ok=True)
-    if directory.exists() and not any(directory.iterdir()):
-        directory.rmdir()
+    """Remove the state of a run that has ended, with whatever a killed writer left beside it."""
+    shutil.rmtree(directory, ignore_errors=True)

@@ -87,7 +87,12 @@ class Circuit:
                 nodes[region] = range(next_node, next_node + sums)
                 next_node += sums
             pairs = [
-                [(a, b) for p in graph.partitions_of[r] for a in nodes[p.left] for b in nodes[p.right]]
+                [
+                    (a, b)
+                    for p in graph.partitions_of[r]
+                    for a in nodes[p.left]
+                    for b in nodes[p.right]
+                ]
                 for r in regions
             ]
             left = tuple(tuple(a for a, _ in region) for region in pairs)

@@ -72,9 +72,7 @@ class RegionGraph:
         known: dict[int, int] = {}
         # Both parts of a partition are smaller than the whole, so smaller scopes come first.
         for region in sorted(range(len(self.scopes)), key=lambda i: len(self.scopes[i])):
-            below = [
-                known[part] for p in self.partitions_of[region] for part in (p.left, p.right)
-            ]
+            below = [known[part] for p in self.partitions_of[region] for part in (p.left, p.right)]
             known[region] = 1 + max(below) if below else 0
         return tuple(known[region] for region in range(len(self.scopes)))
 
@@ -123,4 +121,6 @@ def _axis_aligned_splits(rectangle: Rectangle, step: int) -> list[tuple[Rectangl
 
 def _pixels(rectangle: Rectangle, width: int) -> Scope:
     top, left, bottom, right = rectangle
-    return tuple(row * width + column for row in range(top, bottom) for column in range(left, right))
+    return tuple(
+        row * width + column for row in range(top, bottom) for column in range(left, right)
+    )

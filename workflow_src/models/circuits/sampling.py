@@ -42,7 +42,9 @@ def sample_leaf_components(
     Component indices; -1 at a leaf region outside the picked tree, which a Poon-Domingos graph
     never has.
     """
-    banked = {name: value.unsqueeze(0) for name, value in parameters.items() if "sum_logits" in name}
+    banked = {
+        name: value.unsqueeze(0) for name, value in parameters.items() if "sum_logits" in name
+    }
     root_logits = banked[f"circuit.{len(circuit.levels) - 1}.sum_logits"]
     device = root_logits.device
     below: Tensor | None = None

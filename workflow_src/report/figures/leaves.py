@@ -53,7 +53,9 @@ def _manifold_figure(prefix: str, group: Group, arrays: dict[str, Any]) -> Figur
     panels = [
         Panel(
             _component_title(component, components),
-            enlarged(manifold_picture(arrays["manifold"][component::components], rows, columns), _SIZE),
+            enlarged(
+                manifold_picture(arrays["manifold"][component::components], rows, columns), _SIZE
+            ),
         )
         for component in range(components)
     ]

@@ -187,9 +187,7 @@ def _draw_panel(axes: Axes, lines: Sequence[Line], styles: Styles, x_format: str
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: x_format.format(value)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.yaxis.set_major_formatter(
-        FuncFormatter(lambda value, _: f"{value:g}".replace("-", MINUS))
-    )
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", MINUS)))
 
 
 def _apart(ticks: Sequence[float]) -> list[float]:

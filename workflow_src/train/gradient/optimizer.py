@@ -27,9 +27,7 @@ class BankAdam:
             name: value.detach().clone().requires_grad_() for name, value in parameters.items()
         }
         self._learning_rate = learning_rate
-        self._adam = torch.optim.Adam(
-            list(self.parameters.values()), lr=learning_rate, fused=True
-        )
+        self._adam = torch.optim.Adam(list(self.parameters.values()), lr=learning_rate, fused=True)
 
     def maximise(self, objective: Tensor) -> None:
         """One step up the gradient of a scalar that sums the runs' objectives."""

@@ -79,11 +79,12 @@ class Hooks:
     Attributes
     ----------
     save:
-        Called at validations with a run's place and its state.
+        Called with a run's place and its state at the last validation, when saving is due and when
+        training gives up.
     saving_is_due:
         Whether to save at this validation.
     stop_is_wanted:
-        Whether to give up now; the states saved last stand.
+        Whether to give up now, before the next step.
     progress:
         Told after every validation.
     """
@@ -164,6 +165,7 @@ class _Bank:
         self.samples = specs[0]["importance_samples"]
         self.interval = specs[0]["validation_interval"]
         self.step = 0
+        self.states: list[State] = []
         self.optimizer: BankAdam
 
     def start(self, states: Sequence[State | None]) -> None:
@@ -185,7 +187,11 @@ class _Bank:
     def train(self, hooks: Hooks) -> Iterator[Outcome]:
         while self.members:
             started = time.perf_counter()
-            training = self._train_interval(hooks)
+            try:
+                training = self._train_interval(hooks)
+            except InterruptedTrainingError:
+                self._save(hooks)
+                raise
             validation = self._validate()
             seconds = (time.perf_counter() - started) / len(self.members)
             for i, member in enumerate(self.members):
@@ -195,9 +201,15 @@ class _Bank:
             yield from self._leavers()
             best = max((m.stopping.best for m in self.members), default=float("nan"))
             hooks.progress(Progress(self.step, len(self.members), best))
+            # Streams of noise begin anew at every validation, so only here is a state complete.
+            self.states = [self._state_of(i) for i in range(len(self.members))]
             if self.members and hooks.saving_is_due():
-                for i, run in enumerate(self.runs):
-                    hooks.save(run, self._state_of(i))
+                self._save(hooks)
+
+    def _save(self, hooks: Hooks) -> None:
+        """Hand over the states of the last validation; before the first one there are none."""
+        for run, state in zip(self.runs, self.states, strict=False):
+            hooks.save(run, state)
 
     def _train_interval(self, hooks: Hooks) -> list[float]:
         """Train to the next validation; each run's mean bound over the batches, in nats."""
@@ -229,12 +241,12 @@ class _Bank:
 
     @torch.no_grad()
     def _validate(self) -> list[float]:
-        """Each run's mean bound over the validation images, in nats, with the same noise each time."""
+        """Each run's mean validation bound in nats, with the same noise each time."""
         generators = [member.generator("validation noise", self.device) for member in self.members]
         parameters = {name: value.detach() for name, value in self.optimizer.parameters.items()}
         total = torch.zeros(len(self.members), dtype=torch.float64, device=self.device)
         validation = self.images["validation"]
-        for chunk in validation.split(_VALIDATION_CHUNK):
+        for chunk in torch.split(validation, _VALIDATION_CHUNK):
             pixels = chunk.T.to(torch.float32).expand(len(self.members), -1, -1)
             noise = self._noise(generators, len(chunk))
             bounds = importance_weighted_bound(self.model, parameters, pixels, noise)

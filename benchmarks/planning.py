@@ -1,0 +1,80 @@
+"""Planning the whole SPVAE paper grid: the plan alone, `snakemake -n`, and with nothing to do.
+
+    python benchmarks/planning.py [--seeds 1] [--rounds 3]
+
+Everything happens in a temporary folder. For "nothing to do", empty files stand in for results:
+what is measured is how long it takes to see that they exist.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from workflow_src.config.loading import load_settings
+from workflow_src.plan.memberships import write_memberships
+from workflow_src.plan.plan import Plan, build_plan
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def timed(what: Callable[[], object], rounds: int) -> str:
+    seconds = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        what()
+        seconds.append(time.perf_counter() - started)
+    return f"median {statistics.median(seconds):.2f} s, {min(seconds):.2f} to {max(seconds):.2f}"
+
+
+def pretend_finished(plan: Plan, root: Path) -> None:
+    records = [run.record for run in plan.runs.values()]
+    records += [data.record for data in plan.prepared]
+    records += [evaluation.path for evaluation in plan.evaluations]
+    records.append(plan.layout.report_manifest(plan.report))
+    for record in records:
+        path = root / record
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        config = root / "config.yaml"
+        config.write_text(f"scale: paper\nseeds: {list(range(arguments.seeds))}\n")
+        snakemake = [sys.executable, "-m", "snakemake", "-n", "--quiet", "all", "--cores", "2"]
+        snakemake += ["--snakefile", str(ROOT / "Snakefile"), "--configfile", str(config)]
+        snakemake += ["--rerun-triggers", "mtime", "--directory", folder]
+
+        def dry_run() -> None:
+            subprocess.run(snakemake, check=True, capture_output=True, cwd=folder)
+
+        def plan() -> Plan:
+            return build_plan(load_settings(config), root=root)
+
+        planned = plan()
+        write_memberships(planned)
+        print(
+            f"{len(planned.runs)} runs, {len(planned.shards)} shards, "
+            f"{len(planned.evaluations)} evaluations"
+        )
+        print(f"plan                        {timed(plan, arguments.rounds)}")
+        print(f"snakemake -n                {timed(dry_run, arguments.rounds)}")
+        pretend_finished(planned, root)
+        print(f"plan, all there             {timed(plan, arguments.rounds)}")
+        print(f"snakemake -n, nothing to do {timed(dry_run, arguments.rounds)}")
+
+
+if __name__ == "__main__":
+    main()
