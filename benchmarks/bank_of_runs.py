@@ -19,6 +19,7 @@ from pairing import tell, times_in_turn
 from training_step import banked, build_spvae, build_vae
 
 from workflow_src.compute import open_device
+from workflow_src.models.leaf_models import LeafModel
 
 STEPS = 4
 
@@ -36,7 +37,7 @@ def one_after_another(runs: int, cell: str, threads: int, barrier: Barrier, turn
         barrier.wait()
 
 
-def models(cell: str):  # noqa: ANN201
+def models(cell: str) -> LeafModel:
     return build_vae("gaussian") if cell == "vae" else build_spvae(("gaussian", 30, 25))
 
 

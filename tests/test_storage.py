@@ -27,6 +27,18 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+def fail_while_writing_file(path: Path) -> None:
+    with storage.replacing_file(path) as temporary:
+        temporary.write_text("half of the n")
+        raise RuntimeError
+
+
+def fail_while_writing_directory(path: Path) -> None:
+    with storage.new_directory(path) as temporary:
+        (temporary / "part").write_text("half")
+        raise RuntimeError
+
+
 @given(JSON)
 def test_what_is_written_is_read_back(
     tmp_path_factory: pytest.TempPathFactory, value: object
@@ -50,17 +62,15 @@ def test_a_digest_is_the_sha256_of_compact_json() -> None:
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "result.txt"
     storage.write_text(path, "old")
-    with pytest.raises(RuntimeError), storage.replacing_file(path) as temporary:
-        temporary.write_text("half of the n")
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        fail_while_writing_file(path)
     assert path.read_text() == "old"
     assert names(tmp_path) == ["result.txt"]
 
 
 def test_a_failed_directory_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), storage.new_directory(tmp_path / "run") as temporary:
-        (temporary / "part").write_text("half")
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        fail_while_writing_directory(tmp_path / "run")
     assert names(tmp_path) == []
 
 

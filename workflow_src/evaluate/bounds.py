@@ -94,8 +94,8 @@ def samples_at_a_time(model: LeafModel, memory_bytes: int) -> int:
     per_sample = values * IMAGES_PER_BLOCK * _BYTES
     if per_sample > memory_bytes:
         raise ValueError(
-            f"one importance sample of {IMAGES_PER_BLOCK} images takes {per_sample / 2**20:.0f} MiB, "
-            f"more than the budget of {memory_bytes / 2**20:.0f} MiB"
+            f"one importance sample of {IMAGES_PER_BLOCK} images takes "
+            f"{per_sample / 2**20:.0f} MiB, more than the budget of {memory_bytes / 2**20:.0f} MiB"
         )
     return max(1, min(memory_bytes // per_sample, _LARGEST_COLUMNS // IMAGES_PER_BLOCK))
 
@@ -128,7 +128,7 @@ def _block_bounds(
 
 
 def _noise(model: LeafModel, samples: int, images: int, generator: torch.Generator) -> Tensor:
-    """Standard normal [L, Z, K, N]; drawn K first and for a whole block, so that cuts do not show."""
+    """Standard normal [L, Z, K, N]; drawn K first, for a whole block, so that cuts do not show."""
     bank = model.leaves
     drawn = torch.randn(
         samples,

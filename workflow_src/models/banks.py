@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ def mlp_shapes(prefix: str, widths: Sequence[int]) -> dict[str, tuple[int, ...]]
     ``(outputs, inputs)`` and ``{prefix}.{i}.bias`` of shape ``(outputs, 1)``.
     """
     shapes: dict[str, tuple[int, ...]] = {}
-    for layer, (inputs, outputs) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for layer, (inputs, outputs) in enumerate(pairwise(widths)):
         shapes[f"{prefix}.{layer}.weight"] = (outputs, inputs)
         shapes[f"{prefix}.{layer}.bias"] = (outputs, 1)
     return shapes

@@ -140,7 +140,7 @@ class Circuit:
         return self.node_log_densities(parameters, leaves)[-1][:, 0, 0]
 
     def node_log_densities(self, parameters: Mapping[str, Tensor], leaves: Tensor) -> list[Tensor]:
-        """Log densities of the sum nodes, per level ``[runs, regions, sums, N]``; the root is last."""
+        """Log densities of the sum nodes, per level [runs, regions, sums, N]; the root is last."""
         runs, _, images = leaves.shape
         known = leaves
         results: list[Tensor] = []

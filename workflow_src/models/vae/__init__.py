@@ -1,1 +1,1 @@
-"""The variational autoencoder that SPVAE is compared with (Tan and Peharz, ICML 2019, section 4)."""
+"""The variational autoencoder that SPVAE is compared with (Tan and Peharz, ICML 2019)."""
