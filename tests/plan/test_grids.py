@@ -74,7 +74,7 @@ def test_every_hyperparameter_is_resolved(settings: Make) -> None:
     assert spvae.hyperparameters == (
         ("batch_size", 128),
         ("hidden_layers", 2),
-        ("hidden_units", 8),
+        ("hidden_units", 16),
         ("importance_samples", 5),
         ("latent_dimensions", 2),
         ("leaf_components", 2),

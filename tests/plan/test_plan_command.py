@@ -36,10 +36,10 @@ def test_shared_runs_are_counted_once(
     config.write_text("seeds: [0, 1]\n")
     rows = printed(capsys, config)
     # runs, done, missing, shards, evaluated; hours are 2560 guessed steps of 20 ms each.
-    assert rows["table1"] == ["32", "0", "32", "4", "0/8", "0.5"]
+    assert rows["table1"] == ["16", "0", "16", "4", "0/8", "0.2"]
     assert rows["table2"] == rows["table1"]
     assert rows["figure3"] == ["2", "0", "2", "1", "0/2", "0.0"]
-    assert rows["all"] == ["32", "0", "32", "4", "0/10", "0.5"]
+    assert rows["all"] == ["16", "0", "16", "4", "0/10", "0.2"]
 
 
 def test_planning_imports_nothing_that_computes() -> None:

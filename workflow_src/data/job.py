@@ -151,7 +151,8 @@ def _vouches_for(record_path: Path, sums: Mapping[str, str]) -> bool:
 
 
 def _is_there(output: Path, fingerprint: str) -> bool:
-    if not output.exists():
+    # Snakemake makes the directory of an output before the job that fills it.
+    if not output.exists() or not any(output.iterdir()):
         return False
     try:
         if open_prepared(output).fingerprint == fingerprint:
