@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -24,7 +23,7 @@ from workflow_src.evaluate.pictures import (
 )
 from workflow_src.models.banks import Parameters
 from workflow_src.models.leaf_models import LeafModel
-from workflow_src.plan.seeds import seed
+from workflow_src.models.random_streams import run_stream
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -89,7 +88,7 @@ def measure(
         parameters,
         test_images,
         measures["importance_samples"],
-        lambda block: _generator("test noise", spec, device, block=block),
+        lambda block: run_stream("test noise", spec, device, block=block),
         memory_bytes,
     )
     seconds = time.perf_counter() - started
@@ -100,7 +99,7 @@ def measure(
         }
     }
     if measures["samples"]:
-        generator = _generator("samples", spec, device)
+        generator = run_stream("samples", spec, device)
         drawn, means = sample_images(model, parameters, measures["samples"], generator)
         arrays["samples"] = {"samples": drawn, "means": means}
     layout = dict(
@@ -147,18 +146,3 @@ def _row(
         "unit": unit,
         "importance_samples": samples,
     }
-
-
-def _generator(
-    purpose: str, spec: Mapping[str, Any], device: torch.device, **axes: int
-) -> torch.Generator:
-    value = seed(
-        purpose,
-        model=spec["model"],
-        data_set=spec["data_set"],
-        likelihood=spec["likelihood"],
-        fraction=spec["fraction"],
-        seed=spec["seed"],
-        **axes,
-    )
-    return torch.Generator(device).manual_seed(value)

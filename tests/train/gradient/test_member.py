@@ -100,18 +100,3 @@ def test_a_fraction_sees_only_its_images(training: Any) -> None:
     assert len(seen) == 20
     everything = member(training)
     assert {int(i) for _ in range(25) for i in everything.next_images()} == set(range(200))
-
-
-def test_random_streams_differ_by_seed_and_purpose_and_repeat_themselves(training: Any) -> None:
-    def first(purpose: str, seed: int, **axes: int) -> float:
-        generator = member(training, seed=seed).generator(purpose, torch.device("cpu"), **axes)
-        return torch.randn(1, generator=generator).item()
-
-    values = {
-        first("training noise", 0, step=0),
-        first("training noise", 0, step=4),
-        first("training noise", 1, step=0),
-        first("validation noise", 0),
-    }
-    assert len(values) == 4
-    assert first("training noise", 1, step=0) in values

@@ -13,6 +13,7 @@ import torch
 from workflow_src.data.subsets import subset_indices
 from workflow_src.models.images import ImageFacts
 from workflow_src.models.leaf_models import importance_weighted_bound, noise_shape, stack_runs
+from workflow_src.models.random_streams import run_stream
 from workflow_src.models.vae.model import build as build_vae
 from workflow_src.train.gradient.member import Member
 from workflow_src.train.gradient.trainer import InterruptedTrainingError, bank_key
@@ -69,7 +70,7 @@ def test_the_saved_best_parameters_have_the_saved_best_bound(training: Any) -> N
     """The validation bound, computed here from the outcome and the run's own noise."""
     spec = training.spec()
     outcome = training.run([spec])[0]
-    generator = Member(spec, 200).generator("validation noise", torch.device("cpu"))
+    generator = run_stream("validation noise", spec, torch.device("cpu"))
     noise = torch.randn(1, *noise_shape(training.model, 2, 40), generator=generator)
     pixels = training.images["validation"].T.unsqueeze(0)
     bound = importance_weighted_bound(

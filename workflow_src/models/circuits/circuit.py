@@ -63,55 +63,27 @@ class Circuit:
         return len(self.graph.leaf_regions) * self.leaf_components
 
     @cached_property
-    def levels(self) -> tuple[Level, ...]:
-        """Inner regions by depth and number of products, children before parents."""
-        graph = self.graph
-        nodes = {
-            region: range(i * self.leaf_components, (i + 1) * self.leaf_components)
-            for i, region in enumerate(graph.leaf_regions)
-        }
-
-        def shape(region: int) -> tuple[int, int, int]:
-            products = sum(
-                self._components(p.left) * self._components(p.right)
-                for p in graph.partitions_of[region]
-            )
-            return graph.depths[region], products, self._components(region)
-
-        levels = []
-        next_node = self.leaf_nodes
-        for (_, _, sums), group in groupby(sorted(graph.inner_regions, key=shape), key=shape):
-            regions = tuple(group)
-            first_node = next_node
-            for region in regions:
-                nodes[region] = range(next_node, next_node + sums)
-                next_node += sums
-            pairs = [
-                [
-                    (a, b)
-                    for p in graph.partitions_of[r]
-                    for a in nodes[p.left]
-                    for b in nodes[p.right]
-                ]
-                for r in regions
-            ]
-            left = tuple(tuple(a for a, _ in region) for region in pairs)
-            right = tuple(tuple(b for _, b in region) for region in pairs)
-            levels.append(Level(regions, sums, first_node, left, right))
-        return tuple(levels)
+    def nodes_of_region(self) -> dict[int, range]:
+        """The leaf or sum nodes of each region; leaf regions first, then as `levels` has them."""
+        nodes: dict[int, range] = {}
+        first = 0
+        for region in (*self.graph.leaf_regions, *self._inner_regions):
+            nodes[region] = range(first, first + self._components(region))
+            first = nodes[region].stop
+        return nodes
 
     @cached_property
-    def nodes_of_region(self) -> dict[int, range]:
-        """The sum or leaf nodes of each region."""
-        nodes = {
-            region: range(i * self.leaf_components, (i + 1) * self.leaf_components)
-            for i, region in enumerate(self.graph.leaf_regions)
-        }
-        for level in self.levels:
-            for i, region in enumerate(level.regions):
-                first = level.first_node + i * level.sums
-                nodes[region] = range(first, first + level.sums)
-        return nodes
+    def levels(self) -> tuple[Level, ...]:
+        """Inner regions by depth and number of products, children before parents."""
+        levels = []
+        for (_, _, sums), group in groupby(self._inner_regions, key=self._shape):
+            regions = tuple(group)
+            pairs = [self._products(region) for region in regions]
+            left = tuple(tuple(a for a, _ in region) for region in pairs)
+            right = tuple(tuple(b for _, b in region) for region in pairs)
+            first_node = self.nodes_of_region[regions[0]].start
+            levels.append(Level(regions, sums, first_node, left, right))
+        return tuple(levels)
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of the sum weights' logits, one tensor per level: (regions, sums, products)."""
@@ -153,6 +125,28 @@ class Circuit:
             results.append(sums)
             known = torch.cat([known, sums.flatten(1, 2)], dim=1)
         return results
+
+    @cached_property
+    def _inner_regions(self) -> list[int]:
+        return sorted(self.graph.inner_regions, key=self._shape)
+
+    def _shape(self, region: int) -> tuple[int, int, int]:
+        """Depth, products and sums: regions that agree in these are evaluated together."""
+        products = sum(
+            self._components(p.left) * self._components(p.right)
+            for p in self.graph.partitions_of[region]
+        )
+        return self.graph.depths[region], products, self._components(region)
+
+    def _products(self, region: int) -> list[tuple[int, int]]:
+        """Every node of a left part with every node of its right part, over all partitions."""
+        nodes = self.nodes_of_region
+        return [
+            (a, b)
+            for p in self.graph.partitions_of[region]
+            for a in nodes[p.left]
+            for b in nodes[p.right]
+        ]
 
     def _components(self, region: int) -> int:
         if not self.graph.partitions_of[region]:

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from workflow_src.data.streams import BatchStream
@@ -63,20 +62,6 @@ class Member:
     def next_images(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Numbers of the training images in the next batch."""
         return self._subset[self._stream.next_indices()]
-
-    def generator(self, purpose: str, device: torch.device, **axes: int) -> torch.Generator:
-        """A random stream of this run's own for ``purpose``; equal calls start equal streams."""
-        spec = self.spec
-        value = seed(
-            purpose,
-            model=spec["model"],
-            data_set=spec["data_set"],
-            likelihood=spec["likelihood"],
-            fraction=spec["fraction"],
-            seed=spec["seed"],
-            **axes,
-        )
-        return torch.Generator(device).manual_seed(value)
 
     def validated(self, training: float, validation: float, parameters: dict[str, Tensor]) -> None:
         """Take in one validation's mean bounds in nats and the parameters that gave them."""

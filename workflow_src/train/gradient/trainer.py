@@ -22,6 +22,7 @@ from workflow_src.models.leaf_models import (
     noise_shape,
     stack_runs,
 )
+from workflow_src.models.random_streams import run_stream
 from workflow_src.plan.seeds import seed
 from workflow_src.train.gradient.member import BEST, Member
 from workflow_src.train.gradient.optimizer import BankAdam
@@ -214,7 +215,7 @@ class _Bank:
     def _train_interval(self, hooks: Hooks) -> list[float]:
         """Train to the next validation; each run's mean bound over the batches, in nats."""
         generators = [
-            member.generator("training noise", self.device, step=self.step)
+            run_stream("training noise", member.spec, self.device, step=self.step)
             for member in self.members
         ]
         last = min(
@@ -242,7 +243,9 @@ class _Bank:
     @torch.no_grad()
     def _validate(self) -> list[float]:
         """Each run's mean validation bound in nats, with the same noise each time."""
-        generators = [member.generator("validation noise", self.device) for member in self.members]
+        generators = [
+            run_stream("validation noise", member.spec, self.device) for member in self.members
+        ]
         parameters = {name: value.detach() for name, value in self.optimizer.parameters.items()}
         total = torch.zeros(len(self.members), dtype=torch.float64, device=self.device)
         validation = self.images["validation"]
