@@ -87,7 +87,7 @@ class Hooks:
     stop_is_wanted:
         Whether to give up now, before the next step.
     progress:
-        Told after every validation.
+        Told after every validation that leaves runs in training.
     """
 
     save: Callable[[int, State], None]
@@ -200,12 +200,13 @@ class _Bank:
                 member.device_seconds += seconds
                 member.validated(training[i], validation[i], self._parameters_of(i))
             yield from self._leavers()
-            best = max((m.stopping.best for m in self.members), default=float("nan"))
-            hooks.progress(Progress(self.step, len(self.members), best))
             # Streams of noise begin anew at every validation, so only here is a state complete.
             self.states = [self._state_of(i) for i in range(len(self.members))]
-            if self.members and hooks.saving_is_due():
-                self._save(hooks)
+            if self.members:
+                best = max(member.stopping.best for member in self.members)
+                hooks.progress(Progress(self.step, len(self.members), best))
+                if hooks.saving_is_due():
+                    self._save(hooks)
 
     def _save(self, hooks: Hooks) -> None:
         """Hand over the states of the last validation; before the first one there are none."""
