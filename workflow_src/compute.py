@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 from typing import Any
 
 import torch
@@ -35,6 +36,9 @@ def open_device(name: str, threads: int) -> torch.device:
         raise UserError(f"unknown device {name!r}", place="device", expected="cpu, cuda or cuda:N")
     if device.type == "cuda":
         _check_cuda(name, device)
+        # Records name the current card; and cuBLAS is reproducible only with a fixed workspace.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.cuda.set_device(device)
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cuda.matmul.allow_tf32 = False
@@ -50,6 +54,7 @@ def settings() -> dict[str, Any]:
     return {
         "threads": torch.get_num_threads(),
         "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+        "only_warns_where_none_exists": torch.is_deterministic_algorithms_warn_only_enabled(),
         "tf32": torch.backends.cuda.matmul.allow_tf32,
         "flush_denormal": True,
     }

@@ -15,7 +15,9 @@ from workflow_src.evaluate.pictures import (
     sample_images,
 )
 from workflow_src.models.images import ImageFacts
+from workflow_src.models.spvae import drawing as spvae_drawing
 from workflow_src.models.spvae import model as spvae
+from workflow_src.models.vae import drawing as vae_drawing
 from workflow_src.models.vae import model as vae
 
 SHAPE = {"latent_dimensions": 2, "hidden_units": 4, "hidden_layers": 1}
@@ -31,7 +33,7 @@ def test_gaussian_samples_have_the_decoder_s_mean_and_deviation() -> None:
     parameters = {n: torch.zeros_like(v) for n, v in model.initial_parameters(seeded(0)).items()}
     parameters["decoder.mean.1.bias"] = torch.linspace(-2, 2, 6).reshape(1, 6, 1)
     parameters["decoder.precision.1.bias"] = torch.linspace(0, 9, 6).reshape(1, 6, 1)
-    samples, means = sample_images(model, parameters, 20_000, seeded(1))
+    samples, means = sample_images(model, vae_drawing, parameters, 20_000, seeded(1))
     expected = expit(np.linspace(-2, 2, 6)).reshape(2, 3)
     deviation = 1 / np.sqrt(1 + np.linspace(0, 9, 6) ** 2).reshape(2, 3)
     np.testing.assert_allclose(means, np.broadcast_to(expected, means.shape), rtol=1e-5)
@@ -43,7 +45,7 @@ def test_gaussian_samples_have_the_decoder_s_mean_and_deviation() -> None:
 def test_binomial_samples_are_whole_counts_as_shares() -> None:
     model = vae.build(ImageFacts(2, 2, "binomial", 16), SHAPE)
     parameters = {n: torch.zeros_like(v) for n, v in model.initial_parameters(seeded(0)).items()}
-    samples, _ = sample_images(model, parameters, 5_000, seeded(1))
+    samples, _ = sample_images(model, vae_drawing, parameters, 5_000, seeded(1))
     counts = samples * 16
     np.testing.assert_allclose(counts, np.rint(counts), atol=1e-5)
     assert abs(counts.mean() - 8) < 5 * 2 / np.sqrt(counts.size)
@@ -56,7 +58,7 @@ def test_an_spvae_draws_each_super_pixel_from_the_leaf_that_the_circuit_picked()
     # Component 0 of every super-pixel is dark, component 1 bright; equal weights everywhere.
     bright = torch.tensor([-20.0, 20.0]).repeat(4)[:, None, None].expand(8, 4, 1)
     parameters["decoder.mean.1.bias"] = bright.clone()
-    _, means = sample_images(model, parameters, 4_000, seeded(2))
+    _, means = sample_images(model, spvae_drawing, parameters, 4_000, seeded(2))
     tiles = means.reshape(-1, 2, 2, 2, 2).transpose(0, 1, 3, 2, 4).reshape(-1, 4, 4)
     assert np.all(tiles == tiles[..., :1])
     share = (tiles[..., 0] > 0.5).mean(axis=0)
@@ -81,7 +83,7 @@ def test_a_manifold_runs_through_the_prior_s_quantiles() -> None:
     parameters["decoder.mean.0.bias"] = torch.full((1, 2, 1), 50.0)
     parameters["decoder.mean.1.weight"] = torch.eye(2).unsqueeze(0)
     parameters["decoder.mean.1.bias"] = torch.full((1, 2, 1), -50.0)
-    manifold = leaf_manifolds(model, parameters)
+    manifold = leaf_manifolds(model, vae_drawing, parameters)
     assert manifold.shape == (1, MANIFOLD_POINTS, MANIFOLD_POINTS, 1, 2)
     steps = expit(norm.ppf(np.linspace(0.02, 0.98, MANIFOLD_POINTS)))
     np.testing.assert_allclose(manifold[0, :, 0, 0, 0], steps, atol=1e-5)
@@ -91,4 +93,4 @@ def test_a_manifold_runs_through_the_prior_s_quantiles() -> None:
 def test_a_manifold_of_other_than_two_dimensions_is_refused() -> None:
     model = vae.build(ImageFacts(2, 2, "gaussian", 255), {**SHAPE, "latent_dimensions": 3})
     with pytest.raises(ValueError, match="2 latent dimensions, not 3"):
-        leaf_manifolds(model, model.initial_parameters(seeded(0)))
+        leaf_manifolds(model, vae_drawing, model.initial_parameters(seeded(0)))

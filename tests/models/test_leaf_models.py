@@ -345,3 +345,17 @@ def test_parameters_have_the_shapes_that_are_declared(name: str) -> None:
     made = model.initial_parameters(torch.Generator().manual_seed(0))
     assert {key: tuple(value.shape) for key, value in made.items()} == model.parameter_shapes()
     assert sum(value.numel() for value in made.values()) == model.parameter_count()
+
+
+@pytest.mark.parametrize("levels", [16, 255])
+def test_an_encoder_sees_counts_as_shares_of_the_full_range(levels: int) -> None:
+    """The same picture as counts and as shares in [0, 1] has the same code."""
+    shares = torch.tensor([0.0, 1.0, 0.5, 0.25]).repeat(4).reshape(1, 16, 1)
+    shape = {"latent_dimensions": 3, "hidden_units": 5, "hidden_layers": 2}
+    codes = []
+    for likelihood, pixels in (("gaussian", shares), ("binomial", shares * levels)):
+        model = vae.build(ImageFacts(4, 4, likelihood, levels), shape)
+        start = model.initial_parameters(torch.Generator().manual_seed(0))
+        codes.append(model.leaves.encode(start, pixels))
+    for one, other in zip(*codes, strict=True):
+        torch.testing.assert_close(one, other)

@@ -14,6 +14,10 @@ from workflow_src.config.settings import Settings
 SOURCES = {
     "__init__.py": '"""A package."""\n',
     "models/__init__.py": "",
+    "compute.py": "THREADS = 1\n",
+    "models/building.py": "KINDS = 2\n",
+    "models/spvae/drawing.py": "from workflow_src.models.spvae.model import LEAVES\n\nROWS = 4\n",
+    "models/vae/drawing.py": "from workflow_src.models.vae.model import SAMPLES\n\nROWS = 1\n",
     "models/shared.py": "def add(a, b):\n    return a + b\n",
     "models/spvae/__init__.py": "",
     "models/spvae/model.py": "from workflow_src.models.shared import add\n\nLEAVES = 32\n",

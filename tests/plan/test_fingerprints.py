@@ -79,6 +79,9 @@ def test_data_and_code_count(package: Path) -> None:
         ("models/shared.py", "a + b", "a - b", {"vae", "spvae"}),
         ("train/gradient/stopping.py", "11", "12", {"vae", "spvae"}),
         ("data/preparation.py", "255", "256", {"vae", "spvae"}),
+        ("compute.py", "1", "2", {"vae", "spvae"}),
+        ("models/building.py", "2", "3", {"vae", "spvae"}),
+        ("models/vae/drawing.py", "ROWS = 1", "ROWS = 2", set()),
         ("models/vae/model.py", "SAMPLES = 5", "SAMPLES = 5  # five", set()),
         ("models/shared.py", "    return", '    """Adds."""\n    return', set()),
         ("errors.py", "pass", "x = 1", set()),
@@ -185,7 +188,7 @@ def test_likelihoods_prepare_apart(package: Path) -> None:
 
 
 def test_an_evaluation_is_named_by_a_set_of_runs_and_by_what_is_measured(package: Path) -> None:
-    code = Closures(package).of_evaluation()
+    code = Closures(package).of_evaluation("vae")
     measures = {"importance_samples": [5]}
     one = evaluation_fingerprint(["a", "b"], measures, code)
     assert one == evaluation_fingerprint(["b", "a"], measures, code)
@@ -194,7 +197,7 @@ def test_an_evaluation_is_named_by_a_set_of_runs_and_by_what_is_measured(package
 
 
 def test_a_measurement_is_named_by_its_run_and_what_is_measured(package: Path) -> None:
-    code = Closures(package).of_measurement()
+    code = Closures(package).of_measurement("vae")
     names = {
         measurement_fingerprint(run, {"samples": samples}, code)
         for run in ("a", "b")

@@ -146,8 +146,9 @@ def test_an_evaluation_s_membership_says_what_to_measure_and_where(
 ) -> None:
     new = plan()
     write_memberships(new)
-    code = Closures(package).of_measurement()
+    closures = Closures(package)
     for one in new.evaluations:
+        code = closures.of_measurement(str(one.axes["model"]))
         path = new.root / new.layout.evaluation_membership(one.fingerprint)
         content = json.loads(path.read_text())
         assert content["axes"] == one.axes

@@ -14,7 +14,7 @@ from workflow_src.plan.plan import build_plan
 
 
 def printed(capsys: pytest.CaptureFixture[str], config: Path) -> dict[str, list[str]]:
-    assert command.run(argparse.Namespace(config=config)) == 0
+    assert command.run(argparse.Namespace(configfile=[config])) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == list(command._HEADINGS)
     rows = [line.removeprefix("all  each once").split() for line in lines[1:5]]
@@ -32,7 +32,9 @@ def test_shared_runs_are_counted_once(
     monkeypatch.setattr(
         command, "build_plan", lambda settings: build_plan(settings, package_root=package)
     )
-    config = tmp_path / "config.yaml"
+    # Laid over config.yaml, as Snakemake does.
+    (root / "config.yaml").write_text("seeds: [5]\nthreads: 2\n")
+    config = tmp_path / "more.yaml"
     config.write_text("seeds: [0, 1]\n")
     rows = printed(capsys, config)
     # runs, done, missing, shards, evaluated; hours are 2560 guessed steps of 20 ms each.

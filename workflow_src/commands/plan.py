@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from workflow_src.config.loading import load_settings
+from workflow_src.config.loading import load_layered
 from workflow_src.plan.costs import Cost, expected_costs
 from workflow_src.plan.plan import Plan, build_plan
 from workflow_src.plan.specs import RunSpec
@@ -20,12 +20,19 @@ _HEADINGS = ("study", "experiment", "runs", "done", "missing", "shards", "evalua
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare this command's arguments."""
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE")
+    parser.add_argument(
+        "--configfile",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="laid over config.yaml, as by snakemake's option of this name",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the plan of a settings file; nothing is written."""
-    plan = build_plan(load_settings(arguments.config))
+    plan = build_plan(load_layered([Path("config.yaml"), *arguments.configfile]))
     specs = [plan.runs[name].spec for name in plan.missing]
     costs = expected_costs(specs, plan.layout, plan.root, device=plan.settings.device)
     _print(_rows(plan, costs), _notes(plan, costs), Console())

@@ -8,19 +8,26 @@ from pathlib import Path
 from rich.console import Console
 from rich.markdown import Markdown
 
-from workflow_src.config.loading import load_settings
+from workflow_src.config.loading import load_layered
 from workflow_src.errors import UserError
 from workflow_src.storage import explain
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare this command's arguments."""
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE")
+    parser.add_argument(
+        "--configfile",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="laid over config.yaml, as by snakemake's option of this name",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print every table of the results, then the paths of report, figures and metrics."""
-    results = load_settings(arguments.config).directories.results
+    results = load_layered([Path("config.yaml"), *arguments.configfile]).directories.results
     tables = sorted((results / "tables").glob("*.md"))
     if not tables:
         raise UserError(

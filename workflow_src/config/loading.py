@@ -33,6 +33,18 @@ def load_settings(path: Path, overrides: Mapping[str, Any] | None = None) -> Set
     return _checked(_merged(document.value, overrides or {}), [document])
 
 
+def load_layered(paths: Sequence[Path]) -> Settings:
+    """Read several settings files, each laid over those before it, as Snakemake does.
+
+    Snakemake takes config.yaml first and lays every ``--configfile`` over it.
+    """
+    documents = [read_yaml(path) for path in paths]
+    merged: dict[str, Any] = {}
+    for document in documents:
+        merged = _merged(merged, document.value)
+    return _checked(merged, documents)
+
+
 def settings_from_mapping(mapping: Mapping[str, Any], sources: Iterable[Path] = ()) -> Settings:
     """As `load_settings`, for settings merged elsewhere from the files ``sources``.
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from workflow_src.config.data_sets import DataSet
-from workflow_src.data.fetching import FetchedFile, fetch
+from workflow_src.data.fetching import FetchedFile, checksum_difference, fetch
 from workflow_src.data.preparation import NOISE_STANDARD_DEVIATION, PreparedSplit, prepare
 from workflow_src.data.prepared import (
     RECORD,
@@ -30,7 +30,7 @@ from workflow_src.data.raw import DataError, Facts
 from workflow_src.errors import UserError
 from workflow_src.plan.closure import Closure
 from workflow_src.plan.fingerprints import Closures, data_recipe, prepared_fingerprint
-from workflow_src.provenance.record import build_record, parent, verify_outputs
+from workflow_src.provenance.record import build_record, parent, remember_code, verify_outputs
 from workflow_src.storage import digest, explain, new_directory, read_json_object, write_json
 
 PACKAGE_ROOT = Path(__file__).parents[1]
@@ -98,6 +98,7 @@ def prepare_data_set(
     _refuse_another_fingerprint(data_set, fingerprint, prepared_fingerprint(recipe, code))
     if _is_there(output, fingerprint):
         return False
+    remember_code()
     started = datetime.now(UTC)
     raw_record = _verified_raw_record(data_set, raw_directory)
     try:
@@ -107,8 +108,7 @@ def prepare_data_set(
             error.problem,
             place=error.place,
             expected=error.expected,
-            remedy=f"remove that file and run `python -m workflow_src fetch --data-set "
-            f"{data_set.name}` again",
+            remedy=f"remove that file and run `{_fetch_command(data_set, raw_directory)}` again",
         ) from error
     with new_directory(output) as directory:
         _write_arrays(directory, splits)
@@ -170,7 +170,7 @@ def _is_there(output: Path, fingerprint: str) -> bool:
 
 
 def _verified_raw_record(data_set: DataSet, raw_directory: Path) -> dict[str, Any]:
-    remedy = f"run `python -m workflow_src fetch --data-set {data_set.name}`, which mends it"
+    remedy = f"run `{_fetch_command(data_set, raw_directory)}`, which mends it"
     path = raw_directory / RECORD
     if not path.is_file():
         raise UserError(f"{data_set.title} has not been fetched", place=str(path), remedy=remedy)
@@ -178,9 +178,19 @@ def _verified_raw_record(data_set: DataSet, raw_directory: Path) -> dict[str, An
     findings = verify_outputs(record, raw_directory)
     absent = [file.name for file in data_set.files if file.name not in record.get("outputs", {})]
     findings += [f"{path}: the record does not know {name}" for name in absent]
+    # The registry may have been corrected since the files were fetched.
+    for file in data_set.files if not findings else ():
+        if (wrong := checksum_difference(file, raw_directory / file.name)) is not None:
+            kind, found, expected = wrong
+            findings.append(f"{raw_directory / file.name}: {kind} {found}, not {expected}")
     if findings:
         raise UserError(findings[0], remedy=remedy)
     return record
+
+
+def _fetch_command(data_set: DataSet, raw_directory: Path) -> str:
+    folder = raw_directory.parent.parent
+    return f"python -m workflow_src fetch --data-set {data_set.name} --data-directory {folder}"
 
 
 def _write_arrays(directory: Path, splits: Mapping[str, PreparedSplit]) -> None:

@@ -118,6 +118,26 @@ def open_prepared(directory: Path) -> PreparedData:
     )
 
 
+def open_verified(directory: Path, fingerprint: str) -> PreparedData:
+    """As `open_prepared`, after every byte was checked; for jobs that compute with the arrays.
+
+    Raises
+    ------
+    UserError
+        Also where a file was changed, or the data are not those that ``fingerprint`` names.
+    """
+    verify_prepared(directory)
+    data = open_prepared(directory)
+    if data.fingerprint != fingerprint:
+        raise UserError(
+            f"the prepared data are those of fingerprint {data.fingerprint}",
+            place=str(directory),
+            expected=fingerprint,
+            remedy=_REMEDY,
+        )
+    return data
+
+
 def verify_prepared(directory: Path) -> None:
     """Compare every file with the checksum in the record; the first that differs is a UserError."""
     open_prepared(directory)

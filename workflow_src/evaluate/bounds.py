@@ -21,9 +21,13 @@ from workflow_src.models.banks import Parameters
 from workflow_src.models.leaf_models import LeafModel, leaf_parameters, stack_runs
 
 IMAGES_PER_BLOCK = 64
-# More samples at a time than this only leave the processor's cache.
-_LARGEST_COLUMNS = 1024
+# On a CPU more columns than this at a time only leave the processor's cache.
+_COLUMNS_IN_CACHE = 1024
 _BYTES = 4
+
+
+class MemoryBudgetError(ValueError):
+    """The memory budget is too small for any work at all."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +74,12 @@ def importance_weighted_bounds(
 
     Raises
     ------
-    ValueError
+    MemoryBudgetError
         If not even one sample of one block fits the budget.
     """
     chunk = samples_at_a_time(model, memory_bytes)
+    if images.device.type == "cpu":
+        chunk = min(chunk, _COLUMNS_IN_CACHE // IMAGES_PER_BLOCK)
     blocks = [
         _block_bounds(model, parameters, block, sample_counts, generator(number), chunk)
         for number, block in enumerate(torch.split(images, IMAGES_PER_BLOCK))
@@ -93,11 +99,11 @@ def samples_at_a_time(model: LeafModel, memory_bytes: int) -> int:
     values = bank.members * (4 * bank.latent_dimensions + 2 * widest + 8 * bank.pixels)
     per_sample = values * IMAGES_PER_BLOCK * _BYTES
     if per_sample > memory_bytes:
-        raise ValueError(
+        raise MemoryBudgetError(
             f"one importance sample of {IMAGES_PER_BLOCK} images takes "
             f"{per_sample / 2**20:.0f} MiB, more than the budget of {memory_bytes / 2**20:.0f} MiB"
         )
-    return max(1, min(memory_bytes // per_sample, _LARGEST_COLUMNS // IMAGES_PER_BLOCK))
+    return memory_bytes // per_sample
 
 
 @torch.no_grad()

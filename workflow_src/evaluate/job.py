@@ -17,10 +17,12 @@ import torch
 
 from workflow_src.compute import open_device, settings
 from workflow_src.config.models import model_declaration
-from workflow_src.data.prepared import open_prepared
+from workflow_src.data.prepared import open_verified
 from workflow_src.errors import UserError
+from workflow_src.evaluate.bounds import MemoryBudgetError
 from workflow_src.evaluate.measurement import Measurement, measure
-from workflow_src.evaluate.selection import Candidate, choose
+from workflow_src.evaluate.selection import candidate_of, choose
+from workflow_src.models.building import build_model
 from workflow_src.plan.fingerprints import Closures
 from workflow_src.plan.layout import (
     EVALUATION_RECORD,
@@ -28,10 +30,9 @@ from workflow_src.plan.layout import (
     PREPARED_RECORD,
     RUN_RECORD,
 )
-from workflow_src.provenance.record import build_record, parent, verify_outputs
+from workflow_src.provenance.record import build_record, parent, remember_code, verify_outputs
 from workflow_src.storage import new_directory, read_json_object, write_json
 from workflow_src.train.run_directory import read_parameters, read_run
-from workflow_src.train.shard import build_model
 
 log = logging.getLogger(__name__)
 
@@ -48,16 +49,15 @@ def evaluate(membership: Path, *, device: str, threads: int, memory_megabytes: i
         was planned, or the memory budget is too small.
     """
     started = datetime.now(UTC)
+    remember_code()
     group = read_json_object(membership)
     _check_code(group)
     place = open_device(device, threads)
-    candidates = [_candidate(run, read_run(Path(run["directory"]))) for run in group["runs"]]
-    winner, reason = choose(
-        [
-            Candidate(c["fingerprint"], c["state"], c["validation_bound"], c["parameter_count"])
-            for c in candidates
-        ]
-    )
+    records = [read_run(Path(run["directory"])) for run in group["runs"]]
+    winner, reason = choose([candidate_of(record) for record in records])
+    candidates = [
+        _candidate(run, record) for run, record in zip(group["runs"], records, strict=True)
+    ]
     measurement = None
     if winner is not None:
         run = next(run for run in group["runs"] if run["fingerprint"] == winner)
@@ -68,7 +68,7 @@ def evaluate(membership: Path, *, device: str, threads: int, memory_megabytes: i
 
 
 def _check_code(group: Mapping[str, Any]) -> None:
-    found = Closures(PACKAGE_ROOT).of_evaluation().digest
+    found = Closures(PACKAGE_ROOT).of_evaluation(group["axes"]["model"]).digest
     if found != group["code"]["digest"]:
         raise UserError(
             "the code of the evaluation was edited after this job was planned",
@@ -79,6 +79,7 @@ def _check_code(group: Mapping[str, Any]) -> None:
 
 
 def _candidate(run: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+    """A candidate as the evaluation's record shows it."""
     content = record["content"]
     spec, result, status = content["spec"], content["result"], content["status"]
     names = model_declaration(spec["model"]).hyperparameters
@@ -115,7 +116,8 @@ def _ensure_measurement(
         return record
     started = datetime.now(UTC)
     spec = run["spec"]
-    data = open_prepared(Path(group["prepared"]["directory"]))
+    prepared = group["prepared"]
+    data = open_verified(Path(prepared["directory"]), prepared["fingerprint"])
     model = build_model(spec, data.shape, data.levels)
     parameters = {
         name: value.to(device) for name, value in read_parameters(Path(run["directory"])).items()
@@ -131,7 +133,7 @@ def _ensure_measurement(
             group["measures"],
             memory_bytes,
         )
-    except ValueError as error:
+    except MemoryBudgetError as error:
         raise UserError(
             str(error),
             place="evaluation.memory_megabytes",

@@ -22,6 +22,7 @@ from workflow_src.evaluate.pictures import (
     sample_images,
 )
 from workflow_src.models.banks import Parameters
+from workflow_src.models.building import drawing_of
 from workflow_src.models.leaf_models import LeafModel
 from workflow_src.models.random_streams import run_stream
 
@@ -78,10 +79,11 @@ def measure(
 
     Raises
     ------
-    ValueError
+    MemoryBudgetError
         If the budget is too small.
     """
     device = test_images.device
+    drawing = drawing_of(spec)
     started = time.perf_counter()
     bounds = importance_weighted_bounds(
         model,
@@ -100,10 +102,14 @@ def measure(
     }
     if measures["samples"]:
         generator = run_stream("samples", spec, device)
-        drawn, means = sample_images(model, parameters, measures["samples"], generator)
+        drawn, means = sample_images(model, drawing, parameters, measures["samples"], generator)
         arrays["samples"] = {"samples": drawn, "means": means}
     layout = dict(
-        zip(("leaf_rows", "leaf_columns", "leaf_components"), model.leaf_layout(), strict=True)
+        zip(
+            ("leaf_rows", "leaf_columns", "leaf_components"),
+            drawing.leaf_layout(model),
+            strict=True,
+        )
     )
     scalars = {name: np.array(value) for name, value in layout.items()}
     first = test_images[:EMBEDDED_IMAGES]
@@ -113,7 +119,10 @@ def measure(
         **scalars,
     }
     if measures["leaf_manifolds"] and model.leaves.latent_dimensions == 2:
-        arrays["leaf_manifolds"] = {"manifold": leaf_manifolds(model, parameters), **scalars}
+        arrays["leaf_manifolds"] = {
+            "manifold": leaf_manifolds(model, drawing, parameters),
+            **scalars,
+        }
     return Measurement(_metrics(model, bounds), arrays, len(test_images), seconds)
 
 

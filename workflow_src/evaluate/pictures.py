@@ -6,6 +6,8 @@ material of its figure 3, which follows Kingma and Welling (2014).
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -22,9 +24,31 @@ EMBEDDED_IMAGES = 2000
 Array = NDArray[np.float32]
 
 
+class Drawing(Protocol):
+    """A model's ``drawing`` module: how its leaves make up an image."""
+
+    def leaf_layout(self, model: Any) -> tuple[int, int, int]:
+        """Rows and columns of leaf regions, and components in each; components run fastest."""
+        ...
+
+    def sample_components(
+        self, model: Any, parameters: Parameters, draws: int, generator: torch.Generator
+    ) -> Tensor | None:
+        """The component picked at each leaf region, [draws, regions]; None where none is."""
+        ...
+
+    def assemble(self, model: Any, leaf_values: Tensor, components: Tensor | None) -> Tensor:
+        """Images [D, draws] from every leaf's values [L, P, draws] and the components picked."""
+        ...
+
+
 @torch.no_grad()
 def sample_images(
-    model: LeafModel, parameters: Parameters, draws: int, generator: torch.Generator
+    model: LeafModel,
+    drawing: Drawing,
+    parameters: Parameters,
+    draws: int,
+    generator: torch.Generator,
 ) -> tuple[Array, Array]:
     """Images drawn from the model and their expectations given the codes, each [draws, h, w].
 
@@ -34,10 +58,10 @@ def sample_images(
     shape = (bank.members, bank.latent_dimensions, draws)
     codes = torch.randn(shape, generator=generator, device=generator.device)
     outputs = bank.decode(leaf_parameters(stack_runs([parameters])), codes)
-    components = model.sample_components(parameters, draws, generator)
-    scale = 1.0 if model.images.likelihood == "gaussian" else 1.0 / model.images.levels
-    drawn = model.assemble(bank.likelihood.sample(outputs, generator) * scale, components)
-    means = model.assemble(bank.likelihood.mean(outputs), components)
+    components = drawing.sample_components(model, parameters, draws, generator)
+    pixels = bank.likelihood.sample(outputs, generator) / bank.likelihood.full_range
+    drawn = drawing.assemble(model, pixels, components)
+    means = drawing.assemble(model, bank.likelihood.mean(outputs), components)
     return _as_images(model, drawn), _as_images(model, means)
 
 
@@ -50,7 +74,7 @@ def posterior_means(model: LeafModel, parameters: Parameters, images: Tensor) ->
 
 
 @torch.no_grad()
-def leaf_manifolds(model: LeafModel, parameters: Parameters) -> Array:
+def leaf_manifolds(model: LeafModel, drawing: Drawing, parameters: Parameters) -> Array:
     """Decoded means over a grid of prior quantiles, [L, g, g, leaf height, leaf width].
 
     Raises
@@ -61,7 +85,7 @@ def leaf_manifolds(model: LeafModel, parameters: Parameters) -> Array:
     bank = model.leaves
     if bank.latent_dimensions != 2:
         raise ValueError(f"a manifold needs 2 latent dimensions, not {bank.latent_dimensions}")
-    rows, columns, _ = model.leaf_layout()
+    rows, columns, _ = drawing.leaf_layout(model)
     quantiles = norm.ppf(np.linspace(_MANIFOLD_EDGE, 1 - _MANIFOLD_EDGE, MANIFOLD_POINTS))
     grid = torch.tensor(np.stack(np.meshgrid(quantiles, quantiles, indexing="ij")))
     device = next(iter(parameters.values())).device

@@ -6,8 +6,9 @@ Section 4 of the SPVAE paper cross-validates its grid on the validation set; tes
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,17 @@ class Candidate:
     state: str
     validation_bound: float | None
     parameter_count: int
+
+
+def candidate_of(record: Mapping[str, Any]) -> Candidate:
+    """What a finished run's record says to the choice."""
+    content = record["content"]
+    return Candidate(
+        fingerprint=record["fingerprint"],
+        state=content["status"]["state"],
+        validation_bound=content["result"]["best_validation_bound"],
+        parameter_count=content["result"]["parameter_count"],
+    )
 
 
 def choose(candidates: Sequence[Candidate]) -> tuple[str | None, str | None]:

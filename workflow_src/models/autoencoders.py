@@ -56,9 +56,14 @@ class AutoencoderBank:
         return self.members * sum(math.prod(shape) for shape in self.parameter_shapes().values())
 
     def encode(self, parameters: Parameters, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log standard deviation of q(z | x), each [B, Z, N], for pixels [B, P, N]."""
-        mean = mlp(parameters, "encoder.mean", self.hidden_layers, pixels)
-        precision_output = mlp(parameters, "encoder.precision", self.hidden_layers, pixels)
+        """Mean and log standard deviation of q(z | x), each [B, Z, N], for pixels [B, P, N].
+
+        The perceptrons see shares of the full pixel range, also where pixels are counts: their
+        initialisation is made for inputs of about that size.
+        """
+        shares = pixels / self.likelihood.full_range
+        mean = mlp(parameters, "encoder.mean", self.hidden_layers, shares)
+        precision_output = mlp(parameters, "encoder.precision", self.hidden_layers, shares)
         return mean, -0.5 * torch.log1p(precision_output * precision_output)
 
     def decode(self, parameters: Parameters, codes: Tensor) -> dict[str, Tensor]:

@@ -58,20 +58,6 @@ class LeafModel(Protocol):
         """Log density of the images, [R, N], from those of the leaves, [R, L, N]."""
         ...
 
-    def leaf_layout(self) -> tuple[int, int, int]:
-        """Rows and columns of leaf regions, and components in each; components run fastest."""
-        ...
-
-    def sample_components(
-        self, parameters: Parameters, draws: int, generator: torch.Generator
-    ) -> Tensor | None:
-        """Which leaf explains each leaf region, [draws, regions]; None where there is no choice."""
-        ...
-
-    def assemble(self, leaf_values: Tensor, components: Tensor | None) -> Tensor:
-        """Images [D, draws] from every leaf's values [L, P, draws] and the leaves picked."""
-        ...
-
 
 def leaf_parameters(parameters: Parameters) -> dict[str, Tensor]:
     """The leaves' parameters with runs and leaves on one bank axis, [R * L, ...]."""

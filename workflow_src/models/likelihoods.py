@@ -28,6 +28,11 @@ class Likelihood(Protocol):
         """Names of the decoder's networks, one value per pixel each."""
         ...
 
+    @property
+    def full_range(self) -> float:
+        """The largest pixel value; encoders see pixels as shares of it."""
+        ...
+
     def log_density(self, pixels: Tensor, outputs: Mapping[str, Tensor]) -> Tensor:
         """Log density [bank, K, N] of ``pixels [bank, P, 1, N]`` under outputs [bank, P, K, N]."""
         ...
@@ -48,6 +53,10 @@ class Gaussian:
     @property
     def outputs(self) -> tuple[str, ...]:
         return ("mean", "precision")
+
+    @property
+    def full_range(self) -> float:
+        return 1.0
 
     def log_density(self, pixels: Tensor, outputs: Mapping[str, Tensor]) -> Tensor:
         result: Tensor = _GaussianLogDensity.apply(  # type: ignore[no-untyped-call]
@@ -108,6 +117,10 @@ class Binomial:
     @property
     def outputs(self) -> tuple[str, ...]:
         return ("probability",)
+
+    @property
+    def full_range(self) -> float:
+        return float(self.levels)
 
     def log_density(self, pixels: Tensor, outputs: Mapping[str, Tensor]) -> Tensor:
         table = _log_coefficients(self.levels).to(pixels.device, pixels.dtype)

@@ -28,6 +28,10 @@ written, told and recorded, never what is computed.
 """
 
 
+_COMPUTING = ("workflow_src.compute", "workflow_src.models.building")
+"""What every step that computes with a model goes through."""
+
+
 class Closures:
     """The code closure of every kind of step, each found once."""
 
@@ -38,19 +42,25 @@ class Closures:
     def of_model(self, model: str) -> Closure:
         """The code that a run of ``model`` can depend on: the model's and its trainer's."""
         declaration = model_declaration(model)
-        return self._of(declaration.module, trainer_declaration(declaration.trainer).module)
+        trainer = trainer_declaration(declaration.trainer).module
+        return self._of(declaration.module, trainer, *_COMPUTING)
 
     def of_preparation(self) -> Closure:
         """The code that prepared data can depend on."""
         return self._of("workflow_src.data.preparation")
 
-    def of_measurement(self) -> Closure:
-        """The code that a winner's measurement can depend on, beside the model's own."""
-        return self._of("workflow_src.evaluate.measurement")
+    def of_measurement(self, model: str) -> Closure:
+        """The code that a measurement of ``model`` can depend on, beside what trained it."""
+        return self._of("workflow_src.evaluate.measurement", _drawing(model), *_COMPUTING)
 
-    def of_evaluation(self) -> Closure:
+    def of_evaluation(self, model: str) -> Closure:
         """The code that the choice of a winner and its measurement can depend on."""
-        return self._of("workflow_src.evaluate.measurement", "workflow_src.evaluate.selection")
+        return self._of(
+            "workflow_src.evaluate.measurement",
+            "workflow_src.evaluate.selection",
+            _drawing(model),
+            *_COMPUTING,
+        )
 
     def of_report(self) -> Closure:
         """The code that tables, figures and the page can depend on."""
@@ -61,6 +71,11 @@ class Closures:
             beyond = [f"{self.package_root.name}.{part}" for part in BEYOND]
             self._known[roots] = code_closure(roots, self.package_root, beyond=beyond)
         return self._known[roots]
+
+
+def _drawing(model: str) -> str:
+    """The module that puts a model's images together, beside the module of the model itself."""
+    return model_declaration(model).module.removesuffix("model") + "drawing"
 
 
 def data_recipe(data_set: DataSet, likelihood: str) -> dict[str, Any]:

@@ -14,11 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from workflow_src.errors import UserError
 from workflow_src.plan.closure import Closure
 from workflow_src.plan.fingerprints import measurement_fingerprint
 from workflow_src.plan.plan import Plan
 from workflow_src.plan.planned import PlannedData, PlannedEvaluation, PlannedRun, Shard
-from workflow_src.storage import explain
+from workflow_src.storage import explain, read_json_object
 
 SCHEMA = 1
 
@@ -42,6 +43,15 @@ def write_memberships(plan: Plan) -> None:
             _ensure(path, lambda one=one: evaluation_membership(plan, one))  # type: ignore[misc]
     path = root / layout.report_membership(plan.report)
     _ensure(path, lambda: report_membership(plan))
+    _drop_untrue_manifest(root / layout.report_manifest(plan.report))
+
+
+def _drop_untrue_manifest(path: Path) -> None:
+    """Remove a report's manifest that vouches for files which are gone, so that they are remade."""
+    with contextlib.suppress(OSError, UserError):
+        outputs = read_json_object(path).get("outputs", {})
+        if not all((path.parent / name).exists() for name in outputs):
+            path.unlink()
 
 
 def prepared_membership(plan: Plan, data: PlannedData) -> dict[str, Any]:
@@ -77,8 +87,8 @@ def evaluation_membership(plan: Plan, evaluation: PlannedEvaluation) -> dict[str
         "measures": evaluation.measures,
         "runs": [_run_of_evaluation(plan, evaluation, plan.runs[f]) for f in evaluation.runs],
         "prepared": _prepared(evaluation.prepared),
-        "code": _code(plan.closures.of_evaluation()),
-        "measurement_code": _code(plan.closures.of_measurement()),
+        "code": _code(plan.closures.of_evaluation(str(evaluation.axes["model"]))),
+        "measurement_code": _code(plan.closures.of_measurement(str(evaluation.axes["model"]))),
         "output": evaluation.directory.as_posix(),
         "measurements": plan.layout.measurements(evaluation.axes).as_posix(),
     }
@@ -119,7 +129,7 @@ def _run_of_shard(plan: Plan, run: PlannedRun) -> dict[str, Any]:
 
 
 def _run_of_evaluation(plan: Plan, one: PlannedEvaluation, run: PlannedRun) -> dict[str, Any]:
-    code = plan.closures.of_measurement()
+    code = plan.closures.of_measurement(str(one.axes["model"]))
     fingerprint = measurement_fingerprint(run.fingerprint, one.measures, code)
     directory = plan.layout.measurement(one.axes, run.fingerprint, fingerprint)
     return {

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_src.config.data_sets import data_set
+from workflow_src.config.metrics import METRICS
 from workflow_src.config.models import model_declaration
 from workflow_src.config.settings import Settings
 from workflow_src.config.studies import Study, load_study
@@ -162,8 +163,8 @@ def _evaluations(
 ) -> tuple[PlannedEvaluation, ...]:
     sharing: dict[str, list[Group]] = {}
     members: dict[str, tuple[str, ...]] = {}
-    code = closures.of_evaluation()
     for group in groups:
+        code = closures.of_evaluation(str(group.axes["model"]))
         candidates = tuple(names[spec] for spec in group.runs)
         fingerprint = evaluation_fingerprint(candidates, group.measures, code)
         sharing.setdefault(fingerprint, []).append(group)
@@ -224,6 +225,7 @@ def _shown(studies: Iterable[Study], evaluations: Sequence[PlannedEvaluation]) -
         "rows": rows,
         "studies": [study.model_dump(mode="json") for study in studies],
         "published": [_published(study) for study in studies],
+        "metrics": [[m.name, m.title, m.unit, m.better] for m in METRICS.values()],
         "titles": [model_declaration(name).title for name in models]
         + [data_set(name).title for name in data_sets],
     }

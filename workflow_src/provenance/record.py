@@ -22,6 +22,17 @@ from workflow_src.storage import digest, sha256_file
 
 SCHEMA_VERSION = 1
 
+CODE_ROOT = Path(__file__).resolve().parents[2]
+
+
+def remember_code(root: Path = CODE_ROOT) -> None:
+    """Look at the source tree and the environment now, for all records of this process.
+
+    A job calls this before it computes: the tree may have moved on when its record is written.
+    """
+    describe_repository(root)
+    describe_environment(root)
+
 
 def build_record(
     kind: str,
@@ -57,9 +68,9 @@ def build_record(
     determinism:
         Settings that decide whether a repetition gives the same bits, beside those found in torch.
     root:
-        The repository; the working directory where it is left out.
+        The repository; the one that this code lies in where it is left out.
     """
-    where = Path.cwd() if root is None else root
+    where = CODE_ROOT if root is None else root
     end = datetime.now(UTC) if ended is None else ended
     record: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,

@@ -1,1 +1,4 @@
-"""Metrics, tables, figures and the page that people read. Imports evaluation files, never a model."""
+"""Metrics, tables, figures and the page that people read.
+
+Imports config, plan, provenance and storage; it reads records and arrays, never a model.
+"""

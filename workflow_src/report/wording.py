@@ -48,7 +48,7 @@ def typeset(text: str) -> str:
 
 
 def converted(value: float, unit: str, target: str) -> float | None:
-    """``value`` in ``target`` units ("thousand parameters" in parameters); None where they differ."""
+    """A number of "thousand parameters" in "parameters", say; None where units do not compare."""
     word, _, rest = unit.partition(" ")
     if unit == target:
         return value

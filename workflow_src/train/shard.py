@@ -21,11 +21,12 @@ from torch import Tensor
 
 from workflow_src.compute import open_device
 from workflow_src.config.models import model_declaration, trainer_declaration
-from workflow_src.data.prepared import open_prepared
+from workflow_src.data.prepared import PreparedData, open_verified
 from workflow_src.errors import UserError
-from workflow_src.models.images import ImageFacts
+from workflow_src.models.building import build_model
 from workflow_src.plan.fingerprints import Closures
 from workflow_src.plan.layout import RUN_RECORD
+from workflow_src.provenance.record import remember_code
 from workflow_src.storage import read_json_object, sha256_file, write_json
 from workflow_src.train.membership import Shard, ShardRun, read_shard
 from workflow_src.train.run_directory import is_finished, write_run
@@ -66,6 +67,7 @@ def train_shard(membership: Path, manifest: Path, options: ShardOptions) -> None
     UserError
         If the code is no longer the one that was planned, or data or device are missing.
     """
+    remember_code()
     shard = read_shard(membership)
     _check_code(shard)
     device = open_device(options.device, options.threads)
@@ -117,12 +119,11 @@ def _trainer(run: ShardRun) -> Any:
 def _train_bank(runs: list[ShardRun], device: torch.device, options: ShardOptions) -> None:
     started = datetime.now(UTC)
     first = runs[0]
-    data = open_prepared(first.prepared)
-    model = build_model(first.spec, data.shape, data.levels)
+    data = open_verified(first.prepared, first.prepared_fingerprint)
+    model = _build(first, data)
     trainer = _trainer(first)
     states = [load_state(run.state) for run in runs]
     keeper = _StateKeeper(runs, states, options)
-    members = [run.fingerprint for run in runs]
     log.info("training %d x %s on %s", len(runs), _described(first.spec), device)
     hooks = trainer.Hooks(
         save=keeper.save,
@@ -154,7 +155,7 @@ def _train_bank(runs: list[ShardRun], device: torch.device, options: ShardOption
             history=outcome.history,
             circumstances={
                 "device": str(device),
-                "bank": members,
+                "bank": [runs[member].fingerprint for member in outcome.bank],
                 "interruptions": keeper.interruptions[outcome.run],
             },
             started=started,
@@ -163,20 +164,12 @@ def _train_bank(runs: list[ShardRun], device: torch.device, options: ShardOption
         log.info("%s %s: %s", outcome.state, run.directory, outcome.reason)
 
 
-def build_model(spec: Mapping[str, Any], shape: tuple[int, int], levels: int) -> Any:
-    """The model of a spec for images of that shape.
-
-    Raises
-    ------
-    UserError
-        If the model cannot be built for these images.
-    """
-    module = importlib.import_module(model_declaration(spec["model"]).module)
-    facts = ImageFacts(shape[0], shape[1], spec["likelihood"], levels)
+def _build(run: ShardRun, data: PreparedData) -> Any:
     try:
-        return module.build(facts, spec)
+        return build_model(run.spec, data.shape, data.levels)
     except ValueError as error:
-        raise UserError(str(error), place=f"model {spec['model']} on {spec['data_set']}") from None
+        place = f"model {run.spec['model']} on {run.spec['data_set']}"
+        raise UserError(str(error), place=place) from None
 
 
 def _tensor(array: Any) -> Tensor:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from workflow_src.models.images import ImageFacts
+from workflow_src.models.spvae import drawing
 from workflow_src.models.spvae.model import Spvae, build
 
 SIDES = {"mnist": (28, 7), "svhn": (32, 8), "cifar10": (32, 8)}
@@ -70,7 +71,7 @@ def test_an_image_is_put_together_from_the_leaves_picked() -> None:
     draws = 3
     values = torch.rand(32, 4, draws)
     components = torch.randint(0, 2, (draws, 16), generator=torch.Generator().manual_seed(0))
-    images = model.assemble(values, components).view(8, 8, draws)
+    images = drawing.assemble(model, values, components).view(8, 8, draws)
     for draw in range(draws):
         for region in range(16):
             row, column = divmod(region, 4)
@@ -83,14 +84,14 @@ def test_an_image_taken_apart_and_put_together_is_the_same() -> None:
     model = spvae(6, 2)
     images = torch.rand(1, 36, 5)
     components = torch.zeros(5, 9, dtype=torch.int64)
-    assert torch.equal(model.assemble(model.leaf_pixels(images)[0], components), images[0])
+    assert torch.equal(drawing.assemble(model, model.leaf_pixels(images)[0], components), images[0])
 
 
 def test_sampled_components_are_the_circuits(enumerate_leaf_sets: Any) -> None:
     model = spvae(4, 2)
     parameters = model.initial_parameters(torch.Generator().manual_seed(1))
     draws = 5000
-    drawn = model.sample_components(parameters, draws, torch.Generator().manual_seed(2))
+    drawn = drawing.sample_components(model, parameters, draws, torch.Generator().manual_seed(2))
     assert drawn is not None
     marginal = np.zeros(4)
     for components, probability in enumerate_leaf_sets(model.circuit, parameters).items():

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from workflow_src.models.images import ImageFacts
+from workflow_src.models.vae import drawing
 from workflow_src.models.vae.model import Vae, build
 
 
@@ -41,5 +42,5 @@ def test_its_one_leaf_sees_the_whole_image_and_makes_it() -> None:
     leaves = model.leaf_pixels(images)
     assert leaves.shape == (2, 1, 16, 5)
     assert torch.equal(leaves[:, 0], images)
-    assert torch.equal(model.assemble(leaves[0], None), images[0])
-    assert model.sample_components({}, 5, torch.Generator()) is None
+    assert torch.equal(drawing.assemble(model, leaves[0], None), images[0])
+    assert drawing.sample_components(model, {}, 5, torch.Generator()) is None

@@ -18,7 +18,6 @@ from workflow_src.models.autoencoders import AutoencoderBank
 from workflow_src.models.banks import Parameters
 from workflow_src.models.circuits.circuit import Circuit
 from workflow_src.models.circuits.region_graph import poon_domingos
-from workflow_src.models.circuits.sampling import sample_leaf_components
 from workflow_src.models.images import ImageFacts
 from workflow_src.models.likelihoods import likelihood
 
@@ -52,30 +51,6 @@ class Spvae:
 
     def combine(self, parameters: Parameters, leaf_bounds: Tensor) -> Tensor:
         return self.circuit.log_density(parameters, leaf_bounds)
-
-    def leaf_layout(self) -> tuple[int, int, int]:
-        first = self.circuit.graph.scopes[self.circuit.graph.leaf_regions[0]]
-        width = sum(1 for pixel in first if pixel // self.images.width == first[0])
-        columns = self.images.width // width
-        rows = len(self.circuit.graph.leaf_regions) // columns
-        return rows, columns, self.circuit.leaf_components
-
-    def sample_components(
-        self, parameters: Parameters, draws: int, generator: torch.Generator
-    ) -> Tensor | None:
-        return sample_leaf_components(self.circuit, parameters, draws, generator)
-
-    def assemble(self, leaf_values: Tensor, components: Tensor | None) -> Tensor:
-        if components is None:
-            raise ValueError("an SPVAE's image needs the leaf picked for each super-pixel")
-        draws = leaf_values.shape[2]
-        each_draw = torch.arange(draws, device=leaf_values.device)
-        image = leaf_values.new_zeros(self.images.pixels, draws)
-        for i, region in enumerate(self.circuit.graph.leaf_regions):
-            leaf = i * self.circuit.leaf_components + components[:, i]
-            scope = torch.tensor(self.circuit.graph.scopes[region], device=leaf_values.device)
-            image[scope] = leaf_values[leaf, :, each_draw].T
-        return image
 
     @cached_property
     def _pixel_indices(self) -> Tensor:

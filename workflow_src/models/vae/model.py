@@ -40,17 +40,6 @@ class Vae:
     def combine(self, parameters: Parameters, leaf_bounds: Tensor) -> Tensor:
         return leaf_bounds[:, 0]
 
-    def leaf_layout(self) -> tuple[int, int, int]:
-        return 1, 1, 1
-
-    def assemble(self, leaf_values: Tensor, components: Tensor | None) -> Tensor:
-        return leaf_values[0]
-
-    def sample_components(
-        self, parameters: Parameters, draws: int, generator: torch.Generator
-    ) -> Tensor | None:
-        return None
-
 
 def build(images: ImageFacts, hyperparameters: Mapping[str, Any]) -> Vae:
     """The VAE with the hyperparameters that model.yaml declares."""

@@ -74,8 +74,8 @@ def panels_png(rows: Sequence[Sequence[Panel]], labels: Sequence[str] = ()) -> b
                 _place(figure, panel, left, top, total_width, total_height)
             if labels:
                 x, y = (_MARGIN + side / 3) / total_width, 1 - (top + height / 2) / total_height
-                style = {"rotation": 90, "ha": "center", "va": "center", "color": MUTED}
-                figure.text(x, y, labels[place], **style)
+                text = figure.text(x, y, labels[place], ha="center", va="center", color=MUTED)
+                text.set_rotation(90)
             top += height + _BETWEEN // 2
         return png(figure, palette=_GRAYS)
 

@@ -33,7 +33,7 @@ LABEL_COLOURS = (
     *("#8c5a3c", "#d6569f", "#6b7280", "#a3a500", "#17a2b8"),
 )
 
-_RC: Mapping[str, Any] = {
+_RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.titlesize": 9.5,
@@ -117,7 +117,7 @@ class Styles:
 
 def look() -> Any:
     """A context in which figures have the common look."""
-    return mpl.rc_context(dict(_RC))
+    return mpl.rc_context({**_RC})
 
 
 def canvas(width: float, height: float) -> Canvas:

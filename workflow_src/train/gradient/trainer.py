@@ -45,6 +45,8 @@ class Outcome:
     ----------
     run:
         Its place in the list of specs.
+    bank:
+        Places of all runs that it was trained with since this start, its own among them.
     state:
         ``completed`` or ``diverged``.
     reason:
@@ -54,6 +56,7 @@ class Outcome:
     """
 
     run: int
+    bank: tuple[int, ...]
     state: str
     reason: str
     parameters: Tensors
@@ -161,6 +164,7 @@ class _Bank:
         self.model = model
         self.images = images
         self.device = device
+        self.together = tuple(runs)
         self.runs = list(runs)
         self.members = [Member(spec, len(images["train"])) for spec in specs]
         self.samples = specs[0]["importance_samples"]
@@ -262,7 +266,7 @@ class _Bank:
         verdicts = [member.verdict() for member in self.members]
         staying = [i for i, verdict in enumerate(verdicts) if verdict is None]
         leaving = [
-            _outcome(run, member, *verdict)
+            _outcome(run, self.together, member, *verdict)
             for run, member, verdict in zip(self.runs, self.members, verdicts, strict=True)
             if verdict is not None
         ]
@@ -315,9 +319,10 @@ def _initial_parameters(model: LeafModel, spec: Mapping[str, Any]) -> Tensors:
     return model.initial_parameters(torch.Generator().manual_seed(value))
 
 
-def _outcome(run: int, member: Member, state: str, reason: str) -> Outcome:
+def _outcome(run: int, bank: tuple[int, ...], member: Member, state: str, reason: str) -> Outcome:
     return Outcome(
         run=run,
+        bank=bank,
         state=state,
         reason=reason,
         parameters=member.best_parameters,
