@@ -26,7 +26,7 @@ from workflow_src.plan.layout import Layout
 from workflow_src.plan.memberships import write_memberships
 from workflow_src.plan.plan import build_plan
 from workflow_src.train.run_directory import read_parameters, read_run
-from workflow_src.train.shard import ShardOptions, build_model, train_shard
+from workflow_src.train.shard import ShardOptions, train_shard
 from workflow_src.train.states import load_state
 
 REPOSITORY = Path(__file__).parents[2]
@@ -301,17 +301,11 @@ def test_a_device_that_is_not_there_is_refused(planned: Any, device: str) -> Non
         shard.train(device=device)
 
 
-def test_a_model_that_does_not_fit_the_images_is_refused() -> None:
-    spec = {
-        "model": "spvae",
-        "data_set": "digits",
-        "likelihood": "gaussian",
-        "hidden_units": 2,
-        "latent_dimensions": 1,
-        "hidden_layers": 2,
-        "split_step": 3,
-        "leaf_components": 2,
-        "sum_components": 2,
-    }
+def test_a_model_that_does_not_fit_the_images_is_refused(planned: Any) -> None:
+    shard = planned()
+    content = json.loads(shard.membership.read_text())
+    for run in content["runs"]:
+        run["spec"]["split_step"] = 3
+    shard.membership.write_text(json.dumps(content))
     with pytest.raises(UserError, match=r"spvae on digits.*split_step 3"):
-        build_model(spec, (8, 8), 16)
+        shard.train()
