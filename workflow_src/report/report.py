@@ -58,7 +58,12 @@ def write_report(membership: Path) -> None:
         with replacing_file(path) as temporary:
             temporary.write_bytes(data)
     discard_stale(evidence.manifest, earlier, keep=files)
-    _write_manifest(evidence, files, started)
+    absent = sum(one.state == MISSING for one in evidence.evaluations)
+    if absent:
+        # Without a manifest it does not pass for the report, which is made when all is there.
+        log.warning("%d evaluations are missing: this is an interim report", absent)
+    else:
+        _write_manifest(evidence, files, started)
     log.info("report: %s", evidence.manifest.parent / "index.html")
 
 
@@ -114,7 +119,6 @@ def _chapter_files(results: Path, chapter: Chapter) -> Files:
 
 def _write_manifest(evidence: Evidence, files: Files, started: datetime) -> None:
     folder = evidence.manifest.parent
-    there = [one for one in evidence.evaluations if one.state != MISSING]
     states = [one.state for one in evidence.evaluations]
     record = build_record(
         "report",
@@ -125,7 +129,7 @@ def _write_manifest(evidence: Evidence, files: Files, started: datetime) -> None
             "groups": len(evidence.groups),
             "evaluations": {state: states.count(state) for state in sorted(set(states))},
         },
-        parents=[parent("evaluation", one.fingerprint, one.path) for one in there],
+        parents=[parent("evaluation", one.fingerprint, one.path) for one in evidence.evaluations],
         outputs={Path(os.path.relpath(path, folder)).as_posix(): path for path in files},
         started=started,
     )
