@@ -355,12 +355,12 @@ def _incomplete(table: Table) -> list[tuple[Key, Key]]:
 def _missing(chapter: Chapter, table: Table, place: tuple[Key, Key]) -> dict[str, Any]:
     cell: Cell = table.cells[place]
     axes = table.axes_of(*place)
-    reasons = {source.reason for source in cell.sources if source.reason} or {cell.reason}
+    reasons = {source.reason for source in cell.sources if source.reason} or {cell.reason or ""}
     seeds = [str(source.seed) for source in cell.sources if source.value is None]
     return {
         "experiment": chapter.study.experiments[table.experiment].title,
         "id": f"{table.study}-{table.experiment}",
         "cell": ", ".join(axis_value(axis, value) for axis, value in axes.items()),
         "seeds": ", ".join(seeds),
-        "reason": "; ".join(sorted(str(reason) for reason in reasons)),
+        "reason": "; ".join(sorted(reasons)),
     }
