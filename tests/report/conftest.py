@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from workflow_src.plan.memberships import write_memberships
 from workflow_src.plan.plan import Plan, build_plan
 from workflow_src.plan.planned import PlannedEvaluation
 from workflow_src.provenance.record import build_record
+from workflow_src.report.report import write_report
 from workflow_src.storage import write_json
 
 COMPLETED = "early stopping (eleven_below_best)"
@@ -215,3 +217,36 @@ def winners(tree: Callable[..., Tree]) -> Tree:
         seeds=[0, 1, 2],
         streams=["full", "restart"],
     )
+
+
+def evaluated_demo() -> Tree:
+    """The demo in the working directory with every group evaluated, pictures included."""
+    made = Tree(seeds=[0, 1])
+    for place, one in enumerate(made.plan.evaluations):
+        made.measured(one, 100.0 + place, arrays=True)
+    return made
+
+
+@pytest.fixture
+def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
+    """An evaluated demo of a test's own, without a report."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DENSITY_BENCH_MIRROR", raising=False)
+    return evaluated_demo()
+
+
+@pytest.fixture(scope="module")
+def reported_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Tree]:
+    folder = tmp_path_factory.mktemp("reported")
+    with contextlib.chdir(folder):
+        made = evaluated_demo()
+        write_report(made.membership)
+    return folder, made
+
+
+@pytest.fixture
+def reported(reported_once: tuple[Path, Tree], monkeypatch: pytest.MonkeyPatch) -> Tree:
+    """An evaluated demo with its report, to be looked at and left as it is."""
+    folder, made = reported_once
+    monkeypatch.chdir(folder)
+    return made

@@ -1,0 +1,168 @@
+"""Every number of a table against a calculation by hand; no cell is left out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from workflow_src.config.studies import load_study
+from workflow_src.report.evidence import read_evidence
+from workflow_src.report.table_files import csv_text, letter, markdown_text
+from workflow_src.report.tables import OF_ESTIMATE, OVER_SEEDS, Table, build_table
+
+SPVAE, VAE = "spvae", "vae"
+COLUMN = ("gaussian", "mnist")
+
+
+def table_of(tree: Any, experiment: str = "table1") -> Table:
+    evidence = read_evidence(tree.membership)
+    return build_table(
+        load_study("spvae"), experiment, evidence.experiment_groups("spvae", experiment)
+    )
+
+
+def place(model: str, stream: str = "full") -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return (model, "authors", stream), COLUMN
+
+
+def test_ours_is_the_mean_over_seeds_with_their_standard_deviation(winners: Any) -> None:
+    for seed, bound in enumerate([2800.0, 2810.0, 2832.0]):
+        winners.measured(winners.one(model=SPVAE, stream="full", seed=seed), bound)
+    cell = table_of(winners).cells[place(SPVAE)]
+    assert cell.ours == pytest.approx(2814.0)
+    # Deviations -14, -4, 18: sum of squares 536, over n - 1 = 2.
+    assert cell.spread == pytest.approx(math.sqrt(268.0))
+    assert (cell.spread_kind, cell.seeds) == (OVER_SEEDS, 3)
+
+
+def test_one_seed_has_the_error_of_its_estimate(winners: Any) -> None:
+    winners.measured(winners.one(model=VAE, stream="full", seed=1), 2600.0, error=3.25)
+    cell = table_of(winners).cells[place(VAE)]
+    assert (cell.ours, cell.spread, cell.spread_kind) == (2600.0, 3.25, OF_ESTIMATE)
+    assert cell.seeds == 1
+
+
+def test_the_published_number_and_the_difference_stand_beside_ours(winners: Any) -> None:
+    for seed in range(3):
+        winners.measured(winners.one(model=VAE, stream="restart", seed=seed), 2500.0)
+    cell = table_of(winners).cells[place(VAE, "restart")]
+    assert (cell.published, cell.difference) == (2598.0, -98.0)
+
+
+def test_the_bound_shown_is_that_of_the_most_samples(winners: Any) -> None:
+    one = winners.one(model=SPVAE, stream="full", seed=0)
+    winners.measured(one, 0.0, rising={5: 1.0, 50: 2.0, 500: 3.0, 5000: 4.0})
+    table = table_of(winners)
+    assert table.cells[place(SPVAE)].ours == 4.0
+    assert table.importance_samples == 5000
+
+
+def test_published_thousands_of_parameters_are_compared_in_parameters(winners: Any) -> None:
+    winners.measured(winners.one(model=SPVAE, stream="full", seed=0), 1.0, parameters=413_352)
+    table = table_of(winners, "table2")
+    cell = table.cells[place(SPVAE)]
+    assert (cell.ours, cell.published, cell.difference) == (413_352, 413_000, 352)
+    text = markdown_text(table, load_study("spvae"))
+    assert "413,352" in text
+    assert "413 thousand" in text
+
+
+def test_cells_without_a_number_are_there_with_their_reason(winners: Any) -> None:
+    winners.failed(winners.one(model=VAE, stream="full", seed=0), "none of 32 runs was finite")
+    table = table_of(winners)
+    assert len(table.cells) == 2 * 2
+    assert "none of 32 runs was finite" in str(table.cells[place(VAE)].reason)
+    assert table.cells[place(SPVAE)].reason == "not evaluated yet"
+    text = markdown_text(table, load_study("spvae"))
+    assert "none of 32 runs was finite" in text
+    assert text.count("not evaluated yet") >= 3
+
+
+def test_a_mean_over_some_of_the_seeds_says_which_are_missing(winners: Any) -> None:
+    winners.measured(winners.one(model=VAE, stream="full", seed=0), 2600.0)
+    winners.failed(winners.one(model=VAE, stream="full", seed=2), "all diverged")
+    table = table_of(winners)
+    cell = table.cells[place(VAE)]
+    assert (cell.ours, cell.seeds) == (2600.0, 1)
+    remark = next(
+        table.notes[i] for i in cell.notes if "Mean over the other seeds" in table.notes[i]
+    )
+    assert "seed 1: not evaluated yet" in remark
+    assert "seed 2: all diverged" in remark
+
+
+def test_runs_that_maximum_steps_ended_are_flagged(winners: Any) -> None:
+    one = winners.one(model=SPVAE, stream="full", seed=0)
+    winners.measured(one, 2800.0, reason="maximum_steps reached before early stopping")
+    table = table_of(winners)
+    notes = [table.notes[i] for i in table.cells[place(SPVAE)].notes]
+    assert any("maximum_steps" in note for note in notes)
+
+
+def test_the_best_of_each_comparison_between_models_is_bold(winners: Any) -> None:
+    for model, bound in ((SPVAE, 2835.3), (VAE, 2680.6)):
+        winners.measured(winners.one(model=model, stream="full", seed=0), bound)
+    table = table_of(winners)
+    assert table.cells[place(SPVAE)].best
+    assert not table.cells[place(VAE)].best
+    assert "**2835.3 ± 1.5** (1)" in markdown_text(table, load_study("spvae"))
+
+
+def test_fewer_parameters_are_better(winners: Any) -> None:
+    for model, parameters in ((SPVAE, 100), (VAE, 900)):
+        one = winners.one(model=model, stream="full", seed=0)
+        winners.measured(one, 1.0, parameters=parameters)
+    assert table_of(winners, "table2").cells[place(SPVAE)].best
+
+
+def test_protocol_and_stream_are_named_and_explained(winners: Any) -> None:
+    text = markdown_text(table_of(winners), load_study("spvae"))
+    assert "Protocol authors: Learning rates and stopping rule" in text
+    assert "Stream full: " in text
+    assert "Stream restart: " in text
+
+
+def test_a_row_of_the_csv_carries_numbers_in_full_and_the_evaluations_behind_them(
+    winners: Any,
+) -> None:
+    sources = [winners.one(model=SPVAE, stream="full", seed=seed) for seed in range(3)]
+    for one, bound in zip(sources, [1.0, 2.0, 4.0], strict=True):
+        winners.measured(one, bound)
+    rows = list(csv.DictReader(io.StringIO(csv_text(table_of(winners)))))
+    row = next(r for r in rows if r["model"] == SPVAE and r["stream"] == "full")
+    assert float(row["gaussian.mnist.ours"]) == 7 / 3
+    assert row["gaussian.mnist.evaluations"].split() == [one.fingerprint for one in sources]
+    assert row["gaussian.mnist.winners"].split() == [one.runs[0] for one in sources]
+    assert len(rows) == 4
+
+
+def test_numbers_are_for_full_training_sets_only(tree: Callable[..., Any]) -> None:
+    made = tree(
+        scale="paper",
+        experiments=["figure2"],
+        data_sets=["mnist"],
+        likelihoods=["gaussian"],
+        seeds=[0],
+    )
+    for one in made.evaluations(model=VAE):
+        made.measured(one, 2500.0)
+    table = table_of(made, "figure2")
+    published = {
+        table.axes_of(*key)["fraction"]: cell.published
+        for key, cell in table.cells.items()
+        if table.axes_of(*key)["model"] == VAE
+    }
+    assert len(published) == 13
+    assert {value for fraction, value in published.items() if fraction < 1} == {None}
+
+
+@pytest.mark.parametrize(
+    ("count", "mark"), [(0, "a"), (25, "z"), (26, "aa"), (27, "ab"), (52, "ba")]
+)
+def test_footnotes_are_lettered(count: int, mark: str) -> None:
+    assert letter(count) == mark
