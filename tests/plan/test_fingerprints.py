@@ -11,6 +11,7 @@ import pytest
 
 from workflow_src.config.data_sets import data_set
 from workflow_src.config.settings import Settings
+from workflow_src.plan import fingerprints
 from workflow_src.plan.fingerprints import (
     Closures,
     data_recipe,
@@ -204,3 +205,22 @@ def test_a_measurement_is_named_by_its_run_and_what_is_measured(package: Path) -
         for samples in (0, 64)
     }
     assert len(names) == 4
+
+
+def test_the_environment_counts_where_the_settings_say_so(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def names(environment: bool) -> list[str]:
+        closures = Closures(package, environment=environment)
+        return [
+            closures.of_model("vae").digest,
+            closures.of_evaluation("vae").digest,
+            closures.of_preparation().digest,
+        ]
+
+    with_it, without = names(True), names(False)
+    assert with_it[:2] != without[:2]
+    assert with_it[2] == without[2]
+    monkeypatch.setattr(fingerprints, "version", lambda name: "99.0")
+    assert names(False) == without
+    assert [a == b for a, b in zip(names(True), with_it, strict=True)] == [False, False, True]

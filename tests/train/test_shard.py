@@ -279,7 +279,7 @@ def test_code_edited_since_the_plan_is_refused(planned: Any) -> None:
     content = json.loads(shard.membership.read_text())
     content["runs"][0]["code"]["digest"] = "0" * 64
     shard.membership.write_text(json.dumps(content))
-    with pytest.raises(UserError, match="edited after this shard was planned"):
+    with pytest.raises(UserError, match="not what it was when this shard was planned"):
         shard.train()
     assert not shard.manifest.exists()
 

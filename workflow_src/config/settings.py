@@ -61,6 +61,16 @@ class Directories(StrictModel):
     )
 
 
+class IdentitySettings(StrictModel):
+    """What makes two results the same result."""
+
+    environment: bool = Field(
+        False,
+        description="Whether the versions of Python, numpy and torch are part of fingerprints, so "
+        "that training and evaluation are done again under other ones.",
+    )
+
+
 class Settings(StrictModel):
     """Everything that config.yaml says about what to run, on what and where."""
 
@@ -106,5 +116,8 @@ class Settings(StrictModel):
     )
     evaluation: EvaluationSettings = Field(
         EvaluationSettings(), description="How winners are measured."
+    )
+    identity: IdentitySettings = Field(
+        IdentitySettings(), description="What makes two results the same result."
     )
     directories: Directories = Field(Directories(), description="Where files go.")

@@ -23,7 +23,7 @@ from workflow_src.evaluate.bounds import MemoryBudgetError
 from workflow_src.evaluate.measurement import Measurement, measure
 from workflow_src.evaluate.selection import candidate_of, choose
 from workflow_src.models.building import build_model
-from workflow_src.plan.fingerprints import Closures
+from workflow_src.plan.fingerprints import ENVIRONMENT, Closures
 from workflow_src.plan.layout import (
     EVALUATION_RECORD,
     MEASUREMENT_RECORD,
@@ -68,10 +68,11 @@ def evaluate(membership: Path, *, device: str, threads: int, memory_megabytes: i
 
 
 def _check_code(group: Mapping[str, Any]) -> None:
-    found = Closures(PACKAGE_ROOT).of_evaluation(group["axes"]["model"]).digest
+    closures = Closures(PACKAGE_ROOT, environment=ENVIRONMENT in group["code"]["modules"])
+    found = closures.of_evaluation(group["axes"]["model"]).digest
     if found != group["code"]["digest"]:
         raise UserError(
-            "the code of the evaluation was edited after this job was planned",
+            "the code of the evaluation is not what it was when this job was planned",
             place=str(PACKAGE_ROOT),
             expected=f"code {group['code']['digest'][:12]}, found {found[:12]}",
             remedy="start snakemake again; it plans from the code as it is now",

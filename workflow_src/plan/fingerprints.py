@@ -7,7 +7,9 @@ results and does not enter; titles, addresses and other words do not either.
 from __future__ import annotations
 
 import hashlib
+import platform
 from collections.abc import Iterable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +34,20 @@ _COMPUTING = ("workflow_src.compute", "workflow_src.models.building")
 """What every step that computes with a model goes through."""
 
 
-class Closures:
-    """The code closure of every kind of step, each found once."""
+ENVIRONMENT = "(environment)"
+"""What the versions of installed libraries are called among a closure's modules."""
 
-    def __init__(self, package_root: Path) -> None:
+
+class Closures:
+    """The code closure of every kind of step, each found once.
+
+    Where ``environment`` is true, the versions of the libraries that compute count as code of
+    training and evaluation, under the name `ENVIRONMENT`.
+    """
+
+    def __init__(self, package_root: Path, *, environment: bool = False) -> None:
         self.package_root = package_root
+        self.environment = environment
         self._known: dict[tuple[str, ...], Closure] = {}
 
     def of_model(self, model: str) -> Closure:
@@ -69,8 +80,18 @@ class Closures:
     def _of(self, *roots: str) -> Closure:
         if roots not in self._known:
             beyond = [f"{self.package_root.name}.{part}" for part in BEYOND]
-            self._known[roots] = code_closure(roots, self.package_root, beyond=beyond)
+            found = code_closure(roots, self.package_root, beyond=beyond)
+            if self.environment and set(_COMPUTING) <= set(roots):
+                modules = found.modules | {ENVIRONMENT: digest(_computing_versions())}
+                found = Closure(digest(modules), modules)
+            self._known[roots] = found
         return self._known[roots]
+
+
+def _computing_versions() -> dict[str, str]:
+    """The versions that numbers may depend on, found without importing what they are of."""
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {"python": python, **{name: version(name) for name in ("numpy", "torch")}}
 
 
 def _drawing(model: str) -> str:

@@ -72,7 +72,7 @@ def build_plan(
     """
     where = Path.cwd() if root is None else root
     layout = Layout(settings.directories.data, settings.directories.results)
-    closures = Closures(package_root)
+    closures = Closures(package_root, environment=settings.identity.environment)
     studies = tuple(load_study(name) for name in settings.studies)
     groups = tuple(group for study in studies for group in expand(study, settings))
     if not groups:

@@ -24,7 +24,7 @@ from workflow_src.config.models import model_declaration, trainer_declaration
 from workflow_src.data.prepared import PreparedData, open_verified
 from workflow_src.errors import UserError
 from workflow_src.models.building import build_model
-from workflow_src.plan.fingerprints import Closures
+from workflow_src.plan.fingerprints import ENVIRONMENT, Closures
 from workflow_src.plan.layout import RUN_RECORD
 from workflow_src.provenance.record import remember_code
 from workflow_src.storage import read_json_object, sha256_file, write_json
@@ -89,13 +89,14 @@ def train_shard(membership: Path, manifest: Path, options: ShardOptions) -> None
 
 def _check_code(shard: Shard) -> None:
     """Refuse to file results of other code under the planned fingerprints."""
-    closures = Closures(PACKAGE_ROOT)
+    environment = any(ENVIRONMENT in run.code["modules"] for run in shard.runs)
+    closures = Closures(PACKAGE_ROOT, environment=environment)
     for model in sorted({run.spec["model"] for run in shard.runs}):
         now = closures.of_model(model).digest
         planned = {run.code["digest"] for run in shard.runs if run.spec["model"] == model}
         if planned != {now}:
             raise UserError(
-                f"the code of {model} was edited after this shard was planned",
+                f"the code of {model} is not what it was when this shard was planned",
                 place=str(PACKAGE_ROOT),
                 expected=f"code {', '.join(sorted(planned))[:24]}, found {now[:12]}",
                 remedy="start snakemake again; it plans from the code as it is now",
