@@ -79,7 +79,7 @@ def test_every_hyperparameter_is_resolved(settings: Make) -> None:
         ("latent_dimensions", 2),
         ("leaf_components", 2),
         ("learning_rate", 0.01),
-        ("maximum_steps", 2560),
+        ("maximum_steps", 1920),
         ("split_step", 2),
         ("stopping", "eleven_below_best"),
         ("sum_components", 2),

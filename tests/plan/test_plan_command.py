@@ -37,7 +37,7 @@ def test_shared_runs_are_counted_once(
     config = tmp_path / "more.yaml"
     config.write_text("seeds: [0, 1]\n")
     rows = printed(capsys, config)
-    # runs, done, missing, shards, evaluated; hours are 2560 guessed steps of 20 ms each.
+    # runs, done, missing, shards, evaluated; hours are 1920 guessed steps of 20 ms each.
     assert rows["table1"] == ["16", "0", "16", "4", "0/8", "0.2"]
     assert rows["table2"] == rows["table1"]
     assert rows["figure3"] == ["2", "0", "2", "1", "0/2", "0.0"]

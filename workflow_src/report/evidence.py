@@ -35,7 +35,7 @@ class Run:
     Attributes
     ----------
     state:
-        ``completed``, ``diverged``, ``timed_out``, or ``missing`` where no evaluation has seen it.
+        ``completed``, ``diverged``, or ``missing`` where no evaluation has seen it.
     reason:
         How training ended.
     validation_bound:

@@ -89,7 +89,7 @@ RUNS = (
         "state",
         "string",
         None,
-        "completed, diverged or timed_out; missing: not evaluated yet.",
+        "completed or diverged; missing: not evaluated yet.",
     ),
     Column("reason", "string", None, "How training ended."),
     Column(

@@ -204,7 +204,12 @@ class _StateKeeper:
             "interruptions": self.interruptions[run],
             "bank": [member.fingerprint for member in self._runs],
         }
-        save_state(self._runs[run].state, (tensors, facts | circumstances))
+        try:
+            save_state(self._runs[run].state, (tensors, facts | circumstances))
+        except UserError:
+            # A job beside this one may just have finished the run and cleared its state away.
+            if not (self._runs[run].directory / RUN_RECORD).exists():
+                raise
 
 
 def _resumption(state: State) -> dict[str, Any]:

@@ -19,6 +19,7 @@ _GRAYS = 64
 _MARGIN = 10
 _BETWEEN = 26
 _TITLE = 34
+_LINE = 26
 _SIDE = 34
 
 
@@ -81,7 +82,8 @@ def panels_png(rows: Sequence[Sequence[Panel]], labels: Sequence[str] = ()) -> b
 
 
 def _title_height(row: Sequence[Panel]) -> int:
-    return _TITLE if any(panel.title for panel in row) else 0
+    lines = max((panel.title.count("\n") + 1 for panel in row if panel.title), default=0)
+    return _TITLE + (lines - 1) * _LINE if lines else 0
 
 
 def _place(figure: Canvas, panel: Panel, left: int, top: int, width: int, height: int) -> None:
