@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -165,3 +166,18 @@ def test_a_whole_number_and_its_decimal_are_one_rate(settings: Make, tmp_path: P
         s.canonical() for s in sorted(other, key=str)
     ]
     assert {type(s.hyperparameter("learning_rate")) for s in one} == {float}
+
+
+@pytest.mark.parametrize("step", [3, 8, 5])
+def test_a_step_that_does_not_cut_the_images_is_refused_by_the_plan(
+    settings: Make, step: int, tmp_path: Path
+) -> None:
+    source = STUDIES / "spvae.yaml"
+    given = "latent_dimensions: [2, 5]"
+    text = source.read_text()
+    assert given in text
+    path = tmp_path / "spvae.yaml"
+    path.write_text(text.replace(given, f"{given}\n              split_step: [{step}]"))
+    shutil.copytree(STUDIES / "published", tmp_path / "published")
+    with pytest.raises(UserError, match=f"split_step {step} does not cut the 8 x 8 images"):
+        expand(load_study(str(path)), settings(studies=[str(path)]))

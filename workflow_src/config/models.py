@@ -34,6 +34,9 @@ class Hyperparameter(StrictModel):
     default_from_data_set: str | None = Field(
         None, description="Field of the data set that gives the value where a study does not."
     )
+    cuts_images: bool = Field(
+        False, description="Whether it is a size that must cut images into equal parts."
+    )
     meaning: str = Field(description="What it does, in a sentence.")
 
     @model_validator(mode="after")
@@ -65,6 +68,13 @@ class Hyperparameter(StrictModel):
         words = [f"{word} {bound}" for word, bound in bounds.items() if bound is not None]
         kind = "a whole number" if self.type == "integer" else "a number"
         return " ".join([kind, *words])
+
+    def suits(self, value: Scalar, data_set: DataSet) -> bool:
+        """Whether images of the data set are what the value takes."""
+        if not self.cuts_images or not isinstance(value, int):
+            return True
+        sides = data_set.shape
+        return value < max(sides) and not any(side % value for side in sides)
 
     def accepts(self, value: object) -> bool:
         """Whether ``value`` has the type and lies within the bounds."""

@@ -117,6 +117,14 @@ def _resolved(
                 expected=hyperparameter.allowed,
                 remedy="give it under training, in the protocol or in the grid of the study",
             )
+        if not hyperparameter.suits(value, facts):
+            height, width = facts.shape
+            raise UserError(
+                f"{name} {value} does not cut the {height} x {width} images of {facts.name} "
+                "into equal parts",
+                place=place,
+                expected="a divisor of both sides that is smaller than one of them",
+            )
         # 1 and 1.0 are one value of a number; written alike, they get one fingerprint.
         resolved[name] = float(value) if hyperparameter.type == "number" else value
     return tuple(sorted(resolved.items()))
