@@ -145,13 +145,7 @@ def _train_bank(runs: list[ShardRun], device: torch.device, options: ShardOption
         write_run(
             run,
             status={"state": outcome.state, "reason": outcome.reason},
-            result={
-                "best_validation_bound": outcome.best_validation_bound,
-                "best_step": outcome.best_step,
-                "steps": outcome.steps,
-                "device_seconds": round(outcome.device_seconds, 3),
-                "parameter_count": model.parameter_count(),
-            },
+            result=_result(outcome) | {"parameter_count": model.parameter_count()},
             parameters=outcome.parameters,
             history=outcome.history,
             circumstances={
@@ -163,6 +157,16 @@ def _train_bank(runs: list[ShardRun], device: torch.device, options: ShardOption
         )
         discard_state(run.state)
         log.info("%s %s: %s", outcome.state, run.directory, outcome.reason)
+
+
+def _result(outcome: Any) -> dict[str, Any]:
+    """What a run's record says about how its training went."""
+    return {
+        "best_validation_bound": outcome.best_validation_bound,
+        "best_step": outcome.best_step,
+        "steps": outcome.steps,
+        "device_seconds": round(outcome.device_seconds, 3),
+    }
 
 
 def _build(run: ShardRun, data: PreparedData) -> Any:
