@@ -38,11 +38,14 @@ rule prepare:
     conda:
         "../environment.yaml"
     resources:
+        attempt=lambda wildcards, attempt: attempt,
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         data=layout.data,
+        sources=layout.sources,
     shell:
         "python -m workflow_src prepare --data-set {wildcards.data_set}"
         " --likelihood {wildcards.likelihood} --fingerprint {wildcards.fingerprint}"
-        " --data-directory {params.data:q} --log {log:q}"
+        " --data-directory {params.data:q} --sources {params.sources:q}"
+        " --attempt {resources.attempt} --log {log:q}"

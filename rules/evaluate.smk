@@ -22,6 +22,7 @@ rule evaluate_group:
         "../environment.yaml"
     threads: settings.threads
     resources:
+        attempt=lambda wildcards, attempt: attempt,
         gpu=gpus,
         mem_mb=lambda wildcards, attempt: (4000 + settings.evaluation.memory_megabytes) * attempt,
         runtime=lambda wildcards, attempt: 120 * attempt,
@@ -30,4 +31,5 @@ rule evaluate_group:
         memory=settings.evaluation.memory_megabytes,
     shell:
         "python -m workflow_src evaluate --evaluation {input.membership:q} --device {params.device}"
-        " --threads {threads} --memory-megabytes {params.memory} --log {log:q}"
+        " --threads {threads} --memory-megabytes {params.memory}"
+        " --attempt {resources.attempt} --log {log:q}"

@@ -12,7 +12,9 @@ rule report:
     conda:
         "../environment.yaml"
     resources:
+        attempt=lambda wildcards, attempt: attempt,
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
     shell:
-        "python -m workflow_src report --report {input.membership:q} --log {log:q}"
+        "python -m workflow_src report --report {input.membership:q}"
+        " --attempt {resources.attempt} --log {log:q}"

@@ -22,6 +22,7 @@ rule train_shard:
         "../environment.yaml"
     threads: settings.threads
     resources:
+        attempt=lambda wildcards, attempt: attempt,
         gpu=gpus,
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 240 * attempt,
@@ -29,4 +30,5 @@ rule train_shard:
         device=settings.device,
     shell:
         "python -m workflow_src train --shard {input.membership:q} --manifest {output:q}"
-        " --device {params.device} --threads {threads} --log {log:q}"
+        " --device {params.device} --threads {threads}"
+        " --attempt {resources.attempt} --log {log:q}"

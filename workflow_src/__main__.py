@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from workflow_src.errors import UserError
+from workflow_src.provenance.record import ATTEMPT_VARIABLE
 from workflow_src.storage import explain
 
 COMMANDS = Path(__file__).parent / "commands"
@@ -26,12 +27,16 @@ USER_ERROR = 2
 CANCELLED = 130
 NO_READER = 141
 
+_COMMON = ("debug", "log", "attempt")
+
 log = logging.getLogger("workflow_src")
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command that ``words`` (the command line) name; return its exit code."""
     arguments = _parse(sys.argv[1:] if words is None else words)
+    if arguments.attempt is not None:
+        os.environ[ATTEMPT_VARIABLE] = str(arguments.attempt)
     try:
         _open_log(arguments.log)
         code = int(arguments.run(arguments))
@@ -82,8 +87,9 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     )
     parser.set_defaults(run=module.run)
     module.configure(parser)
-    arguments = parser.parse_args(given.rest, namespace=argparse.Namespace(debug=False, log=None))
-    for name in ("debug", "log"):
+    unset = argparse.Namespace(**dict.fromkeys(_COMMON))
+    arguments = parser.parse_args(given.rest, namespace=unset)
+    for name in _COMMON:
         setattr(arguments, name, getattr(given, name, getattr(arguments, name)))
     return arguments
 
@@ -93,6 +99,7 @@ def _common_options() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     common.add_argument("--debug", action="store_true", help="show tracebacks of user errors")
     common.add_argument("--log", type=Path, metavar="FILE", help="write messages to FILE as well")
+    common.add_argument("--attempt", type=int, metavar="N", help="recorded: Snakemake's attempt")
     return common
 
 

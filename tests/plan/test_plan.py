@@ -129,12 +129,16 @@ def test_a_shard_s_membership_is_enough_to_name_its_runs(plan: Planner, package:
     closures = Closures(package)
     for shard in new.shards:
         content = json.loads((new.root / new.layout.shard_membership(shard.digest)).read_text())
-        assert (content["schema"], content["digest"]) == (1, shard.digest)
+        assert (content["schema"], content["digest"]) == (2, shard.digest)
         assert tuple(run["fingerprint"] for run in content["runs"]) == shard.runs
         for run in content["runs"]:
             spec = from_canonical(run["spec"])
             code = closures.of_model(spec.model)
-            assert run["code"] == {"digest": code.digest, "modules": code.modules}
+            assert run["code"] == {
+                "digest": code.digest,
+                "modules": code.modules,
+                "identity": code.digest,
+            }
             name = run_fingerprint(spec, run["prepared"]["fingerprint"], code)
             assert name == run["fingerprint"]
             assert run["directory"] == new.layout.run(spec, name).as_posix()

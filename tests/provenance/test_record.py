@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from workflow_src.errors import UserError
 from workflow_src.provenance.record import (
+    ATTEMPT_VARIABLE,
+    DIFFERENCE_LIMIT,
     build_record,
     parent,
     record_is_whole,
@@ -46,6 +48,7 @@ def test_a_record_holds_what_made_the_result(tmp_path: Path) -> None:
     record = make(tmp_path)
     assert set(record) == {
         "schema_version",
+        "attempt",
         "kind",
         "fingerprint",
         "content",
@@ -124,6 +127,50 @@ def test_a_changed_record_is_found(finished: dict[str, Any], data: Any) -> None:
 def test_a_changed_record_is_a_finding(tmp_path: Path) -> None:
     (found,) = verify_outputs(make(tmp_path) | {"threads": 3}, tmp_path)
     assert "the record was changed" in found
+
+
+def git(folder: Path, *words: str) -> None:
+    person = ("-c", "user.name=a", "-c", "user.email=a@b")
+    subprocess.run(["git", *person, *words], cwd=folder, check=True, capture_output=True)
+
+
+def test_uncommitted_changes_are_kept_once_and_can_be_applied(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    git(tree, "init", "-q")
+    (tree / "code.py").write_text("RATE = 1\n")
+    git(tree, "add", ".")
+    git(tree, "commit", "-qm", "one")
+    edited = b"RATE = 2\n# not UTF-8: \xff\n"
+    (tree / "code.py").write_bytes(edited)
+    (tree / "new.py").write_text("SIZE = 3\n")
+    sources = tmp_path / "sources"
+    facts = make(tmp_path, root=tree, sources=sources)["git"]
+    assert "difference" not in facts
+    (copy_of_changes,) = sources.iterdir()
+    assert copy_of_changes.name == facts["difference_file"]
+    git(tree, "checkout", "-q", ".")
+    (tree / "new.py").unlink()
+    git(tree, "apply", str(copy_of_changes))
+    assert (tree / "code.py").read_bytes() == edited
+    assert (tree / "new.py").read_text() == "SIZE = 3\n"
+
+
+def test_a_record_that_holds_its_copy_holds_only_the_beginning(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    git(tree, "init", "-q")
+    (tree / "code.py").write_text("x = 1\n" * 50_000)
+    facts = make(tmp_path, root=tree)["git"]
+    assert len(facts["difference"]) == DIFFERENCE_LIMIT
+    assert facts["difference_bytes"] > DIFFERENCE_LIMIT
+
+
+def test_the_attempt_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(ATTEMPT_VARIABLE, raising=False)
+    assert make(tmp_path)["attempt"] is None
+    monkeypatch.setenv(ATTEMPT_VARIABLE, "3")
+    assert make(tmp_path)["attempt"] == 3
 
 
 def test_a_parent_is_named_by_its_record_s_digest(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from workflow_src.provenance.repository import DIFFERENCE_LIMIT, describe_repository
+from workflow_src.provenance.repository import describe_repository
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="no git here")
 
@@ -81,17 +82,20 @@ def test_different_changes_have_different_digests(clone: Path) -> None:
     assert len(digests) == 4
 
 
-def test_a_large_change_is_cut_in_the_copy_alone(clone: Path) -> None:
-    (clone / "code.py").write_text("x = 1\n" * DIFFERENCE_LIMIT)
+def test_without_large_new_files_the_digest_is_that_of_the_copy(clone: Path) -> None:
+    (clone / "code.py").write_text("x = 2\n")
+    (clone / "new.py").write_text("y = 1\n")
     facts = describe(clone)
-    assert len(facts["difference"]) == DIFFERENCE_LIMIT
-    assert facts["difference_bytes"] > DIFFERENCE_LIMIT
+    copy = facts["difference"].encode()
+    assert facts["changes_digest"] == hashlib.sha256(copy).hexdigest()
+    assert facts["left_out_files"] == []
 
 
 def test_a_large_new_file_is_named_and_not_copied(clone: Path) -> None:
     (clone / "large.bin").write_bytes(os.urandom(2_000_000))
     facts = describe(clone)
     assert facts["new_files"] == ["large.bin"]
+    assert facts["left_out_files"] == [{"name": "large.bin", "bytes": 2_000_000}]
     assert facts["difference"] == ""
 
 

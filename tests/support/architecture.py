@@ -21,12 +21,13 @@ END = "<!-- End of what `make architecture` makes. -->"
 LEVELS = (
     ("errors",),
     ("storage",),
-    ("config", "provenance"),
+    ("archive", "config", "provenance"),
     ("plan",),
     ("data", "models", "compute"),
     ("train",),
     ("evaluate",),
     ("report",),
+    ("audit", "changes"),
     ("commands",),
     ("__main__",),
 )

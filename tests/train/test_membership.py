@@ -12,8 +12,10 @@ from workflow_src.errors import UserError
 from workflow_src.train.membership import read_shard
 
 CONTENT: dict[str, Any] = {
-    "schema": 1,
+    "schema": 2,
     "digest": "d1",
+    "settings": {"scale": "demo"},
+    "sources": "results/sources",
     "runs": [
         {
             "fingerprint": "f1",
@@ -38,9 +40,11 @@ def test_a_membership_is_read(tmp_path: Path) -> None:
     assert run.state == Path("results/states/f1")
     assert run.prepared == Path("data/prepared/p1")
     assert run.spec == {"model": "vae"}
+    assert run.settings == {"scale": "demo"}
+    assert run.sources == Path("results/sources")
 
 
-@pytest.mark.parametrize("missing", ["digest", "runs", "fingerprint", "prepared", "state"])
+@pytest.mark.parametrize("missing", ["digest", "runs", "fingerprint", "prepared", "state", "sources"])
 def test_a_membership_that_lacks_something_is_refused(tmp_path: Path, missing: str) -> None:
     content = json.loads(json.dumps(CONTENT))
     content.pop(missing, None)

@@ -27,7 +27,11 @@ HISTORY = [
 def run(tmp_path: Path) -> ShardRun:
     prepared = tmp_path / "prepared"
     prepared.mkdir()
-    (prepared / "record.json").write_text("{}")
+    facts = {
+        "content": {"recipe": {"data_set": "digits"}},
+        "outputs": {"split_indices.npz": {"sha256": "i1"}},
+    }
+    (prepared / "record.json").write_text(json.dumps(facts))
     return ShardRun(
         fingerprint="f1",
         spec={"model": "vae", "seed": 0},
@@ -36,6 +40,8 @@ def run(tmp_path: Path) -> ShardRun:
         prepared=prepared,
         prepared_fingerprint="p1",
         code={"digest": "c1", "modules": {}},
+        settings={"scale": "demo"},
+        sources=tmp_path / "sources",
     )
 
 
@@ -60,6 +66,9 @@ def test_what_was_written_is_what_is_read(run: ShardRun) -> None:
     assert record["fingerprint"] == "f1"
     content = record["content"]
     assert content["spec"] == run.spec
+    assert content["data_recipe"] == {"data_set": "digits"}
+    assert content["split_indices_sha256"] == "i1"
+    assert content["settings"] == {"scale": "demo"}
     assert content["status"]["state"] == "completed"
     assert content["result"]["best_step"] == 128
     assert record["parents"][0]["fingerprint"] == "p1"

@@ -21,6 +21,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "(left out: as they are now)",
     )
     parser.add_argument("--data-directory", type=Path, default=Path("data"), metavar="DIRECTORY")
+    parser.add_argument(
+        "--sources",
+        type=Path,
+        metavar="DIRECTORY",
+        help="keep the copy of uncommitted changes here (left out: in the record)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -30,6 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     fingerprint = arguments.fingerprint or current_fingerprint(wanted, likelihood)
     layout = Layout(data=arguments.data_directory, results=Path())
     output = layout.prepared(wanted.name, likelihood, fingerprint)
-    made = prepare_data_set(wanted, likelihood, fingerprint, layout.raw(wanted.name), output)
+    raw = layout.raw(wanted.name)
+    made = prepare_data_set(wanted, likelihood, fingerprint, raw, output, sources=arguments.sources)
     print(f"{output}: {'prepared' if made else 'already there'}", file=sys.stderr)
     return 0

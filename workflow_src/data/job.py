@@ -28,8 +28,7 @@ from workflow_src.data.prepared import (
 )
 from workflow_src.data.raw import DataError, Facts
 from workflow_src.errors import UserError
-from workflow_src.plan.closure import Closure
-from workflow_src.plan.fingerprints import Closures, data_recipe, prepared_fingerprint
+from workflow_src.plan.fingerprints import Closures, Code, data_recipe, prepared_fingerprint
 from workflow_src.provenance.record import build_record, parent, remember_code, verify_outputs
 from workflow_src.storage import digest, explain, new_directory, read_json_object, write_json
 
@@ -84,9 +83,17 @@ def fetch_data_set(
 
 
 def prepare_data_set(
-    data_set: DataSet, likelihood: str, fingerprint: str, raw_directory: Path, output: Path
+    data_set: DataSet,
+    likelihood: str,
+    fingerprint: str,
+    raw_directory: Path,
+    output: Path,
+    *,
+    sources: Path | None = None,
 ) -> bool:
     """Prepare a data set for a likelihood in ``output``; False if that is there already.
+
+    ``sources`` is the folder for a copy of uncommitted changes, see `build_record`.
 
     Raises
     ------
@@ -116,18 +123,26 @@ def prepare_data_set(
             "prepared",
             fingerprint=fingerprint,
             content=_content(data_set, likelihood, splits)
-            | {"recipe": recipe, "code": {"digest": code.digest, "modules": code.modules}},
+            | {
+                "recipe": recipe,
+                "code": {
+                    "digest": code.digest,
+                    "modules": code.modules,
+                    "identity": code.identity,
+                },
+            },
             parents=[
                 parent("raw", str(raw_record["fingerprint"]), (raw_directory / RECORD).absolute())
             ],
             outputs={name: directory / name for name in prepared_files()},
             started=started,
+            sources=sources,
         )
         write_json(directory / RECORD, record)
     return True
 
 
-def _recipe_and_code(data_set: DataSet, likelihood: str) -> tuple[dict[str, Any], Closure]:
+def _recipe_and_code(data_set: DataSet, likelihood: str) -> tuple[dict[str, Any], Code]:
     return data_recipe(data_set, likelihood), Closures(PACKAGE_ROOT).of_preparation()
 
 

@@ -170,6 +170,7 @@ def _write_measurement(
                 "images": measurement.images,
                 "seconds": round(measurement.seconds, 3),
                 "images_per_second": round(measurement.images / measurement.seconds, 3),
+                "settings": group["settings"],
             },
             parents=[
                 parent("run", run["fingerprint"], run_path),
@@ -179,6 +180,7 @@ def _write_measurement(
             started=started,
             threads=settings()["threads"],
             determinism=settings(),
+            sources=Path(group["sources"]),
         )
         write_json(temporary / MEASUREMENT_RECORD, record)
 
@@ -217,9 +219,11 @@ def _write_evaluation(
                 "reason": reason,
                 "measurement": measured,
                 "metrics": measurement["content"]["metrics"] if measurement else [],
+                "settings": group["settings"],
             },
             parents=parents,
             started=started,
             threads=settings()["threads"],
+            sources=Path(group["sources"]),
         )
         write_json(temporary / EVALUATION_RECORD, record)

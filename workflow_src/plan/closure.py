@@ -79,6 +79,12 @@ def code_closure(
     return Closure(digest(modules), modules)
 
 
+def module_file(name: str, package_root: Path) -> Path | None:
+    """The file of a module; None where it is a folder alone or does not exist."""
+    path = _Sources(package_root).find(name)
+    return None if path is None or path.is_dir() else path
+
+
 class _Sources:
     """The package's files. Parsed modules are kept by content, so an edit is always seen."""
 

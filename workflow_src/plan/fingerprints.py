@@ -9,26 +9,30 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from workflow_src.config.data_sets import DataSet
 from workflow_src.config.models import model_declaration, trainer_declaration
-from workflow_src.plan.closure import Closure, code_closure
+from workflow_src.plan.acceptances import Acceptances, read_acceptances
+from workflow_src.plan.closure import code_closure
 from workflow_src.plan.specs import RunSpec
 from workflow_src.storage import digest
 
 LENGTH = 16
 """Hexadecimal digits of a fingerprint."""
 
-BEYOND = ("config", "errors", "provenance", "storage")
+BEYOND = ("archive", "config", "errors", "provenance", "storage")
 """Parts of the package that no code closure enters.
 
 Configuration reaches results through specs and recipes alone; the others say how things are
-written, told and recorded, never what is computed.
+written, read, told and recorded, never what is computed.
 """
 
+PREPARATION = "preparation"
+REPORT = "report"
 
 _COMPUTING = ("workflow_src.compute", "workflow_src.models.building")
 """What every step that computes with a model goes through."""
@@ -38,8 +42,31 @@ ENVIRONMENT = "(environment)"
 """What the versions of installed libraries are called among a closure's modules."""
 
 
+@dataclass(frozen=True)
+class Code:
+    """The code that a step's result can depend on.
+
+    Attributes
+    ----------
+    step:
+        What it is the code of, as acceptances name it.
+    digest:
+        Of ``modules``.
+    modules:
+        The digest of every module by its name, as `workflow_src.plan.closure` finds them.
+    identity:
+        What fingerprints are made from: ``digest``, or that of the code which this one was accepted
+        to be equivalent to.
+    """
+
+    step: str
+    digest: str
+    modules: dict[str, str]
+    identity: str
+
+
 class Closures:
-    """The code closure of every kind of step, each found once.
+    """The code of every kind of step, each found once.
 
     Where ``environment`` is true, the versions of the libraries that compute count as code of
     training and evaluation, under the name `ENVIRONMENT`.
@@ -48,44 +75,75 @@ class Closures:
     def __init__(self, package_root: Path, *, environment: bool = False) -> None:
         self.package_root = package_root
         self.environment = environment
-        self._known: dict[tuple[str, ...], Closure] = {}
+        self.acceptances = read_acceptances(package_root)
+        self._known: dict[str, Code] = {}
 
-    def of_model(self, model: str) -> Closure:
+    @property
+    def known(self) -> tuple[Code, ...]:
+        """The code of every step that was asked for so far."""
+        return tuple(self._known.values())
+
+    def of_model(self, model: str) -> Code:
         """The code that a run of ``model`` can depend on: the model's and its trainer's."""
         declaration = model_declaration(model)
         trainer = trainer_declaration(declaration.trainer).module
-        return self._of(declaration.module, trainer, *_COMPUTING)
+        return self._of(f"training of {model}", declaration.module, trainer, *_COMPUTING)
 
-    def of_preparation(self) -> Closure:
+    def of_preparation(self) -> Code:
         """The code that prepared data can depend on."""
-        return self._of("workflow_src.data.preparation")
+        return self._of(PREPARATION, "workflow_src.data.preparation")
 
-    def of_measurement(self, model: str) -> Closure:
+    def of_measurement(self, model: str) -> Code:
         """The code that a measurement of ``model`` can depend on, beside what trained it."""
-        return self._of("workflow_src.evaluate.measurement", _drawing(model), *_COMPUTING)
+        roots = ("workflow_src.evaluate.measurement", _drawing(model), *_COMPUTING)
+        return self._of(f"measurement of {model}", *roots)
 
-    def of_evaluation(self, model: str) -> Closure:
+    def of_evaluation(self, model: str) -> Code:
         """The code that the choice of a winner and its measurement can depend on."""
         return self._of(
+            f"evaluation of {model}",
             "workflow_src.evaluate.measurement",
             "workflow_src.evaluate.selection",
             _drawing(model),
             *_COMPUTING,
         )
 
-    def of_report(self) -> Closure:
+    def of_report(self) -> Code:
         """The code that tables, figures and the page can depend on."""
-        return self._of("workflow_src.report.report")
+        return self._of(REPORT, "workflow_src.report.report")
 
-    def _of(self, *roots: str) -> Closure:
-        if roots not in self._known:
+    def _of(self, step: str, *roots: str) -> Code:
+        if step not in self._known:
             beyond = [f"{self.package_root.name}.{part}" for part in BEYOND]
             found = code_closure(roots, self.package_root, beyond=beyond)
+            identity = self.acceptances.identity(step, found.digest)
+            code = Code(step, found.digest, found.modules, identity)
             if self.environment and set(_COMPUTING) <= set(roots):
-                modules = found.modules | {ENVIRONMENT: digest(_computing_versions())}
-                found = Closure(digest(modules), modules)
-            self._known[roots] = found
-        return self._known[roots]
+                code = _with_environment(code)
+            self._known[step] = code
+        return self._known[step]
+
+
+def identity_of(step: str, modules: Mapping[str, str], acceptances: Acceptances) -> str:
+    """The identity of the code that a record names by its ``modules``."""
+    bare = {name: one for name, one in modules.items() if name != ENVIRONMENT}
+    identity = acceptances.identity(step, digest(bare))
+    if ENVIRONMENT not in modules:
+        return identity
+    return _identity_with_environment(bare, identity, modules[ENVIRONMENT])
+
+
+def _with_environment(code: Code) -> Code:
+    versions = digest(_computing_versions())
+    modules = code.modules | {ENVIRONMENT: versions}
+    identity = _identity_with_environment(code.modules, code.identity, versions)
+    return Code(code.step, digest(modules), modules, identity)
+
+
+def _identity_with_environment(modules: Mapping[str, str], identity: str, versions: str) -> str:
+    if identity == digest(modules):
+        return digest({**modules, ENVIRONMENT: versions})
+    return digest({"code": identity, ENVIRONMENT: versions})
 
 
 def _computing_versions() -> dict[str, str]:
@@ -113,30 +171,30 @@ def data_recipe(data_set: DataSet, likelihood: str) -> dict[str, Any]:
     }
 
 
-def prepared_fingerprint(recipe: Mapping[str, Any], code: Closure) -> str:
+def prepared_fingerprint(recipe: Mapping[str, Any], code: Code) -> str:
     """The name of one data set prepared for one likelihood."""
-    return _short({"recipe": recipe, "code": code.digest})
+    return _short({"recipe": recipe, "code": code.identity})
 
 
-def run_fingerprint(spec: RunSpec, prepared: str, code: Closure) -> str:
+def run_fingerprint(spec: RunSpec, prepared: str, code: Code) -> str:
     """The name of one training; ``prepared`` is the fingerprint of its data."""
-    return _short({"spec": spec.canonical(), "data": prepared, "code": code.digest})
+    return _short({"spec": spec.canonical(), "data": prepared, "code": code.identity})
 
 
-def measurement_fingerprint(run: str, measures: Mapping[str, Any], code: Closure) -> str:
+def measurement_fingerprint(run: str, measures: Mapping[str, Any], code: Code) -> str:
     """The name of what is measured on one run; ``run`` is its fingerprint."""
-    return _short({"run": run, "measures": measures, "code": code.digest})
+    return _short({"run": run, "measures": measures, "code": code.identity})
 
 
-def evaluation_fingerprint(runs: Iterable[str], measures: Mapping[str, Any], code: Closure) -> str:
+def evaluation_fingerprint(runs: Iterable[str], measures: Mapping[str, Any], code: Code) -> str:
     """The name of the choice among ``runs`` and of what is measured on the winner."""
-    return _short({"runs": sorted(runs), "measures": measures, "code": code.digest})
+    return _short({"runs": sorted(runs), "measures": measures, "code": code.identity})
 
 
-def report_fingerprint(shown: Mapping[str, Any], code: Closure, package_root: Path) -> str:
+def report_fingerprint(shown: Mapping[str, Any], code: Code, package_root: Path) -> str:
     """The name of tables, figures and page; ``shown`` is all that they are made from."""
     templates = _files_digest(package_root / "report")
-    return _short({"shown": shown, "code": code.digest, "templates": templates})
+    return _short({"shown": shown, "code": code.identity, "templates": templates})
 
 
 def _short(value: Any) -> str:

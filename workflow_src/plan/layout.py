@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workflow_src.archive.results import RECORDS, SOURCES
 from workflow_src.plan.specs import RunSpec
 
-RUN_RECORD = "run.json"
+RUN_RECORD = RECORDS["runs"]
 PREPARED_RECORD = "record.json"
-EVALUATION_RECORD = "evaluation.json"
-MEASUREMENT_RECORD = "measurement.json"
+EVALUATION_RECORD = RECORDS["evaluations"]
+MEASUREMENT_RECORD = RECORDS["measurements"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,11 @@ class Layout:
 
     data: Path
     results: Path
+
+    @property
+    def sources(self) -> Path:
+        """The texts of code and of uncommitted changes, by digest."""
+        return self.results / SOURCES
 
     def raw(self, data_set: str) -> Path:
         """The files of a data set as its makers publish them."""

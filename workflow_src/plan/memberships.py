@@ -10,18 +10,19 @@ import contextlib
 import json
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from workflow_src.config.settings import Settings
 from workflow_src.errors import UserError
-from workflow_src.plan.closure import Closure
-from workflow_src.plan.fingerprints import measurement_fingerprint
+from workflow_src.plan.fingerprints import Code, measurement_fingerprint
 from workflow_src.plan.plan import Plan
 from workflow_src.plan.planned import PlannedData, PlannedEvaluation, PlannedRun, Shard
-from workflow_src.storage import explain, read_json_object
+from workflow_src.plan.sources import write_sources
+from workflow_src.storage import digest, explain, read_json_object
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 def write_memberships(plan: Plan) -> None:
@@ -31,6 +32,7 @@ def write_memberships(plan: Plan) -> None:
     (damaged, or written under other directories) is written again.
     """
     layout, root = plan.layout, plan.root
+    write_sources(plan)
     for data in plan.prepared:
         path = root / layout.prepared_membership(data.fingerprint)
         _ensure(path, lambda data=data: prepared_membership(plan, data))  # type: ignore[misc]
@@ -56,42 +58,51 @@ def _drop_untrue_manifest(path: Path) -> None:
 
 def prepared_membership(plan: Plan, data: PlannedData) -> dict[str, Any]:
     """What a preparation job needs to know."""
-    return {
-        "schema": SCHEMA,
-        "fingerprint": data.fingerprint,
-        "data_set": data.data_set,
-        "likelihood": data.likelihood,
-        "recipe": data.recipe,
-        "code": _code(plan.closures.of_preparation()),
-        "raw": plan.layout.raw(data.data_set).as_posix(),
-        "output": data.directory.as_posix(),
-    }
+    return _sealed(
+        {
+            "schema": SCHEMA,
+            "fingerprint": data.fingerprint,
+            "data_set": data.data_set,
+            "likelihood": data.likelihood,
+            "recipe": data.recipe,
+            "code": _code(plan.closures.of_preparation()),
+            "raw": plan.layout.raw(data.data_set).as_posix(),
+            "output": data.directory.as_posix(),
+            **_circumstances(plan),
+        }
+    )
 
 
 def shard_membership(plan: Plan, shard: Shard) -> dict[str, Any]:
     """What a training job needs to know."""
-    return {
-        "schema": SCHEMA,
-        "digest": shard.digest,
-        "runs": [_run_of_shard(plan, plan.runs[fingerprint]) for fingerprint in shard.runs],
-    }
+    return _sealed(
+        {
+            "schema": SCHEMA,
+            "digest": shard.digest,
+            "runs": [_run_of_shard(plan, plan.runs[fingerprint]) for fingerprint in shard.runs],
+            **_circumstances(plan),
+        }
+    )
 
 
 def evaluation_membership(plan: Plan, evaluation: PlannedEvaluation) -> dict[str, Any]:
     """What an evaluation job needs to know; ``measurement`` is where a run's would go."""
-    return {
-        "schema": SCHEMA,
-        "fingerprint": evaluation.fingerprint,
-        "axes": evaluation.axes,
-        "selection": {"metric": "validation_bound"},
-        "measures": evaluation.measures,
-        "runs": [_run_of_evaluation(plan, evaluation, plan.runs[f]) for f in evaluation.runs],
-        "prepared": _prepared(evaluation.prepared),
-        "code": _code(plan.closures.of_evaluation(str(evaluation.axes["model"]))),
-        "measurement_code": _code(plan.closures.of_measurement(str(evaluation.axes["model"]))),
-        "output": evaluation.directory.as_posix(),
-        "measurements": plan.layout.measurements(evaluation.axes).as_posix(),
-    }
+    return _sealed(
+        {
+            "schema": SCHEMA,
+            "fingerprint": evaluation.fingerprint,
+            "axes": evaluation.axes,
+            "selection": {"metric": "validation_bound"},
+            "measures": evaluation.measures,
+            "runs": [_run_of_evaluation(plan, evaluation, plan.runs[f]) for f in evaluation.runs],
+            "prepared": _prepared(evaluation.prepared),
+            "code": _code(plan.closures.of_evaluation(str(evaluation.axes["model"]))),
+            "measurement_code": _code(plan.closures.of_measurement(str(evaluation.axes["model"]))),
+            "output": evaluation.directory.as_posix(),
+            "measurements": plan.layout.measurements(evaluation.axes).as_posix(),
+            **_circumstances(plan),
+        }
+    )
 
 
 def report_membership(plan: Plan) -> dict[str, Any]:
@@ -107,14 +118,31 @@ def report_membership(plan: Plan) -> dict[str, Any]:
         for one in plan.evaluations
         for group in one.groups
     ]
-    return {
-        "schema": SCHEMA,
-        "fingerprint": plan.report,
-        "studies": [study.path.as_posix() for study in plan.studies],
-        "groups": rows,
-        "code": _code(plan.closures.of_report()),
-        "output": plan.layout.report_manifest(plan.report).as_posix(),
-    }
+    return _sealed(
+        {
+            "schema": SCHEMA,
+            "fingerprint": plan.report,
+            "studies": [study.path.as_posix() for study in plan.studies],
+            "groups": rows,
+            "code": _code(plan.closures.of_report()),
+            "output": plan.layout.report_manifest(plan.report).as_posix(),
+            **_circumstances(plan),
+        }
+    )
+
+
+def asked(settings: Settings) -> dict[str, Any]:
+    """What the settings ask for, but for paths of one machine."""
+    return settings.model_dump(mode="json", exclude={"mirror", "directories"})
+
+
+def membership_text(content: Mapping[str, Any]) -> str:
+    """The text that a membership file has."""
+    return json.dumps(content, sort_keys=True) + "\n"
+
+
+def _sealed(content: dict[str, Any]) -> dict[str, Any]:
+    return content | {"membership_digest": digest(content)}
 
 
 def _run_of_shard(plan: Plan, run: PlannedRun) -> dict[str, Any]:
@@ -144,12 +172,17 @@ def _prepared(data: PlannedData) -> dict[str, str]:
     return {"fingerprint": data.fingerprint, "directory": data.directory.as_posix()}
 
 
-def _code(closure: Closure) -> dict[str, Any]:
-    return {"digest": closure.digest, "modules": closure.modules}
+def _code(code: Code) -> dict[str, Any]:
+    return {"digest": code.digest, "modules": code.modules, "identity": code.identity}
+
+
+def _circumstances(plan: Plan) -> dict[str, Any]:
+    """What enters no fingerprint: who asked, and where copies of code go."""
+    return {"settings": asked(plan.settings), "sources": plan.layout.sources.as_posix()}
 
 
 def _ensure(path: Path, content: Callable[[], dict[str, Any]]) -> None:
-    text = json.dumps(content(), sort_keys=True) + "\n"
+    text = membership_text(content())
     try:
         with contextlib.suppress(FileNotFoundError):
             if path.read_text() == text:

@@ -18,9 +18,14 @@ from workflow_src.errors import UserError
 from workflow_src.provenance.environment import describe_environment
 from workflow_src.provenance.machine import describe_determinism, describe_machine
 from workflow_src.provenance.repository import describe_repository
-from workflow_src.storage import digest, sha256_file
+from workflow_src.storage import digest, replacing_file, sha256_file
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+ATTEMPT_VARIABLE = "DENSITY_BENCH_ATTEMPT"
+"""Set by the command line's ``--attempt``: the how manieth time Snakemake sends this job."""
+
+DIFFERENCE_LIMIT = 200_000
 
 CODE_ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,6 +50,7 @@ def build_record(
     ended: datetime | None = None,
     threads: int | None = None,
     determinism: Mapping[str, Any] | None = None,
+    sources: Path | None = None,
     root: Path | None = None,
 ) -> dict[str, Any]:
     """The record of one finished step, as a dictionary of JSON values.
@@ -67,6 +73,9 @@ def build_record(
         The CPU threads that the step was given.
     determinism:
         Settings that decide whether a repetition gives the same bits, beside those found in torch.
+    sources:
+        Folder that keeps the copy of uncommitted changes once for all records; where it is left
+        out, the record holds the copy itself, at most `DIFFERENCE_LIMIT` bytes of it.
     root:
         The repository; the one that this code lies in where it is left out.
     """
@@ -79,8 +88,9 @@ def build_record(
         "content": dict(content),
         "environment": describe_environment(where),
         "machine": describe_machine(),
-        "git": describe_repository(where),
+        "git": _described_repository(where, sources),
         "slurm": slurm_facts(),
+        "attempt": _attempt(),
         "threads": threads,
         "determinism": {**describe_determinism(), **(determinism or {})},
         "time": {
@@ -93,6 +103,26 @@ def build_record(
         "parents": [dict(item) for item in parents],
     }
     return record | {"record_digest": digest(record)}
+
+
+def _described_repository(root: Path, sources: Path | None) -> dict[str, Any]:
+    facts = dict(describe_repository(root))
+    if "difference" not in facts:
+        return facts
+    copy = facts.pop("difference").encode(errors="surrogateescape")
+    if sources is None:
+        return facts | {"difference": copy[:DIFFERENCE_LIMIT].decode(errors="replace")}
+    facts["difference_file"] = f"{facts['changes_digest']}.patch"
+    place = sources / facts["difference_file"]
+    if not place.exists():
+        with replacing_file(place) as temporary:
+            temporary.write_bytes(copy)
+    return facts
+
+
+def _attempt() -> int | None:
+    text = os.environ.get(ATTEMPT_VARIABLE, "")
+    return int(text) if text.isdecimal() else None
 
 
 def parent(kind: str, fingerprint: str, path: Path, *, root: Path | None = None) -> dict[str, str]:

@@ -13,10 +13,10 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-DIFFERENCE_LIMIT = 200_000
 _COPIED_LIMIT = 1_000_000
 _TIMEOUT = 20.0
 _EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
@@ -27,8 +27,9 @@ def describe_repository(root: Path) -> dict[str, Any]:
     """Commit, and where the tree differs from it a digest, the file names and a copy.
 
     ``commit`` is None before the first commit; the whole answer is ``{"commit": None, "reason":
-    ...}`` where git does not answer. The copy of the difference holds at most `DIFFERENCE_LIMIT`
-    bytes; the digest covers all of it. Of new files above 1 MB it covers the name and the size.
+    ...}`` where git does not answer. ``difference`` is the copy, as ``git apply`` takes it, with
+    bytes that are no UTF-8 as surrogates. New files above 1 MB are not in it, but in
+    ``left_out_files``; of them the digest covers the name and the size.
     """
     if _git(root, "rev-parse", "--is-inside-work-tree") is None:
         return {"commit": None, "reason": "not a git work tree, or git does not answer"}
@@ -49,16 +50,23 @@ def _changes(root: Path, base: str, status: bytes) -> dict[str, Any]:
     new = [entry[3:] for entry in entries if entry.startswith("??")]
     small = [name for name in new if _size(top / name) <= _COPIED_LIMIT]
     difference = _difference(root, top, base, small)
-    total = hashlib.sha256(difference)
-    for name in new:
-        total.update(os.fsencode(f"{name}\0{_size(top / name)}\0"))
+    left_out = [{"name": _printable(n), "bytes": _size(top / n)} for n in new if n not in small]
     return {
-        "changes_digest": total.hexdigest(),
+        "changes_digest": changes_digest(difference, left_out),
         "changed_files": [_printable(e[3:]) for e in entries if not e.startswith("??")],
         "new_files": [_printable(name) for name in new],
-        "difference": difference[:DIFFERENCE_LIMIT].decode(errors="replace"),
+        "left_out_files": left_out,
+        "difference": difference.decode(errors="surrogateescape"),
         "difference_bytes": len(difference),
     }
+
+
+def changes_digest(difference: bytes, left_out: Iterable[Mapping[str, Any]] = ()) -> str:
+    """The digest of uncommitted changes: of the copy, and of names and sizes of files not in it."""
+    total = hashlib.sha256(difference)
+    for one in left_out:
+        total.update(os.fsencode(f"{one['name']}\0{one['bytes']}\0"))
+    return total.hexdigest()
 
 
 def _difference(root: Path, top: Path, base: str, new: list[str]) -> bytes:

@@ -124,6 +124,10 @@ class Evidence:
     code: Mapping[str, Any]
     studies: tuple[Study, ...]
     groups: tuple[Group, ...]
+    settings: Mapping[str, Any]
+    """What was asked for when the report was planned."""
+    sources: Path
+    """Folder of the copies of uncommitted changes."""
 
     @property
     def results(self) -> Path:
@@ -175,6 +179,8 @@ def read_evidence(membership: Path) -> Evidence:
         code=content["code"],
         studies=tuple(load_study(path) for path in content["studies"]),
         groups=tuple(groups),
+        settings=content["settings"],
+        sources=Path(content["sources"]),
     )
 
 

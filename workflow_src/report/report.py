@@ -128,9 +128,11 @@ def _write_manifest(evidence: Evidence, files: Files, started: datetime) -> None
             "studies": [study.name for study in evidence.studies],
             "groups": len(evidence.groups),
             "evaluations": {state: states.count(state) for state in sorted(set(states))},
+            "settings": dict(evidence.settings),
         },
         parents=[parent("evaluation", one.fingerprint, one.path) for one in evidence.evaluations],
         outputs={Path(os.path.relpath(path, folder)).as_posix(): path for path in files},
         started=started,
+        sources=evidence.sources,
     )
     write_json(evidence.manifest, record)

@@ -21,6 +21,8 @@ class ShardRun:
     prepared: Path
     prepared_fingerprint: str
     code: dict[str, Any]
+    settings: dict[str, Any]
+    sources: Path
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ def read_shard(path: Path) -> Shard:
                 prepared=Path(run["prepared"]["directory"]),
                 prepared_fingerprint=run["prepared"]["fingerprint"],
                 code=run["code"],
+                settings=content["settings"],
+                sources=Path(content["sources"]),
             )
             for run in content["runs"]
         )

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from workflow_src.compute import settings
+from workflow_src.data.prepared import SPLIT_INDICES
 from workflow_src.errors import UserError
 from workflow_src.plan.layout import PREPARED_RECORD, RUN_RECORD
 from workflow_src.provenance.record import build_record, parent, verify_outputs
@@ -49,6 +50,7 @@ def write_run(
             cpu = {name: value.detach().cpu().contiguous() for name, value in parameters.items()}
             save_file(cpu, directory / CHECKPOINT)
         data_record = run.prepared / PREPARED_RECORD
+        data = read_json_object(data_record)
         record = build_record(
             "run",
             fingerprint=run.fingerprint,
@@ -57,16 +59,20 @@ def write_run(
                 "seed_derivation": "every random stream is seeded by the sha256 of its purpose "
                 "and named axes of the spec (workflow_src.plan.seeds)",
                 "data": run.prepared_fingerprint,
+                "data_recipe": data["content"]["recipe"],
+                "split_indices_sha256": data["outputs"][SPLIT_INDICES]["sha256"],
                 "code": run.code,
                 "status": dict(status),
                 "result": dict(result),
                 "circumstances": dict(circumstances),
+                "settings": run.settings,
             },
             parents=[parent("prepared", run.prepared_fingerprint, data_record)],
             outputs=outputs,
             started=started,
             threads=settings()["threads"],
             determinism=settings(),
+            sources=run.sources,
         )
         write_json(directory / RUN_RECORD, record)
 

@@ -1,0 +1,211 @@
+"""Result directories, whether they lie loose or in a pack; a loose one goes before a packed one.
+
+Directories are named relative to the results directory, such as
+``runs/vae/mnist-gaussian/100pct-seed0-<fingerprint>``.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from workflow_src.archive.packs import (
+    FOLDER,
+    SOURCES_PACK,
+    Index,
+    PackedDirectory,
+    PackedFile,
+    Packs,
+    read_index,
+)
+from workflow_src.errors import UserError
+from workflow_src.storage import (
+    explain,
+    new_directory,
+    read_json_object,
+    sha256_file,
+    write_json,
+)
+
+RECORDS = {
+    "runs": "run.json",
+    "evaluations": "evaluation.json",
+    "measurements": "measurement.json",
+}
+"""The kinds of result directories, by their folder, and the file that makes one complete."""
+
+KINDS = tuple(RECORDS)
+NOT_KEPT = "not_kept.json"
+"""In a directory out of a pack: the files that its record vouches for and the pack had not."""
+
+SOURCES = "sources"
+"""Where the texts of code and of uncommitted changes are kept, by digest."""
+
+
+class Results:
+    """Everything below one results directory. The index of the packs is read once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._packs = Packs(root / FOLDER)
+
+    @functools.cached_property
+    def index(self) -> Index:
+        """What is packed."""
+        return read_index(self.root)
+
+    def directories(self, kind: str) -> list[str]:
+        """All complete directories of a kind, sorted."""
+        loose = self._loose(kind)
+        packed = (name for name in self.index.directories if name.startswith(f"{kind}/"))
+        return sorted({*loose, *packed})
+
+    def is_loose(self, directory: str) -> bool:
+        """Whether the directory is there outside of packs, with its record."""
+        return (self.root / directory / _record_name(directory)).is_file()
+
+    def is_packed(self, directory: str) -> bool:
+        """Whether a pack holds the directory, be it loose as well or not."""
+        return directory in self.index.directories
+
+    def names(self, directory: str) -> list[str]:
+        """The files in a directory."""
+        if self.is_loose(directory):
+            with os.scandir(self.root / directory) as entries:
+                return sorted(entry.name for entry in entries)
+        return sorted(self._packed(directory).files)
+
+    def read(self, directory: str, name: str) -> bytes:
+        """A file's bytes.
+
+        Raises
+        ------
+        UserError
+            A file that is neither loose nor packed, or a pack that is damaged.
+        """
+        if self.is_loose(directory):
+            path = self.root / directory / name
+            try:
+                return path.read_bytes()
+            except OSError as error:
+                raise explain(error, path) from error
+        return self._packs.read(self._packed(directory).pack, f"{directory}/{name}")
+
+    def record(self, directory: str) -> dict[str, Any]:
+        """The record of a directory; a damaged one is a `UserError`."""
+        name = _record_name(directory)
+        try:
+            value = json.loads(self.read(directory, name))
+        except ValueError as error:
+            raise self._damaged(directory, str(error)) from None
+        if not isinstance(value, dict):
+            raise self._damaged(directory, "not an object")
+        return value
+
+    def sha256(self, directory: str, name: str) -> str:
+        """The sha256 (hex) of a file's bytes."""
+        if self.is_loose(directory):
+            path = self.root / directory / name
+            try:
+                return sha256_file(path)
+            except OSError as error:
+                raise explain(error, path) from error
+        return hashlib.sha256(self.read(directory, name)).hexdigest()
+
+    def not_kept(self, directory: str) -> dict[str, PackedFile]:
+        """The files that were left out when the directory was packed."""
+        if self.is_loose(directory):
+            return read_not_kept(self.root / directory)
+        return dict(self._packed(directory).not_kept)
+
+    def bring(self, directory: str) -> None:
+        """Put a packed directory into its place, whole, where it is not there yet.
+
+        One that is neither loose nor packed is left for its reader to miss.
+        """
+        if self.is_loose(directory) or not self.is_packed(directory):
+            return
+        packed = self._packed(directory)
+        with new_directory(self.root / directory) as temporary:
+            for file, facts in packed.files.items():
+                data = self.read(directory, file)
+                if hashlib.sha256(data).hexdigest() != facts.sha256:
+                    raise UserError(
+                        f"the pack was changed: {directory}/{file} is not what the index says",
+                        place=str(self.root / FOLDER / packed.pack),
+                        remedy="fetch the packs again (`dvc checkout --force`)",
+                    )
+                (temporary / file).write_bytes(data)
+            if packed.not_kept:
+                left_out = {
+                    file: {"sha256": one.sha256, "bytes": one.bytes}
+                    for file, one in packed.not_kept.items()
+                }
+                write_json(temporary / NOT_KEPT, left_out)
+
+    def source(self, module_digest: str) -> str | None:
+        """The text of a module by the digest of its meaning; None where it was not kept."""
+        return self._source(f"{module_digest}.py")
+
+    def difference(self, changes_digest: str) -> str | None:
+        """The uncommitted changes of that digest, as ``git apply`` takes them."""
+        return self._source(f"{changes_digest}.patch")
+
+    def _loose(self, kind: str) -> list[str]:
+        found = []
+        folder = self.root / kind
+        for place, names, files in os.walk(folder):
+            if RECORDS[kind] in files:
+                found.append(Path(place).relative_to(self.root).as_posix())
+                names.clear()
+            # Hidden ones are half written or were moved out of the way.
+            names[:] = [name for name in names if not name.startswith(".")]
+        return found
+
+    def _packed(self, directory: str) -> PackedDirectory:
+        if directory not in self.index.directories:
+            raise UserError("there is no such result", place=str(self.root / directory))
+        return self.index.directories[directory]
+
+    def _source(self, name: str) -> str | None:
+        loose = self.root / SOURCES / name
+        if loose.is_file():
+            return loose.read_text(encoding="utf-8", errors="surrogateescape")
+        if name not in self._packs.names(SOURCES_PACK):
+            return None
+        return self._packs.read(SOURCES_PACK, name).decode(errors="surrogateescape")
+
+    def _damaged(self, directory: str, why: str) -> UserError:
+        return UserError(
+            f"the record is damaged ({why})",
+            place=str(self.root / directory / _record_name(directory)),
+            expected="JSON as this program wrote it",
+            remedy=f"remove {self.root / directory} and start again; it is made anew",
+        )
+
+
+def read_not_kept(directory: Path) -> dict[str, PackedFile]:
+    """The files that an unpacked directory lacks by intent; none where all were kept."""
+    path = directory / NOT_KEPT
+    if not path.is_file():
+        return {}
+    try:
+        return {
+            name: PackedFile(one["sha256"], one["bytes"])
+            for name, one in read_json_object(path).items()
+        }
+    except (KeyError, TypeError) as error:
+        raise UserError(f"the file is damaged ({error})", place=str(path)) from None
+
+
+def bring(directory: Path, results: Path) -> None:
+    """As `Results.bring`, for one directory by its path."""
+    Results(results).bring(directory.relative_to(results).as_posix())
+
+
+def _record_name(directory: str) -> str:
+    return RECORDS[directory.partition("/")[0]]
