@@ -18,14 +18,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from workflow_src.errors import UserError
+from workflow_src.exit_codes import ExitCode
 from workflow_src.provenance.record import ATTEMPT_VARIABLE
 from workflow_src.storage import explain
 
 COMMANDS = Path(__file__).parent / "commands"
-
-USER_ERROR = 2
-CANCELLED = 130
-NO_READER = 141
 
 _COMMON = ("debug", "log", "attempt")
 
@@ -48,7 +45,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return _tell_system_error(error, arguments.debug)
     except KeyboardInterrupt:
         log.error("cancelled")
-        return CANCELLED
+        return ExitCode.CANCELLED
     except Exception:
         # To the log file alone: Python itself shows the traceback on the terminal.
         log.critical("failed", exc_info=True, extra={"file_only": True})
@@ -75,9 +72,9 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     given = top.parse_args(words)
     if given.command is None:
         top.print_help(sys.stderr)
-        top.exit(USER_ERROR)
+        top.exit(ExitCode.USER_ERROR)
     if given.command not in command_names():
-        top.exit(USER_ERROR, f"{_unknown(given.command)}\n")
+        top.exit(ExitCode.USER_ERROR, f"{_unknown(given.command)}\n")
     module = importlib.import_module(f"workflow_src.commands.{given.command}")
     parser = argparse.ArgumentParser(
         prog=f"python -m workflow_src {given.command}",
@@ -116,6 +113,8 @@ def _summary() -> str:
     for name in command_names():
         said = ast.get_docstring(ast.parse((COMMANDS / f"{name}.py").read_text())) or ""
         lines.append(f"  {name:<10} {said.splitlines()[0].partition(': ')[2]}" if said else name)
+    lines.append("exit codes:")
+    lines += [f"  {code.value:<10} {code.meaning}" for code in ExitCode]
     return "\n".join(lines)
 
 
@@ -140,7 +139,7 @@ def _open_log(file: Path | None) -> None:
 
 def _tell(error: UserError, debug: bool) -> int:
     log.error("error: %s", error, exc_info=debug)
-    return USER_ERROR
+    return ExitCode.USER_ERROR
 
 
 def _tell_system_error(error: OSError, debug: bool) -> int:
@@ -148,7 +147,7 @@ def _tell_system_error(error: OSError, debug: bool) -> int:
     if isinstance(error, BrokenPipeError):
         # The reader of our output has gone (`... | head`); nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return NO_READER
+        return ExitCode.NO_READER
     if error.filename is None or error.errno is None:
         raise error
     return _tell(explain(error, Path(os.fsdecode(error.filename))), debug)

@@ -134,7 +134,7 @@ def test_a_shard_s_membership_is_enough_to_name_its_runs(plan: Planner, package:
         for run in content["runs"]:
             spec = from_canonical(run["spec"])
             code = closures.of_model(spec.model)
-            assert run["code"] == {
+            assert content["code"] == {
                 "digest": code.digest,
                 "modules": code.modules,
                 "identity": code.digest,

@@ -19,7 +19,7 @@ BEGIN = "<!-- From here to the end mark made by `make architecture`. -->"
 END = "<!-- End of what `make architecture` makes. -->"
 
 LEVELS = (
-    ("errors",),
+    ("errors", "exit_codes"),
     ("storage",),
     ("archive", "config", "provenance"),
     ("plan",),

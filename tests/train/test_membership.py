@@ -16,6 +16,7 @@ CONTENT: dict[str, Any] = {
     "digest": "d1",
     "settings": {"scale": "demo"},
     "sources": "results/sources",
+    "code": {"digest": "c1", "modules": {}},
     "runs": [
         {
             "fingerprint": "f1",
@@ -23,7 +24,6 @@ CONTENT: dict[str, Any] = {
             "directory": "results/runs/f1",
             "state": "results/states/f1",
             "prepared": {"fingerprint": "p1", "directory": "data/prepared/p1"},
-            "code": {"digest": "c1", "modules": {}},
         }
     ],
 }

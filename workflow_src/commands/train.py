@@ -8,8 +8,7 @@ import signal
 from pathlib import Path
 from types import FrameType
 
-INTERRUPTED = 75
-"""Exit code of a shard that was told to stop: a temporary failure in the words of sysexits.h."""
+from workflow_src.exit_codes import ExitCode
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train what is missing; on a signal, leave with `INTERRUPTED` and all saved states."""
+    """Train what is missing; on a signal, leave with `ExitCode.INTERRUPTED` and all saved states."""
     # Before torch, whose import takes seconds in which a signal may come.
     stop = StopSignal()
     from workflow_src.train.gradient.trainer import InterruptedTrainingError
@@ -54,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
             "saved last: start snakemake again as before",
             stop.name,
         )
-        return INTERRUPTED
+        return ExitCode.INTERRUPTED
     return 0
 
 

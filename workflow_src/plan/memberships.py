@@ -74,11 +74,13 @@ def prepared_membership(plan: Plan, data: PlannedData) -> dict[str, Any]:
 
 
 def shard_membership(plan: Plan, shard: Shard) -> dict[str, Any]:
-    """What a training job needs to know."""
+    """What a training job needs to know; its runs are of one model and share the code."""
+    first = plan.runs[shard.runs[0]]
     return _sealed(
         {
             "schema": SCHEMA,
             "digest": shard.digest,
+            "code": _code(plan.closures.of_model(first.spec.model)),
             "runs": [_run_of_shard(plan, plan.runs[fingerprint]) for fingerprint in shard.runs],
             **_circumstances(plan),
         }
@@ -152,7 +154,6 @@ def _run_of_shard(plan: Plan, run: PlannedRun) -> dict[str, Any]:
         "directory": run.directory.as_posix(),
         "state": plan.layout.state(run.fingerprint).as_posix(),
         "prepared": _prepared(run.prepared),
-        "code": _code(plan.closures.of_model(run.spec.model)),
     }
 
 

@@ -41,12 +41,16 @@ def pack(runs: Mapping[str, RunSpec], maximum_runs: int) -> list[tuple[str, ...]
     The result depends on the specs alone, not on their order. A bank that fits is never divided,
     and its neighbours' coming and going moves it between shards whole.
     """
-    keys = {name: (bank_key(spec), _member_key(spec), name) for name, spec in runs.items()}
-    ordered = sorted(runs, key=lambda name: _sortable(keys[name]))
+    keys = {name: bank_key(spec) for name, spec in runs.items()}
+    # Few keys are shared by many runs, and making them sortable is the slow part.
+    ranks = {key: rank for rank, key in enumerate(sorted(set(keys.values()), key=_sortable))}
+    ordered = sorted(
+        runs, key=lambda name: (ranks[keys[name]], _sortable(_member_key(runs[name])), name)
+    )
     shards: list[tuple[str, ...]] = []
     for _, members in groupby(ordered, key=lambda name: family(runs[name])):
         rest: list[_Bank] = []
-        for _, bank in groupby(members, key=lambda name: keys[name][0]):
+        for _, bank in groupby(members, key=lambda name: keys[name]):
             whole, remainder = _cut(list(bank), maximum_runs)
             shards.extend(whole)
             rest.extend([remainder] if remainder else [])

@@ -18,7 +18,7 @@ from workflow_src.errors import UserError
 from workflow_src.provenance.environment import describe_environment
 from workflow_src.provenance.machine import describe_determinism, describe_machine
 from workflow_src.provenance.repository import describe_repository
-from workflow_src.storage import digest, replacing_file, sha256_file
+from workflow_src.storage import digest, read_json_object, replacing_file, sha256_file
 
 SCHEMA_VERSION = 2
 
@@ -26,6 +26,9 @@ ATTEMPT_VARIABLE = "DENSITY_BENCH_ATTEMPT"
 """Set by the command line's ``--attempt``: the how manieth time Snakemake sends this job."""
 
 DIFFERENCE_LIMIT = 200_000
+
+NOT_KEPT = "not_kept.json"
+"""Beside a record that came out of a pack: its outputs that were left out of the pack."""
 
 CODE_ROOT = Path(__file__).resolve().parents[2]
 
@@ -151,16 +154,32 @@ def record_is_whole(record: Mapping[str, Any]) -> bool:
     return record.get("record_digest") == digest(rest)
 
 
+def refuse_newer(record: Mapping[str, Any], place: str) -> None:
+    """Raise `UserError` for a record that a newer version of this project wrote."""
+    version = record.get("schema_version")
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise UserError(
+            f"the record is of schema {version}, which this version does not know",
+            place=place,
+            expected=f"schema {SCHEMA_VERSION} or earlier",
+            remedy="use the version of this project that wrote it, or a newer one",
+        )
+
+
 def verify_outputs(record: Mapping[str, Any], directory: Path) -> list[str]:
     """What is wrong with a record and its files in ``directory``, one sentence each.
 
-    Every byte that the record vouches for is read; an empty list means that all of it stands.
+    Every byte that the record vouches for is read; an empty list means that all of it stands. A
+    file that `NOT_KEPT` lists as the record has it may be absent.
     """
     findings = []
     if not record_is_whole(record):
         findings.append(f"{directory}: the record was changed after it was written")
+    not_kept = _not_kept(directory)
     for name, expected in record.get("outputs", {}).items():
         path = directory / name
+        if not path.exists() and name in not_kept and not_kept[name] == expected:
+            continue
         if not path.is_file():
             findings.append(f"{path}: the file is missing")
         elif path.stat().st_size != expected["bytes"]:
@@ -170,6 +189,11 @@ def verify_outputs(record: Mapping[str, Any], directory: Path) -> list[str]:
         elif (found := sha256_file(path)) != expected["sha256"]:
             findings.append(f"{path}: sha256 {found} where the record says {expected['sha256']}")
     return findings
+
+
+def _not_kept(directory: Path) -> Mapping[str, Any]:
+    path = directory / NOT_KEPT
+    return read_json_object(path) if path.is_file() else {}
 
 
 def slurm_facts() -> dict[str, str]:

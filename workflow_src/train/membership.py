@@ -45,7 +45,7 @@ def read_shard(path: Path) -> Shard:
                 state=Path(run["state"]),
                 prepared=Path(run["prepared"]["directory"]),
                 prepared_fingerprint=run["prepared"]["fingerprint"],
-                code=run["code"],
+                code=content["code"],
                 settings=content["settings"],
                 sources=Path(content["sources"]),
             )

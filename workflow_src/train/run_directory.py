@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from workflow_src.archive.results import read_not_kept
 from workflow_src.compute import settings
 from workflow_src.data.prepared import SPLIT_INDICES
 from workflow_src.errors import UserError
@@ -97,8 +98,23 @@ def read_run(directory: Path) -> dict[str, Any]:
 
 
 def read_parameters(directory: Path) -> dict[str, Tensor]:
-    """The parameters of a finished run, without a run axis."""
-    parameters: dict[str, Tensor] = load_file(directory / CHECKPOINT)
+    """The parameters of a finished run, without a run axis.
+
+    Raises
+    ------
+    UserError
+        If the checkpoint was not kept when the run was packed.
+    """
+    path = directory / CHECKPOINT
+    if not path.exists() and CHECKPOINT in read_not_kept(directory):
+        fingerprint = directory.name.rpartition("-")[2]
+        raise UserError(
+            "the checkpoint of this run was not kept, since no evaluation had needed it",
+            place=str(directory),
+            remedy=f"drop the run with `python -m workflow_src pack --forget {fingerprint}` and "
+            "start Snakemake; it is trained anew",
+        )
+    parameters: dict[str, Tensor] = load_file(path)
     return parameters
 
 
