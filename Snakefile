@@ -5,6 +5,7 @@ what exists is up to date; that is why all inputs are ancient(): times of files 
 name a conda environment for those who want one (--software-deployment-method conda).
 """
 
+import functools
 import os
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from snakemake.utils import min_version
 
 from workflow_src.config.command_line import with_types
 from workflow_src.errors import UserError
+from workflow_src.plan.exclusive import runs_jobs
 from workflow_src.plan.workflow import workflow_plan, workflow_plan_of_job
 
 min_version("9.10")
@@ -28,7 +30,11 @@ os.environ.update(
 )
 
 # A Snakemake that runs one job, on a node, takes its work from the plan that was written before.
-planned = workflow_plan if workflow.is_main_process else workflow_plan_of_job
+# The one that starts the jobs is alone with the results; dry runs and the like are not kept out.
+alone = runs_jobs(sys.argv[1:], dry_run=workflow.output_settings.dryrun)
+planned = functools.partial(workflow_plan, alone=alone)
+if not workflow.is_main_process:
+    planned = workflow_plan_of_job
 try:
     asked = with_types(config, workflow.config_settings.config)
     plan = planned(asked, workflow.configfiles)

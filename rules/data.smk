@@ -5,11 +5,17 @@
 localrules:
     data,
     fetch,
+    raw,
 
 
 rule data:
     input:
         plan.prepared_targets(),
+
+
+rule raw:
+    input:
+        plan.raw_targets(),
 
 
 rule fetch:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from workflow_src.config.data_sets import data_set
 from workflow_src.config.settings import Settings
 from workflow_src.errors import UserError
 from workflow_src.plan.fingerprints import Closures, measurement_fingerprint, run_fingerprint
@@ -190,6 +191,50 @@ def test_a_damaged_membership_is_written_again(plan: Planner) -> None:
     path.write_text(path.read_text()[:100])
     write_memberships(plan())
     assert files(new) == before
+
+
+def test_other_settings_that_ask_for_the_same_work_change_no_membership(plan: Planner) -> None:
+    new = plan()
+    write_memberships(new)
+    before = files(new)
+    write_memberships(plan(threads=2))
+    assert files(new) == before
+
+
+def test_a_forged_membership_is_written_again(plan: Planner) -> None:
+    new = plan()
+    write_memberships(new)
+    before = files(new)
+    path = new.root / new.layout.shard_membership(new.shards[0].digest)
+    forged = json.loads(path.read_text())
+    forged["settings"]["scale"] = "paper"
+    path.write_text(json.dumps(forged, sort_keys=True) + "\n")
+    write_memberships(plan())
+    assert files(new) == before
+
+
+def raw_record(plan: Plan, **changed: str) -> Path:
+    published = {file.name: file.sha256 for file in data_set("mnist").files} | changed
+    path = plan.root / plan.layout.raw("mnist") / "record.json"
+    path.parent.mkdir(parents=True)
+    outputs = {name: {"sha256": sha256} for name, sha256 in published.items()}
+    path.write_text(json.dumps({"outputs": outputs}))
+    return path
+
+
+def test_published_files_of_another_checksum_are_fetched_anew(plan: Planner) -> None:
+    new = plan(data_sets=["mnist"])
+    name = data_set("mnist").files[0].name
+    record = raw_record(new, **{name: "0" * 64})
+    write_memberships(new)
+    assert not record.exists()
+
+
+def test_published_files_of_the_registry_stay(plan: Planner) -> None:
+    new = plan(data_sets=["mnist"])
+    record = raw_record(new)
+    write_memberships(new)
+    assert record.exists()
 
 
 def test_processes_that_plan_at_once_do_not_disturb_each_other(plan: Planner, root: Path) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from workflow_src.config.conflicts import refuse_conflict
 from workflow_src.errors import UserError
 from workflow_src.plan.syntax import canonical_text
 from workflow_src.storage import digest, explain
@@ -138,6 +139,8 @@ class _Sources:
 
 @functools.lru_cache(maxsize=4096)
 def _parse(source: bytes, path: str) -> _Module:
+    # Also where the markers stand inside of a text, so that the code would parse.
+    refuse_conflict(source.decode(errors="replace"), path, line_sign=":")
     try:
         tree = ast.parse(source, filename=path)
     except (SyntaxError, ValueError) as error:

@@ -6,22 +6,23 @@ before, a scaled mean of its family where it was not, else a stated guess.
 
 from __future__ import annotations
 
-import json
+import contextlib
 import math
 import os
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from workflow_src.plan.layout import RUN_RECORD, Layout
+from workflow_src.archive.results import Results
+from workflow_src.errors import UserError
+from workflow_src.plan.layout import Layout
 from workflow_src.plan.shards import Family, family
 from workflow_src.plan.specs import RunSpec, Scalar, from_canonical
 
 GUESSED_STEP_SECONDS = 0.02
 GUESSED_STEPS = 20_000
-_READ_PER_FAMILY = 200
+_READ_PER_FAMILY = 100
 
 _Cell = tuple[tuple[str, Scalar], ...]
 _Times = dict[_Cell, list[float]]
@@ -43,12 +44,17 @@ def expected_costs(
     wanted = list(specs)
     on_gpu = device != "cpu"
     families = dict.fromkeys(family(spec) for spec in wanted)
-    known = {f: _recorded(f, root / layout.results, on_gpu) for f in families}
-    return {spec: _cost(spec, known[family(spec)]) for spec in wanted}
+    results = Results(root / layout.results)
+    known = {f: _recorded(f, results, on_gpu) for f in families}
+    costs: dict[tuple[Family, _Cell], Cost] = {}
+    for spec in wanted:
+        key = (family(spec), spec.hyperparameters)
+        if key not in costs:
+            costs[key] = _cost(spec.hyperparameters, known[family(spec)])
+    return {spec: costs[family(spec), spec.hyperparameters] for spec in wanted}
 
 
-def _cost(spec: RunSpec, times: _Times) -> Cost:
-    cell = spec.hyperparameters
+def _cost(cell: _Cell, times: _Times) -> Cost:
     if cell in times:
         return Cost(_mean(times[cell]), "measured")
     if times:
@@ -72,32 +78,32 @@ def _ratio(cell: _Cell, other: _Cell) -> float:
     return math.exp(logarithm / 2)
 
 
-def _recorded(one: Family, results: Path, on_gpu: bool) -> _Times:
+def _recorded(one: Family, results: Results, on_gpu: bool) -> _Times:
     """Seconds of the family's latest finished runs on that kind of device, by cell."""
     model, data_set, likelihood = one
-    folder = results / "runs" / model / f"{data_set}-{likelihood}"
-    try:
-        with os.scandir(folder) as entries:
-            dated = [(entry.stat().st_mtime_ns, entry.name) for entry in entries]
-    except OSError:
-        return {}
+    folder = f"runs/{model}/{data_set}-{likelihood}"
+    dated = []
+    with contextlib.suppress(OSError), os.scandir(results.root / folder) as entries:
+        dated = [(entry.stat().st_mtime_ns, f"{folder}/{entry.name}") for entry in entries]
+    loose = [name for _, name in sorted(dated, reverse=True)]
+    packed = (name for name in results.index.directories if name.startswith(f"{folder}/"))
     times: _Times = defaultdict(list)
-    for _, name in sorted(dated, reverse=True)[:_READ_PER_FAMILY]:
-        found = _read(folder / name / RUN_RECORD, on_gpu)
+    for name in list(dict.fromkeys([*loose, *packed]))[:_READ_PER_FAMILY]:
+        found = _read(results, name, on_gpu)
         if found is not None:
             times[found[0]].append(found[1])
     return dict(times)
 
 
-def _read(path: Path, on_gpu: bool) -> tuple[_Cell, float] | None:
+def _read(results: Results, directory: str, on_gpu: bool) -> tuple[_Cell, float] | None:
     # A damaged or foreign record is the audit's to tell; here it only fails to inform.
     try:
-        record: dict[str, Any] = json.loads(path.read_text())
+        record = results.record(directory)
         if (record["machine"]["gpu"] is not None) != on_gpu:
             return None
         spec = from_canonical(record["content"]["spec"])
         return spec.hyperparameters, float(record["content"]["result"]["device_seconds"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (UserError, OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

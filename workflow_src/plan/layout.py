@@ -15,6 +15,7 @@ from workflow_src.archive.results import RECORDS, SOURCES
 from workflow_src.plan.specs import RunSpec
 
 RUN_RECORD = RECORDS["runs"]
+RAW_RECORD = "record.json"
 PREPARED_RECORD = "record.json"
 EVALUATION_RECORD = RECORDS["evaluations"]
 MEASUREMENT_RECORD = RECORDS["measurements"]

@@ -14,15 +14,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from workflow_src.config.data_sets import data_set
 from workflow_src.config.settings import Settings
 from workflow_src.errors import UserError
 from workflow_src.plan.fingerprints import Code, measurement_fingerprint
+from workflow_src.plan.layout import RAW_RECORD
 from workflow_src.plan.plan import Plan
 from workflow_src.plan.planned import PlannedData, PlannedEvaluation, PlannedRun, Shard
 from workflow_src.plan.sources import write_sources
 from workflow_src.storage import digest, explain, read_json_object
 
 SCHEMA = 2
+
+_CIRCUMSTANTIAL = frozenset({"settings", "membership_digest"})
 
 
 def write_memberships(plan: Plan) -> None:
@@ -46,6 +50,20 @@ def write_memberships(plan: Plan) -> None:
     path = root / layout.report_membership(plan.report)
     _ensure(path, lambda: report_membership(plan))
     _drop_untrue_manifest(root / layout.report_manifest(plan.report))
+    for data in plan.prepared:
+        if not (root / data.record).is_file():
+            _drop_outdated_raw_record(root / layout.raw(data.data_set) / RAW_RECORD, data)
+
+
+def _drop_outdated_raw_record(path: Path, data: PlannedData) -> None:
+    """Remove the record of published files that are no longer the registry's: they are fetched."""
+    with contextlib.suppress(OSError, UserError, AttributeError, KeyError, TypeError):
+        found = {name: one["sha256"] for name, one in read_json_object(path)["outputs"].items()}
+        wanted = {f.name: f.sha256 for f in data_set(data.data_set).files}
+        if found.keys() != wanted.keys() or any(
+            sha256 is not None and found[name] != sha256 for name, sha256 in wanted.items()
+        ):
+            path.unlink()
 
 
 def _drop_untrue_manifest(path: Path) -> None:
@@ -143,6 +161,27 @@ def membership_text(content: Mapping[str, Any]) -> str:
     return json.dumps(content, sort_keys=True) + "\n"
 
 
+def _asks_for_the_same(there: str, value: Mapping[str, Any]) -> bool:
+    """Whether a file asks for the same work, be it by other settings: the first to ask is kept."""
+    try:
+        known = json.loads(there)
+        if there != membership_text(known) or not is_sealed(known):
+            return False
+        return bool(_work(known) == _work(value))
+    except (ValueError, TypeError, AttributeError):
+        return False
+
+
+def _work(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: one for name, one in content.items() if name not in _CIRCUMSTANTIAL}
+
+
+def is_sealed(content: Mapping[str, Any]) -> bool:
+    """Whether a membership still says what it said when it was written."""
+    rest = {name: one for name, one in content.items() if name != "membership_digest"}
+    return content.get("membership_digest") == digest(rest)
+
+
 def _sealed(content: dict[str, Any]) -> dict[str, Any]:
     return content | {"membership_digest": digest(content)}
 
@@ -183,10 +222,12 @@ def _circumstances(plan: Plan) -> dict[str, Any]:
 
 
 def _ensure(path: Path, content: Callable[[], dict[str, Any]]) -> None:
-    text = membership_text(content())
+    value = content()
+    text = membership_text(value)
     try:
         with contextlib.suppress(FileNotFoundError):
-            if path.read_text() == text:
+            there = path.read_text()
+            if there == text or _asks_for_the_same(there, value):
                 return
         path.parent.mkdir(parents=True, exist_ok=True)
         # Not flushed to disk one by one as results are: hundreds are written while Snakemake

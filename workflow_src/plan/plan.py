@@ -1,6 +1,7 @@
 """The plan: every run, evaluation and prepared data set that the settings ask for, by fingerprint.
 
-Up to date means that it exists under its fingerprint; what is missing is packed into shards.
+Up to date means that it exists under its fingerprint, as a directory or in the archive; what is
+missing is packed into shards.
 Nothing is written here: that is `workflow_src.plan.memberships`.
 """
 
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workflow_src.archive.packs import FOLDER, INDEX, read_index
 from workflow_src.config.data_sets import data_set
 from workflow_src.config.metrics import METRICS
 from workflow_src.config.models import model_declaration
@@ -86,8 +88,9 @@ def build_plan(
     # Manifests are listed before runs are looked up: a run that a job finishes in between is then
     # found there, never taken for one whose manifest outlived it.
     manifests = _names_in(where / layout.results / "shards")
-    missing = _missing(runs, where)
-    evaluations = _evaluations(groups, names, runs, layout, closures, where)
+    archived = _archived(layout, where)
+    missing = _missing(runs, archived, where)
+    evaluations = _evaluations(groups, names, runs, layout, closures, archived, where)
     shown = _shown(studies, evaluations)
     return Plan(
         settings=settings,
@@ -140,11 +143,30 @@ def _named_runs(
     return names, runs
 
 
-def _missing(runs: Mapping[str, PlannedRun], root: Path) -> tuple[str, ...]:
+def _archived(layout: Layout, root: Path) -> frozenset[str]:
+    """The directories that packs hold, as paths that begin like the layout's."""
+    folder = layout.results / FOLDER
+    index = read_index(root / layout.results)
+    absent = sorted(index.packs.keys() - _names_in(root / folder)) if index.packs else []
+    if absent:
+        raise UserError(
+            f"packs that the index names are not there: {', '.join(absent)}",
+            place=str(folder),
+            remedy=f"fetch them with `dvc pull`, or remove {folder / INDEX} and all that they held "
+            "is made anew",
+        )
+    return frozenset(os.path.join(layout.results, name) for name in index.directories)
+
+
+def _missing(
+    runs: Mapping[str, PlannedRun], archived: frozenset[str], root: Path
+) -> tuple[str, ...]:
     """The runs without a record; every folder is listed once."""
     listed: dict[Path, frozenset[str]] = {}
     missing = []
     for fingerprint, run in runs.items():
+        if str(run.directory) in archived:
+            continue
         folder = run.directory.parent
         if folder not in listed:
             listed[folder] = _names_in(root / folder)
@@ -159,6 +181,7 @@ def _evaluations(
     runs: Mapping[str, PlannedRun],
     layout: Layout,
     closures: Closures,
+    archived: frozenset[str],
     root: Path,
 ) -> tuple[PlannedEvaluation, ...]:
     sharing: dict[str, list[Group]] = {}
@@ -173,6 +196,7 @@ def _evaluations(
     for fingerprint, equal in sharing.items():
         first = equal[0]
         directory = layout.evaluation(first.axes, fingerprint)
+        loose = _is_file(root, directory / EVALUATION_RECORD)
         evaluations.append(
             PlannedEvaluation(
                 fingerprint=fingerprint,
@@ -182,7 +206,8 @@ def _evaluations(
                 groups=tuple(equal),
                 prepared=runs[members[fingerprint][0]].prepared,
                 directory=directory,
-                exists=_is_file(root, directory / EVALUATION_RECORD),
+                exists=loose or str(directory) in archived,
+                archived=not loose and str(directory) in archived,
             )
         )
     return tuple(evaluations)
@@ -212,6 +237,14 @@ def _shard_digest(runs: list[PlannedRun], manifests: frozenset[str]) -> str:
     raise AssertionError("unreachable")
 
 
+# What a study says about training reaches the report through the evaluations alone.
+_ONLY_TRAINED: Any = {
+    "training": True,
+    "protocols": {"__all__": {"training", "models"}},
+    "experiments": {"__all__": {"scales"}},
+}
+
+
 def _shown(studies: Iterable[Study], evaluations: Sequence[PlannedEvaluation]) -> dict[str, Any]:
     """Everything that the report shows, or that decides how it does."""
     rows = [
@@ -223,7 +256,7 @@ def _shown(studies: Iterable[Study], evaluations: Sequence[PlannedEvaluation]) -
     data_sets = sorted({str(one.axes["data_set"]) for one in evaluations})
     return {
         "rows": rows,
-        "studies": [study.model_dump(mode="json") for study in studies],
+        "studies": [study.model_dump(mode="json", exclude=_ONLY_TRAINED) for study in studies],
         "published": [_published(study) for study in studies],
         "metrics": [[m.name, m.title, m.unit, m.better] for m in METRICS.values()],
         "titles": [model_declaration(name).title for name in models]

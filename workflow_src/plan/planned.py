@@ -65,6 +65,8 @@ class PlannedEvaluation:
     prepared: PlannedData
     directory: Path
     exists: bool
+    archived: bool
+    """Whether it is in a pack and nowhere else, so that ``path`` is no file."""
 
     @property
     def path(self) -> Path:

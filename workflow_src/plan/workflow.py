@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workflow_src.archive.results import Results
 from workflow_src.config.loading import settings_from_mapping
 from workflow_src.config.settings import Settings
 from workflow_src.errors import UserError
-from workflow_src.plan.layout import PREPARED_RECORD, Layout
+from workflow_src.plan.exclusive import hold
+from workflow_src.plan.layout import PREPARED_RECORD, RAW_RECORD, Layout
 from workflow_src.plan.memberships import write_memberships
 from workflow_src.plan.plan import PACKAGE_ROOT, Plan, build_plan
 from workflow_src.plan.planned import PlannedEvaluation, Shard
@@ -41,6 +43,13 @@ class WorkflowPlan:
             return []
         return [self.layout.report_manifest(self.plan.report).as_posix()]
 
+    def raw_targets(self) -> list[str]:
+        """The records of the published files of all data sets."""
+        if self.plan is None:
+            return []
+        names = dict.fromkeys(data.data_set for data in self.plan.prepared)
+        return [(self.layout.raw(name) / RAW_RECORD).as_posix() for name in names]
+
     def prepared_targets(self) -> list[str]:
         """The records of all prepared data."""
         return [data.record.as_posix() for data in self.plan.prepared] if self.plan else []
@@ -50,8 +59,8 @@ class WorkflowPlan:
         return [self.layout.shard_manifest(name).as_posix() for name in self.shards]
 
     def evaluation_targets(self) -> list[str]:
-        """All evaluations, there or not."""
-        return [one.path.as_posix() for one in self.evaluations.values()]
+        """All evaluations, there or not, but for those that are in a pack and no files."""
+        return [one.path.as_posix() for one in self.evaluations.values() if not one.archived]
 
     def prepared_membership(self, fingerprint: str) -> str:
         """The file that tells a preparation job what to do."""
@@ -105,7 +114,13 @@ class WorkflowPlan:
             return inputs + self.evaluation_targets()
         place = self.layout.report_membership(fingerprint)
         content = self._membership(place, f"report {fingerprint}")
-        return inputs + list(dict.fromkeys(group["path"] for group in content["groups"]))
+        results = Results(self.root / self.layout.results)
+        paths = dict.fromkeys(group["path"] for group in content["groups"])
+        return inputs + [path for path in paths if not self._is_archived(results, path)]
+
+    def _is_archived(self, results: Results, path: str) -> bool:
+        directory = Path(path).parent.relative_to(self.layout.results).as_posix()
+        return results.is_packed(directory) and not results.is_loose(directory)
 
     def _shards_of(self, fingerprint: str) -> list[str]:
         if fingerprint not in self.evaluations:
@@ -130,12 +145,20 @@ def workflow_plan(
     *,
     package_root: Path = PACKAGE_ROOT,
     root: Path | None = None,
+    alone: bool = False,
 ) -> WorkflowPlan:
     """Check Snakemake's merged ``config``, plan, and write the memberships.
 
-    ``sources`` are the configuration files, for the line of a mistake.
+    ``sources`` are the configuration files, for the line of a mistake. With ``alone``, this process
+    first takes the lock of the results, so that what it plans is not being made by another.
     """
     settings = settings_from_mapping(config, [Path(source) for source in sources])
+    if alone:
+        results = (Path.cwd() if root is None else root) / settings.directories.results
+        if not results.is_dir():
+            # A mistake that planning finds is told before a directory is made for the lock.
+            build_plan(settings, package_root=package_root, root=root)
+        hold(results)
     plan = build_plan(settings, package_root=package_root, root=root)
     write_memberships(plan)
     return WorkflowPlan(
