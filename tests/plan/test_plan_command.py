@@ -14,7 +14,7 @@ from workflow_src.plan.plan import build_plan
 
 
 def printed(capsys: pytest.CaptureFixture[str], config: Path) -> dict[str, list[str]]:
-    assert command.run(argparse.Namespace(configfile=[config])) == 0
+    assert command.run(argparse.Namespace(configfile=[config], json=False)) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == list(command._HEADINGS)
     rows = [line.removeprefix("all  each once").split() for line in lines[1:5]]

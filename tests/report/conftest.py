@@ -83,7 +83,7 @@ class Tree:
             _row("effective_sample_size", 12.5, 0.5, "samples", COUNTS[-1]),
             _row("parameter_count", parameters, None, "parameters", None),
         ]
-        directory = one.directory.parent / f"measurement-{one.fingerprint}"
+        directory = self.plan.layout.measurement(one.axes, one.runs[0], one.fingerprint)
         self._measurement(one, directory, arrays)
         measurement = {"fingerprint": "m" * 16, "directory": directory.as_posix()}
         self._record(one, candidates, one.runs[0], None, measurement, rows)

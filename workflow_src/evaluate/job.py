@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from workflow_src.archive.results import Results
 from workflow_src.compute import open_device, settings
 from workflow_src.config.models import model_declaration
 from workflow_src.data.prepared import open_verified
@@ -53,6 +54,7 @@ def evaluate(membership: Path, *, device: str, threads: int, memory_megabytes: i
     group = read_json_object(membership)
     _check_code(group)
     place = open_device(device, threads)
+    _bring_from_packs(group)
     records = [read_run(Path(run["directory"])) for run in group["runs"]]
     winner, reason = choose([candidate_of(record) for record in records])
     candidates = [
@@ -77,6 +79,15 @@ def _check_code(group: Mapping[str, Any]) -> None:
             expected=f"code {group['code']['digest'][:12]}, found {found[:12]}",
             remedy="start snakemake again; it plans from the code as it is now",
         )
+
+
+def _bring_from_packs(group: Mapping[str, Any]) -> None:
+    """Put the runs, and measurements of them, in their places where they are only packed."""
+    root = Path(group["output"]).parents[3]
+    results = Results(root)
+    for run in group["runs"]:
+        for directory in (run["directory"], run["measurement"]["directory"]):
+            results.bring(Path(directory).relative_to(root).as_posix())
 
 
 def _candidate(run: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,12 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BeforeValidator, Field
 
 from workflow_src.config.complaints import validate
 from workflow_src.config.strict import StrictModel
-from workflow_src.config.yaml_lines import read_yaml
+from workflow_src.config.yaml_lines import dump_yaml, read_yaml
 from workflow_src.errors import UserError
 from workflow_src.storage import digest, write_text
 
@@ -133,8 +132,7 @@ def append_acceptance(package_root: Path, acceptance: Acceptance) -> None:
     entries = (*read_acceptances(package_root).entries, acceptance)
     Acceptances(entries, str(path))
     content = {"acceptances": [entry.model_dump(mode="json") for entry in entries]}
-    body = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
-    write_text(path, _HEADING + body)
+    write_text(path, _HEADING + dump_yaml(content))
 
 
 class _File(StrictModel):

@@ -10,18 +10,18 @@ import hashlib
 import io
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workflow_src.archive.results import Results
 from workflow_src.config.studies import Study, load_study
 from workflow_src.errors import UserError
-from workflow_src.plan.layout import MEASUREMENT_RECORD
 from workflow_src.provenance.record import record_is_whole
-from workflow_src.storage import explain, read_json_object
+from workflow_src.storage import read_json_object
 
 MEASURED = "measured"
 NO_WINNER = "no_winner"
@@ -98,6 +98,8 @@ class Evaluation:
     metrics: tuple[Metric, ...]
     measurement: Path | None
     ended: str | None
+    archive: Results = field(compare=False, repr=False)
+    """Where the record and the measurement are read from, loose or packed."""
 
     def metric(self, name: str) -> Metric | None:
         """The metric of that name, of the most importance samples where it has several."""
@@ -165,13 +167,13 @@ def read_evidence(membership: Path) -> Evidence:
     """
     content = read_json_object(membership)
     manifest = Path(content["output"])
-    planned = manifest.parent.parent / "plan" / "evaluations"
+    archive = Results(manifest.parent.parent)
     evaluations: dict[str, Evaluation] = {}
     groups = []
     for row in content["groups"]:
         name = row["evaluation"]
         if name not in evaluations:
-            evaluations[name] = _read_evaluation(name, Path(row["path"]), planned)
+            evaluations[name] = _read_evaluation(name, Path(row["path"]), archive)
         groups.append(Group(row["study"], row["experiment"], row["axes"], evaluations[name]))
     return Evidence(
         fingerprint=content["fingerprint"],
@@ -194,34 +196,35 @@ def read_arrays(evaluation: Evaluation, name: str) -> dict[str, NDArray[Any]] | 
     """
     if evaluation.measurement is None:
         return None
-    outputs = read_json_object(evaluation.measurement / MEASUREMENT_RECORD).get("outputs", {})
-    path = evaluation.measurement / f"{name}.npz"
-    if path.name not in outputs:
+    archive, directory = evaluation.archive, evaluation.measurement
+    place = _within(archive, directory)
+    outputs = archive.record(place).get("outputs", {})
+    file = f"{name}.npz"
+    if file not in outputs:
         return None
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise explain(error, path) from error
-    if hashlib.sha256(data).hexdigest() != outputs[path.name]["sha256"]:
-        raise _damaged("the file was changed after it was written", path, evaluation.measurement)
+    data = archive.read(place, file)
+    if hashlib.sha256(data).hexdigest() != outputs[file]["sha256"]:
+        raise _damaged("the file was changed after it was written", directory / file, directory)
     with np.load(io.BytesIO(data)) as arrays:
         return dict(arrays)
 
 
-def _read_evaluation(fingerprint: str, path: Path, planned: Path) -> Evaluation:
-    if not path.exists():
+def _read_evaluation(fingerprint: str, path: Path, archive: Results) -> Evaluation:
+    place = _within(archive, path.parent)
+    if not archive.is_loose(place) and not archive.is_packed(place):
         return Evaluation(
             fingerprint=fingerprint,
             path=path,
             state=MISSING,
             reason="not evaluated yet",
-            runs=_planned_runs(planned / f"{fingerprint}.json"),
+            runs=_planned_runs(archive.root / "plan" / "evaluations" / f"{fingerprint}.json"),
             winner=None,
             metrics=(),
             measurement=None,
             ended=None,
+            archive=archive,
         )
-    record = read_json_object(path)
+    record = archive.record(place)
     if not record_is_whole(record) or record.get("fingerprint") != fingerprint:
         raise _damaged("the record was changed after it was written", path, path.parent)
     content = record["content"]
@@ -238,7 +241,12 @@ def _read_evaluation(fingerprint: str, path: Path, planned: Path) -> Evaluation:
         metrics=_metrics(content["metrics"], winner),
         measurement=Path(measured["directory"]) if measured else None,
         ended=record["time"]["ended"],
+        archive=archive,
     )
+
+
+def _within(archive: Results, directory: Path) -> str:
+    return directory.relative_to(archive.root).as_posix()
 
 
 def _planned_runs(membership: Path) -> tuple[Run, ...]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from workflow_src.archive.dvc_lock import without_dvc
+from workflow_src.archive.results import Results
 from workflow_src.errors import UserError
 from workflow_src.plan.fingerprints import Closures
 from workflow_src.provenance.record import build_record, parent
@@ -22,6 +24,7 @@ from workflow_src.report.manifests import discard_stale, older_manifests, retire
 from workflow_src.report.metrics import metric_rows, run_rows
 from workflow_src.report.page import Chapter, render_page
 from workflow_src.report.schema import METRICS, parquet_bytes, runs_columns
+from workflow_src.report.summaries import metrics_text, test_bounds_text, validation_bounds_text
 from workflow_src.report.table_files import csv_text, markdown_text
 from workflow_src.report.tables import build_table
 from workflow_src.storage import replacing_file, write_json
@@ -45,25 +48,29 @@ def write_report(membership: Path) -> None:
     started = datetime.now(UTC)
     evidence = read_evidence(membership)
     _check_code(evidence)
+    _bring_from_packs(evidence)
     git = describe_repository(Path.cwd())
     chapters = _chapters(evidence)
     files = _parquet_files(evidence, git)
+    files |= _summary_files(evidence, chapters)
     for chapter in chapters:
         files |= _chapter_files(evidence.results, chapter)
     page = render_page(evidence, chapters, git=git, made=started)
     files[evidence.manifest.parent / "index.html"] = page.encode()
-    earlier = older_manifests(evidence.manifest)
-    retire(evidence.manifest, earlier)
-    for path, data in files.items():
-        with replacing_file(path) as temporary:
-            temporary.write_bytes(data)
-    discard_stale(evidence.manifest, earlier, keep=files)
     absent = sum(one.state == MISSING for one in evidence.evaluations)
+    # DVC versions these files together, so it waits until all of them are written.
+    with without_dvc(evidence.results):
+        earlier = older_manifests(evidence.manifest)
+        retire(evidence.manifest, earlier)
+        for path, data in files.items():
+            with replacing_file(path) as temporary:
+                temporary.write_bytes(data)
+        discard_stale(evidence.manifest, earlier, keep=files)
+        if not absent:
+            _write_manifest(evidence, files, started)
     if absent:
         # Without a manifest it does not pass for the report, which is made when all is there.
         log.warning("%d evaluations are missing: this is an interim report", absent)
-    else:
-        _write_manifest(evidence, files, started)
     log.info("report: %s", evidence.manifest.parent / "index.html")
 
 
@@ -76,6 +83,14 @@ def _check_code(evidence: Evidence) -> None:
             expected=f"code {evidence.code['digest'][:12]}, found {found[:12]}",
             remedy="start snakemake again; it plans from the code as it is now",
         )
+
+
+def _bring_from_packs(evidence: Evidence) -> None:
+    """Put the evaluations and measurements that are only packed where the page leads to them."""
+    archive = Results(evidence.results)
+    for one in evidence.evaluations:
+        for directory in filter(None, (one.path.parent, one.measurement)):
+            archive.bring(directory.relative_to(archive.root).as_posix())
 
 
 def _chapters(evidence: Evidence) -> list[Chapter]:
@@ -102,6 +117,16 @@ def _parquet_files(evidence: Evidence, git: Mapping[str, object]) -> Files:
         evidence.results / "metrics.parquet": parquet_bytes(metric_rows(evidence), METRICS, footer),
         evidence.results / "runs.parquet": parquet_bytes(run_rows(evidence), columns, footer),
     }
+
+
+def _summary_files(evidence: Evidence, chapters: Sequence[Chapter]) -> Files:
+    tables = [table for chapter in chapters for table in chapter.tables.values()]
+    texts = {
+        "metrics.json": metrics_text(tables),
+        "plots/test_bounds.csv": test_bounds_text(tables),
+        "plots/validation_bounds.csv": validation_bounds_text(evidence),
+    }
+    return {evidence.results / name: text.encode() for name, text in texts.items()}
 
 
 def _chapter_files(results: Path, chapter: Chapter) -> Files:
