@@ -19,6 +19,7 @@ def checkout(tmp_path: Path) -> Checkout:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A checkout whose tiny workflow has run to its end; tests leave its results as they are."""
     made = Checkout(tmp_path_factory.mktemp("finished"))
+    made.commit("The project")
     made.snakemake()
     return made
 
@@ -27,6 +28,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 def copy_of_finished(finished: Checkout, tmp_path: Path) -> Checkout:
     """The same as a checkout of one's own, to spoil."""
     copied = Checkout(tmp_path)
-    for name in ("data", "results"):
+    for name in (".git", "data", "results"):
         shutil.copytree(finished.folder / name, tmp_path / name)
     return copied
