@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from workflow_src.config.conflicts import refuse_conflict
 from workflow_src.errors import UserError
 from workflow_src.exit_codes import ExitCode
 from workflow_src.provenance.record import ATTEMPT_VARIABLE
@@ -31,7 +32,11 @@ log = logging.getLogger("workflow_src")
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command that ``words`` (the command line) name; return its exit code."""
-    arguments = _parse(sys.argv[1:] if words is None else words)
+    try:
+        arguments = _parse(sys.argv[1:] if words is None else words)
+    except SyntaxError as error:
+        print(f"error: {_code_error(error)}", file=sys.stderr)
+        return ExitCode.USER_ERROR
     if arguments.attempt is not None:
         os.environ[ATTEMPT_VARIABLE] = str(arguments.attempt)
     try:
@@ -41,6 +46,8 @@ def main(words: Sequence[str] | None = None) -> int:
         return code
     except UserError as error:
         return _tell(error, arguments.debug)
+    except SyntaxError as error:
+        return _tell(_code_error(error), arguments.debug)
     except OSError as error:
         return _tell_system_error(error, arguments.debug)
     except KeyboardInterrupt:
@@ -140,6 +147,19 @@ def _open_log(file: Path | None) -> None:
 def _tell(error: UserError, debug: bool) -> int:
     log.error("error: %s", error, exc_info=debug)
     return ExitCode.USER_ERROR
+
+
+def _code_error(error: SyntaxError) -> UserError:
+    """Code of this project that Python cannot read, such as after a merge with conflicts."""
+    path = Path(error.filename or "")
+    if not path.is_file() or not path.is_relative_to(COMMANDS.parent):
+        raise error
+    try:
+        refuse_conflict(path.read_text(errors="replace"), str(path), line_sign=":")
+    except UserError as conflict:
+        return conflict
+    place = f"{path}:{error.lineno}"
+    return UserError(f"the code does not parse ({error.msg})", place=place, remedy="mend that line")
 
 
 def _tell_system_error(error: OSError, debug: bool) -> int:

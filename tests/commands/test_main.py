@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -140,3 +141,26 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     )
     assert done.stdout == "| more than a pipe holds |\n"
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("module", "text", "said"),
+    [
+        ("commands/plan.py", "<<<<<<< HEAD\nx = 1\n=======\nx = 2\n>>>>>>> other\n", "conflict"),
+        ("plan/plan.py", "x = 0\n<<<<<<< HEAD\nx = 1\n=======\n>>>>>>> other\n", "plan.py:2"),
+        ("plan/plan.py", "x = (\n", "does not parse"),
+    ],
+)
+def test_code_that_python_cannot_read_is_one_line(
+    module: str, text: str, said: str, tmp_path: Path
+) -> None:
+    root = Path(command_line.__file__).parent
+    package = tmp_path / "workflow_src"
+    shutil.copytree(root, package, ignore=shutil.ignore_patterns("__pycache__"))
+    (package / module).write_text(text)
+    command = [sys.executable, "-m", "workflow_src", "plan"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert str(package / module) in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_src.config.yaml_lines import parse_yaml, read_yaml
+from workflow_src.config.yaml_lines import dump_yaml, parse_yaml, read_yaml
 from workflow_src.errors import UserError
 
 HERE = Path("some.yaml")
@@ -103,3 +103,10 @@ def test_a_missing_file_a_directory_and_a_binary_file_are_refused(tmp_path: Path
         with pytest.raises(UserError) as caught:
             read_yaml(path)
         assert str(path) in str(caught.value)
+
+
+@given(
+    st.dictionaries(st.text(), _PLAIN | st.from_regex(r"[0-9]{1,6}[eE][0-9]{1,6}", fullmatch=True))
+)
+def test_what_is_written_is_read_again(value: dict[str, object]) -> None:
+    assert parse_yaml(dump_yaml(value), HERE).value == value

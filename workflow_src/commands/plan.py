@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from workflow_src.changes.description import described
 from workflow_src.config.loading import load_layered
 from workflow_src.plan.costs import Cost, expected_costs
 from workflow_src.plan.plan import Plan, build_plan
@@ -28,11 +30,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="laid over config.yaml, as by snakemake's option of this name",
     )
+    parser.add_argument(
+        "--json", action="store_true", help="everything that is planned, for programs, as JSON"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the plan of a settings file; nothing is written."""
     plan = build_plan(load_layered([Path("config.yaml"), *arguments.configfile]))
+    if arguments.json:
+        print(json.dumps(described(plan), sort_keys=True))
+        return 0
     specs = [plan.runs[name].spec for name in plan.missing]
     costs = expected_costs(specs, plan.layout, plan.root, device=plan.settings.device)
     _print(_rows(plan, costs), _notes(plan, costs), Console())

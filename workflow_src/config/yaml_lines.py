@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from workflow_src.config.conflicts import refuse_conflict
 from workflow_src.errors import UserError
 from workflow_src.storage import explain
 
@@ -21,6 +22,7 @@ KeyPath = tuple[str | int, ...]
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # YAML 1.1, which PyYAML follows, reads 1e-3 (no dot) as text.
 _SCIENTIFIC = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+")
+_LINE_BREAKS = re.compile("[\x85\u2028\u2029\ufeff]")
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,9 @@ def read_yaml(path: Path) -> Document:
     Raises
     ------
     UserError
-        Missing or unreadable file, bad YAML, a key given twice, a key that is no text, a merge key
-        (``<<``), an anchor inside itself, or a top level that is no mapping.
+        Missing or unreadable file, an unresolved merge conflict, bad YAML, a key given twice, a key
+        that is no text, a merge key (``<<``), an anchor inside itself, or a top level that is no
+        mapping.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -66,6 +69,7 @@ def read_yaml(path: Path) -> Document:
         raise UserError("the file is no text", place=str(path), expected="YAML in UTF-8") from None
     except OSError as error:
         raise explain(error, path) from error
+    refuse_conflict(text, str(path))
     return parse_yaml(text, path)
 
 
@@ -89,6 +93,23 @@ def parse_yaml(text: str, path: Path) -> Document:
             "the file is no mapping", place=f"{path}, line 1", expected="lines like 'key: value'"
         )
     return Document(path, value, {(): 1, **reader.lines})
+
+
+def dump_yaml(value: Any) -> str:
+    """YAML text that `parse_yaml` reads as ``value`` again, in the order of its keys."""
+    return yaml.dump(value, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=100)
+
+
+class _Writer(yaml.SafeDumper):
+    """Quotes also text that PyYAML writes bare and that is not read as it was."""
+
+
+def _represent_text(writer: _Writer, text: str) -> yaml.Node:
+    style = '"' if _SCIENTIFIC.fullmatch(text) or _LINE_BREAKS.search(text) else None
+    return writer.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Writer.add_representer(str, _represent_text)
 
 
 class _Reader:

@@ -1,0 +1,183 @@
+"""What can be accepted, and which results are fit to try a change on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.world import World
+
+from workflow_src.changes.acceptance import acceptable, not_covered
+from workflow_src.changes.comparison import Comparison, StepChange, compared
+from workflow_src.changes.description import described
+from workflow_src.changes.orphans import results_of
+from workflow_src.changes.repetitions import Repeater
+from workflow_src.changes.revisions import Since
+from workflow_src.changes.trials import Trial, incomparable, made_with
+from workflow_src.errors import UserError
+from workflow_src.plan.acceptances import (
+    Acceptance,
+    Replacement,
+    append_acceptance,
+    identifier_of,
+)
+from workflow_src.provenance.machine import describe_machine
+
+
+def since(world: World, change: Callable[[], None]) -> Comparison:
+    before: dict[str, Any] = json.loads(json.dumps(described(world.plan())))
+    change()
+    return compared(Since("HEAD", "c0ffee", before, world.plan()))
+
+
+def append(world: World, step: str, old: str, new: str) -> None:
+    entry = Acceptance(
+        identifier="0" * 12,
+        why="because",
+        by="nobody",
+        at="now",
+        since="c0ffee",
+        until="decaf",
+        steps={step: Replacement(old=old, new=new)},
+    )
+    identifier = identifier_of(entry.model_dump(mode="json"))
+    append_acceptance(world.package, entry.model_copy(update={"identifier": identifier}))
+
+
+def test_every_step_but_the_report_is_accepted(world: World) -> None:
+    def change() -> None:
+        world.edit("models/shared.py", "2 * a", "a + a")
+        world.edit("report/report.py", "Report", "A report")
+        world.edit("data/preparation.py", "x / 255", "x / 255.0")
+        world.settings["seeds"] = [0, 1]
+
+    found = since(world, change)
+    steps = {one.step for one in acceptable(found)}
+    assert steps == {"preparation", "training of spvae", "training of vae"}
+    assert "the code of the report" in not_covered(found)
+    assert "seeds [0] -> [0, 1]" in not_covered(found)
+
+
+@pytest.mark.parametrize(
+    ("module", "before", "now", "told"),
+    [
+        ("compute.py", "", "", "no code that a result depends on was changed"),
+        ("report/report.py", "Report", "A report", "only the report's code was changed"),
+    ],
+)
+def test_what_needs_no_acceptance_is_refused(
+    module: str, before: str, now: str, told: str, world: World
+) -> None:
+    found = since(world, lambda: world.edit(module, before, now))
+    with pytest.raises(UserError, match=told):
+        acceptable(found)
+
+
+def test_code_is_accepted_once(world: World) -> None:
+    old = world.plan().closures.of_model("vae")
+
+    def change() -> None:
+        world.edit("models/vae/model.py", "return z", "return z + 0")
+        append(world, old.step, old.digest, world.plan().closures.of_model("vae").digest)
+
+    with pytest.raises(UserError, match="is accepted already"):
+        acceptable(since(world, change))
+
+
+def test_code_that_was_accepted_for_other_code_is_refused(world: World) -> None:
+    def change() -> None:
+        world.edit("models/vae/model.py", "return z", "return z + 0")
+        code = world.plan().closures.of_model("vae")
+        append(world, code.step, "a" * 64, code.digest)
+
+    with pytest.raises(UserError, match="in the place of other code"):
+        acceptable(since(world, change))
+
+
+def test_an_accepted_change_leaves_all_names(world: World) -> None:
+    world.finish()
+    old = world.plan().closures.of_preparation()
+    world.edit("data/preparation.py", "x / 255", "x / 255.0")
+    assert world.explain().runs
+    append(world, old.step, old.digest, world.plan().closures.of_preparation().digest)
+    assert world.explain().nothing
+
+
+def test_results_of_the_old_code_are_found_and_no_others(world: World) -> None:
+    plan = world.finish()
+    results = results_of(plan)
+    code = plan.closures.of_model("vae").digest
+    found = list(made_with(results, "runs", "vae", frozenset((code,))))
+    assert len(found) == 2
+    assert list(made_with(results, "runs", "vae", frozenset(("0" * 64,)))) == []
+
+
+def record(**changed: Any) -> dict[str, Any]:
+    """A record of this machine and these versions, but for ``changed``."""
+    from workflow_src.changes.trials import _versions
+
+    versions = _versions()
+    made = {
+        "machine": {"cpu": describe_machine()["cpu"], "gpu": None},
+        "environment": {"python": versions["python"], "packages": versions},
+        "threads": 1,
+    }
+    return made | changed
+
+
+@pytest.mark.parametrize(
+    ("changed", "device", "threads", "reason"),
+    [
+        ({}, None, None, None),
+        ({}, "cpu", 1, None),
+        ({}, "cuda:1", None, "made on cpu"),
+        ({}, None, 2, "made with 1 threads"),
+        ({"machine": {"cpu": "another"}}, None, None, "made on another kind of machine"),
+        ({"environment": {"python": "2.7"}}, None, None, "other versions"),
+        ({"machine": None, "environment": None}, None, None, "made on another kind of machine"),
+    ],
+)
+def test_only_like_is_compared_with_like(
+    changed: dict[str, Any], device: str | None, threads: int | None, reason: str | None
+) -> None:
+    found = incomparable(record(**changed), device, threads)
+    assert (found is None) if reason is None else (found is not None and reason in found)
+
+
+def repeated(world: World, tmp_path: Path, step: str, code: str) -> Trial:
+    plan = world.plan()
+    change = StepChange(step, code, "0" * 64, False, ())
+    repeater = Repeater(plan, results_of(plan), tmp_path, 1, None, None)
+    (trial,) = repeater.repeat(change, frozenset((code,)))
+    return trial
+
+
+def test_what_cannot_be_made_again_is_said(world: World, tmp_path: Path) -> None:
+    plan = world.finish()
+    code = plan.closures.of_model("vae").digest
+    assert repeated(world, tmp_path, "training of vae", "1" * 64).evidence() == {
+        "step": "training of vae",
+        "equal": None,
+        "reason": "no result of the old code is here",
+    }
+    for path in (world.root / "results" / "runs" / "vae").rglob("run.json"):
+        made = json.loads(path.read_text())
+        circumstances = {"bank": [made["fingerprint"]], "interruptions": [{"at": "noon"}]}
+        made["content"]["circumstances"] = circumstances
+        path.write_text(json.dumps(made))
+    trial = repeated(world, tmp_path, "training of vae", code)
+    assert trial.line() == ("training of vae: not run again (training was interrupted and resumed)")
+
+
+def test_a_bank_is_repeated_whole_or_not_at_all(world: World, tmp_path: Path) -> None:
+    plan = world.finish()
+    for path in (world.root / "results" / "runs" / "vae").rglob("run.json"):
+        made = json.loads(path.read_text())
+        made["content"]["circumstances"] = {"bank": [made["fingerprint"], "0" * 16]}
+        path.write_text(json.dumps(made))
+    code = plan.closures.of_model("vae").digest
+    trial = repeated(world, tmp_path, "training of vae", code)
+    assert trial.reason == "not all runs that were trained together are here"

@@ -1,0 +1,205 @@
+"""What `why` says of one run, one evaluation or one experiment."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+
+from workflow_src.archive.results import RECORDS, Results
+from workflow_src.changes.earlier import code_of, commit_of
+from workflow_src.changes.places import Place
+from workflow_src.changes.reasons import KINDS, Explanation, Reasons
+from workflow_src.changes.telling import hours, print_table, say, tell
+from workflow_src.errors import UserError
+from workflow_src.plan.acceptances import Acceptance
+from workflow_src.plan.fingerprints import Code
+from workflow_src.plan.layout import PREPARED_RECORD
+from workflow_src.plan.plan import Plan
+from workflow_src.provenance.record import SCHEMA_VERSION
+from workflow_src.storage import read_json_object
+
+_CELL = ("model", "data_set", "likelihood", "fraction", "seed", "protocol", "stream")
+
+
+def tell_place(explanation: Explanation, results: Results, place: Place, console: Console) -> None:
+    """Print why one thing would be made, or since when it is there."""
+    if place.kind == "experiment":
+        _tell_experiment(explanation, place.name, console)
+    elif place.kind == "run":
+        _tell_run(explanation, results, place.name, console)
+    elif place.kind == "evaluation":
+        _tell_evaluation(explanation, results, place.name, console)
+    else:
+        say(console, (explanation.plan.layout.results / place.name).as_posix())
+        say(console, "it is there, and nothing that the settings ask for refers to it")
+        _tell_record(explanation.plan, results, place.name, console)
+
+
+def _tell_experiment(explanation: Explanation, name: str, console: Console) -> None:
+    plan = explanation.plan
+    evaluations = [
+        one
+        for one in plan.evaluations
+        if any(f"{group.study}/{group.experiment}" == name for group in one.groups)
+    ]
+    runs = {run for one in evaluations for run in one.runs}
+    own = dataclasses.replace(
+        explanation,
+        runs={run: why for run, why in explanation.runs.items() if run in runs},
+        evaluations={
+            one.fingerprint: explanation.evaluations[one.fingerprint]
+            for one in evaluations
+            if one.fingerprint in explanation.evaluations
+        },
+        prepared={
+            data: why
+            for data, why in explanation.prepared.items()
+            if data in {one.prepared.fingerprint for one in evaluations}
+        },
+        report=None,
+    )
+    say(console, f"{name}: {len(runs)} runs, {len(evaluations)} evaluations")
+    if own.nothing:
+        say(console, "nothing to run: all of it is there")
+        return
+    tell(own, console, detailed=True)
+    rows = [
+        (
+            ", ".join(str(one.axes[key]) for key in _CELL),
+            one.fingerprint,
+            str(len(one.runs)),
+            str(sum(run in explanation.runs for run in one.runs)),
+        )
+        for one in evaluations
+        if not one.exists
+    ]
+    if rows:
+        print_table(("evaluation of", "fingerprint", "runs", "missing"), rows, console, left=2)
+
+
+def _tell_run(explanation: Explanation, results: Results, name: str, console: Console) -> None:
+    plan = explanation.plan
+    run = plan.runs[name]
+    say(console, f"run {name}: {run.directory.as_posix()}")
+    for title, values in (
+        ("axes", {key: value for key, value in run.spec.canonical().items() if key in _CELL}),
+        ("hyperparameters", dict(run.spec.hyperparameters)),
+    ):
+        say(console, f"{title}: {', '.join(f'{key} {value}' for key, value in values.items())}")
+    asking = dict.fromkeys(
+        f"{group.study}/{group.experiment}"
+        for one in plan.evaluations
+        if name in one.runs
+        for group in one.groups
+    )
+    say(console, f"asked for by: {', '.join(asking)}")
+    if name in explanation.runs:
+        cost = explanation.costs[run.spec]
+        say(
+            console,
+            f"missing; training takes {hours(cost.seconds)} device hours ({cost.source})",
+        )
+        _tell_reasons(explanation.runs[name], console)
+        return
+    say(console, "up to date")
+    _tell_record(plan, results, run.directory.relative_to(plan.layout.results).as_posix(), console)
+
+
+def _tell_evaluation(
+    explanation: Explanation, results: Results, name: str, console: Console
+) -> None:
+    plan = explanation.plan
+    one = next(one for one in plan.evaluations if one.fingerprint == name)
+    say(console, f"evaluation {name}: {one.directory.as_posix()}")
+    say(console, f"axes: {', '.join(f'{key} {value}' for key, value in one.axes.items())}")
+    missing = sum(run in explanation.runs for run in one.runs)
+    say(console, f"chooses among {len(one.runs)} runs, of which {missing} are missing")
+    if name in explanation.evaluations:
+        say(console, "missing")
+        _tell_reasons(explanation.evaluations[name], console)
+        return
+    say(console, "up to date")
+    _tell_record(plan, results, one.directory.relative_to(plan.layout.results).as_posix(), console)
+
+
+def _tell_reasons(reasons: Reasons, console: Console) -> None:
+    for reason in reasons:
+        say(console, f"{reason.kind}: {KINDS[reason.kind]}")
+        for line in reason.lines:
+            say(console, f"  {line}")
+
+
+def _tell_record(plan: Plan, results: Results, directory: str, console: Console) -> None:
+    """Since when a result is there, what made it, and through which acceptances it counts."""
+    record = results.record(directory)
+    _refuse_newer(record, directory)
+    git = record.get("git") or {}
+    commit = commit_of(record) or "no commit"
+    changes = f", with uncommitted changes {git['changes_digest'][:12]}" if git.get("dirty") else ""
+    machine = record.get("machine") or {}
+    where = "packed" if not results.is_loose(directory) else "here"
+    say(console, f"since {record['time']['ended']}, on {machine.get('host', 'an unknown host')}")
+    say(console, f"made by commit {commit}{changes}")
+    say(console, f"record: {where}, {RECORDS[directory.partition('/')[0]]}")
+    for acceptance in acceptances_of(plan, record):
+        say(console, f"counts through acceptance {described(acceptance)}")
+
+
+def acceptances_of(plan: Plan, record: Mapping[str, Any]) -> list[Acceptance]:
+    """The acceptances between the code that made a result and the code as it is now.
+
+    Of a run, also those between the code that prepared its data and that of now.
+    """
+    content = record["content"]
+    made, _ = code_of(record)
+    if record.get("kind") == "evaluation":
+        steps: list[tuple[Code, str | None]] = [
+            (plan.closures.of_evaluation(content["axes"]["model"]), made)
+        ]
+    else:
+        prepared = _code_of_data(plan, content)
+        steps = [
+            (plan.closures.of_model(content["spec"]["model"]), made),
+            (plan.closures.of_preparation(), prepared),
+        ]
+    known = plan.closures.acceptances
+    found: dict[str, Acceptance] = {}
+    for code, before in steps:
+        here = {one.identifier: one for one in known.chain(code.step, code.digest)}
+        there = {one.identifier: one for one in known.chain(code.step, before or code.digest)}
+        # What both have in common came before the result was made.
+        found |= {name: (here | there)[name] for name in here.keys() ^ there.keys()}
+    return list(found.values())
+
+
+def _code_of_data(plan: Plan, content: Mapping[str, Any]) -> str | None:
+    """The digest of the code that prepared a run's data; None where the data are not here."""
+    spec = content["spec"]
+    folder = plan.layout.prepared(spec["data_set"], spec["likelihood"], content["data"])
+    try:
+        return code_of(read_json_object(plan.root / folder / PREPARED_RECORD))[0]
+    except (UserError, KeyError, TypeError):
+        return None
+
+
+def _refuse_newer(record: Mapping[str, Any], directory: str) -> None:
+    version = record.get("schema_version")
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise UserError(
+            f"the record is of schema {version}",
+            place=directory,
+            expected=f"schema {SCHEMA_VERSION} or earlier",
+            remedy="use the version of this project that wrote it, or a newer one",
+        )
+
+
+def described(acceptance: Acceptance) -> str:
+    """An acceptance in one line."""
+    equal = sum(one.get("equal") is True for one in acceptance.evidence)
+    return (
+        f"{acceptance.identifier} ({acceptance.at}, {acceptance.by}): {acceptance.why}; "
+        f"{equal} of {len(acceptance.evidence)} checks ran again and were bit-equal"
+    )

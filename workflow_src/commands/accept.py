@@ -1,0 +1,82 @@
+"""`python -m workflow_src accept`: declare, after trying it, that a change changes no result."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from workflow_src.changes.acceptance import Request, accept, not_covered
+from workflow_src.changes.explaining import explain
+from workflow_src.changes.telling import say, tell
+from workflow_src.config.loading import load_layered
+from workflow_src.plan.plan import build_plan
+
+DIFFERENT = 1
+"""Exit code where something that was made again differs; nothing is written then."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare this command's arguments."""
+    parser.add_argument(
+        "--since", required=True, metavar="REV", help="the git revision before the change"
+    )
+    parser.add_argument(
+        "--why", required=True, metavar="TEXT", help="why the change changes no result"
+    )
+    parser.add_argument(
+        "--sample",
+        type=int,
+        default=1,
+        metavar="N",
+        help="results of each step that are made again and compared bit for bit; 0 for none, "
+        "which the acceptance will say",
+    )
+    parser.add_argument("--by", metavar="NAME", help="who says so (the author that git knows)")
+    parser.add_argument(
+        "--device", help="try only results made on cpu or cuda (each as it was made)"
+    )
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="try only results made with N CPU threads"
+    )
+    parser.add_argument(
+        "--configfile",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="laid over config.yaml, as by snakemake's option of this name",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Try, write the acceptance, and say what is still to be made."""
+    console = Console()
+    files = [Path("config.yaml"), *arguments.configfile]
+    answer = accept(
+        Request(
+            since=arguments.since,
+            why=arguments.why,
+            files=files,
+            sample=arguments.sample,
+            by=arguments.by,
+            device=arguments.device,
+            threads=arguments.threads,
+        )
+    )
+    for trial in answer.trials:
+        say(console, trial.line())
+        for line in trial.differences:
+            say(console, f"  {line}")
+    if answer.acceptance is None:
+        say(console, "refused: the change changes results; nothing was written")
+        return DIFFERENT
+    say(
+        console,
+        f"accepted as {answer.acceptance.identifier}, in workflow_src/plan/acceptances.yaml",
+    )
+    for line in not_covered(answer.comparison):
+        say(console, f"not covered: {line}")
+    tell(explain(build_plan(load_layered(files))), console)
+    return 0
