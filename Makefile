@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo data test test-long lint format schemas architecture lock clean
+.PHONY: help env demo data test test-long lint format schemas architecture lock release clean
 
 help:
 	@echo 'make demo          run the pipeline of config.yaml and print its tables'
@@ -20,6 +20,7 @@ help:
 	@echo 'make schemas       write schemas/ anew from the types'
 	@echo 'make architecture  write the package graph in docs/architecture.md anew'
 	@echo 'make lock          write requirements.lock and environment.yaml from what is installed'
+	@echo 'make release       audit the results and freeze them: make release NAME=... [SIGN=KEY]'
 	@echo 'make clean         remove the environment and caches; data and results stay'
 	@echo 'make ... PYTHON=python3.12   with another Python (3.11 to 3.13), before the first make'
 
@@ -68,6 +69,10 @@ architecture: env
 # To take newer versions first: .venv/bin/pip install --upgrade --upgrade-strategy eager -e '.[develop]'
 lock: env
 	$(BIN)/python tests/support/lock.py
+
+# Refuses where the audit finds something or changes are not committed; NAME=... is its name.
+release: env
+	$(BIN)/python -m workflow_src release $(NAME) $(if $(SIGN),--sign $(SIGN))
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .snakemake density_bench.egg-info

@@ -118,7 +118,8 @@ def _summary() -> str:
     """Every command with the first sentence of its file, which is read and not imported."""
     lines = ["commands:"]
     for name in command_names():
-        said = ast.get_docstring(ast.parse((COMMANDS / f"{name}.py").read_text())) or ""
+        path = COMMANDS / f"{name}.py"
+        said = ast.get_docstring(ast.parse(path.read_text(), filename=str(path))) or ""
         lines.append(f"  {name:<10} {said.splitlines()[0].partition(': ')[2]}" if said else name)
     lines.append("exit codes:")
     lines += [f"  {code.value:<10} {code.meaning}" for code in ExitCode]
