@@ -14,7 +14,7 @@ import os
 import shutil
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,22 @@ def read_json_object(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UserError("the file is damaged", place=str(path), expected="a JSON object")
     return value
+
+
+class NewerSchemaError(UserError):
+    """A file that a newer version of this project wrote: whole, but not for this one to judge."""
+
+
+def refuse_newer(content: Mapping[str, Any], known: int, what: str, place: object) -> None:
+    """Raise `NewerSchemaError` where the ``schema_version`` of ``content`` is not known yet."""
+    version = content.get("schema_version")
+    if isinstance(version, int) and version > known:
+        raise NewerSchemaError(
+            f"the {what} is of schema {version}, which this version does not know",
+            place=str(place),
+            expected=f"schema {known} or earlier",
+            remedy="use the version of this project that wrote it, or a newer one",
+        )
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -44,7 +44,9 @@ def test_a_membership_is_read(tmp_path: Path) -> None:
     assert run.sources == Path("results/sources")
 
 
-@pytest.mark.parametrize("missing", ["digest", "runs", "fingerprint", "prepared", "state", "sources"])
+@pytest.mark.parametrize(
+    "missing", ["digest", "runs", "fingerprint", "prepared", "state", "sources", "code"]
+)
 def test_a_membership_that_lacks_something_is_refused(tmp_path: Path, missing: str) -> None:
     content = json.loads(json.dumps(CONTENT))
     content.pop(missing, None)

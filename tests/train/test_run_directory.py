@@ -126,6 +126,16 @@ def test_a_damaged_run_is_moved_aside_and_can_be_written_anew(
     assert is_finished(run)
 
 
+def test_a_run_of_a_newer_version_is_refused_and_stays(run: ShardRun) -> None:
+    write(run)
+    path = run.directory / "run.json"
+    record = json.loads(path.read_text()) | {"schema_version": 99}
+    path.write_text(json.dumps(record))
+    with pytest.raises(UserError, match="schema 99"):
+        is_finished(run)
+    assert json.loads(path.read_text())["schema_version"] == 99
+
+
 def test_an_empty_directory_is_no_obstacle(run: ShardRun) -> None:
     run.directory.mkdir(parents=True)
     assert not is_finished(run)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_src.errors import UserError
-from workflow_src.storage import digest, explain, read_json_object
+from workflow_src.storage import digest, explain, read_json_object, refuse_newer
 
 FOLDER = "packed"
 INDEX = "index.json"
@@ -75,14 +75,7 @@ def read_index(results: Path) -> Index:
         return EMPTY
     content = read_json_object(path)
     rest = {name: value for name, value in content.items() if name != "index_digest"}
-    version = content.get("schema_version")
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise UserError(
-            f"the index of the packs is of schema {version}",
-            place=str(path),
-            expected=f"schema {SCHEMA_VERSION} or earlier",
-            remedy="use the version of this project that wrote it, or a newer one",
-        )
+    refuse_newer(content, SCHEMA_VERSION, "index of the packs", path)
     if content.get("index_digest") != digest(rest):
         raise UserError("the index of the packs was changed", place=str(path), remedy=_REMEDY)
     try:

@@ -18,7 +18,7 @@ from workflow_src.plan.acceptances import Acceptance
 from workflow_src.plan.fingerprints import Code
 from workflow_src.plan.layout import PREPARED_RECORD
 from workflow_src.plan.plan import Plan
-from workflow_src.provenance.record import SCHEMA_VERSION
+from workflow_src.provenance.record import refuse_newer_record
 from workflow_src.storage import read_json_object
 
 _CELL = ("model", "data_set", "likelihood", "fraction", "seed", "protocol", "stream")
@@ -135,7 +135,7 @@ def _tell_reasons(reasons: Reasons, console: Console) -> None:
 def _tell_record(plan: Plan, results: Results, directory: str, console: Console) -> None:
     """Since when a result is there, what made it, and through which acceptances it counts."""
     record = results.record(directory)
-    _refuse_newer(record, directory)
+    refuse_newer_record(record, directory)
     git = record.get("git") or {}
     commit = commit_of(record) or "no commit"
     changes = f", with uncommitted changes {git['changes_digest'][:12]}" if git.get("dirty") else ""
@@ -183,17 +183,6 @@ def _code_of_data(plan: Plan, content: Mapping[str, Any]) -> str | None:
         return code_of(read_json_object(plan.root / folder / PREPARED_RECORD))[0]
     except (UserError, KeyError, TypeError):
         return None
-
-
-def _refuse_newer(record: Mapping[str, Any], directory: str) -> None:
-    version = record.get("schema_version")
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise UserError(
-            f"the record is of schema {version}",
-            place=directory,
-            expected=f"schema {SCHEMA_VERSION} or earlier",
-            remedy="use the version of this project that wrote it, or a newer one",
-        )
 
 
 def described(acceptance: Acceptance) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from rich.console import Console
 
 from workflow_src.changes.acceptance import Request, accept, not_covered
 from workflow_src.changes.explaining import explain
 from workflow_src.changes.telling import say, tell
+from workflow_src.config.command_line import add_configfile, settings_files
 from workflow_src.config.loading import load_layered
 from workflow_src.plan.plan import build_plan
 
@@ -40,20 +40,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=int, metavar="N", help="try only results made with N CPU threads"
     )
-    parser.add_argument(
-        "--configfile",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="FILE",
-        help="laid over config.yaml, as by snakemake's option of this name",
-    )
+    add_configfile(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Try, write the acceptance, and say what is still to be made."""
     console = Console()
-    files = [Path("config.yaml"), *arguments.configfile]
+    files = settings_files(arguments)
     answer = accept(
         Request(
             since=arguments.since,

@@ -10,6 +10,7 @@ from workflow_src.archive.loose import remove_loose
 from workflow_src.archive.references import follow, released, sources_of
 from workflow_src.archive.results import Results
 from workflow_src.archive.writing import write_packs
+from workflow_src.config.command_line import add_configfile, settings_files
 from workflow_src.config.loading import load_layered
 from workflow_src.plan.exclusive import hold
 from workflow_src.plan.plan import Plan, build_plan
@@ -19,14 +20,7 @@ from workflow_src.storage import read_json_object
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare this command's arguments."""
-    parser.add_argument(
-        "--configfile",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="FILE",
-        help="laid over config.yaml, as by snakemake's option of this name",
-    )
+    add_configfile(parser)
     parser.add_argument(
         "--checkpoints",
         choices=["winners", "all"],
@@ -47,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write results/packed, or drop one run from everywhere."""
-    settings = load_layered([Path("config.yaml"), *arguments.configfile])
+    settings = load_layered(settings_files(arguments))
     hold(settings.directories.results)
     if arguments.forget:
         for name in forget(settings.directories.results, arguments.forget):

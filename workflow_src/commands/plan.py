@@ -6,12 +6,12 @@ import argparse
 import json
 from collections import defaultdict
 from collections.abc import Iterable
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from workflow_src.changes.description import described
+from workflow_src.config.command_line import add_configfile, settings_files
 from workflow_src.config.loading import load_layered
 from workflow_src.plan.costs import Cost, expected_costs
 from workflow_src.plan.plan import Plan, build_plan
@@ -22,14 +22,7 @@ _HEADINGS = ("study", "experiment", "runs", "done", "missing", "shards", "evalua
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare this command's arguments."""
-    parser.add_argument(
-        "--configfile",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="FILE",
-        help="laid over config.yaml, as by snakemake's option of this name",
-    )
+    add_configfile(parser)
     parser.add_argument(
         "--json", action="store_true", help="everything that is planned, for programs, as JSON"
     )
@@ -37,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the plan of a settings file; nothing is written."""
-    plan = build_plan(load_layered([Path("config.yaml"), *arguments.configfile]))
+    plan = build_plan(load_layered(settings_files(arguments)))
     if arguments.json:
         print(json.dumps(described(plan), sort_keys=True))
         return 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markdown import Markdown
 
+from workflow_src.config.command_line import add_configfile, settings_files
 from workflow_src.config.loading import load_layered
 from workflow_src.errors import UserError
 from workflow_src.storage import explain
@@ -15,19 +16,12 @@ from workflow_src.storage import explain
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare this command's arguments."""
-    parser.add_argument(
-        "--configfile",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="FILE",
-        help="laid over config.yaml, as by snakemake's option of this name",
-    )
+    add_configfile(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print every table of the results, then the paths of report, figures and metrics."""
-    results = load_layered([Path("config.yaml"), *arguments.configfile]).directories.results
+    results = load_layered(settings_files(arguments)).directories.results
     tables = sorted((results / "tables").glob("*.md"))
     if not tables:
         raise UserError(

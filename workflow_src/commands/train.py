@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train what is missing; on a signal, leave with `ExitCode.INTERRUPTED` and all saved states."""
+    """Train what is missing; on a signal, leave all saved states and `ExitCode.INTERRUPTED`."""
     # Before torch, whose import takes seconds in which a signal may come.
     stop = StopSignal()
     from workflow_src.train.gradient.trainer import InterruptedTrainingError

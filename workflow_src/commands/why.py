@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from rich.console import Console
 
@@ -12,6 +11,7 @@ from workflow_src.changes.explaining import explain
 from workflow_src.changes.orphans import results_of
 from workflow_src.changes.places import find
 from workflow_src.changes.telling import tell
+from workflow_src.config.command_line import add_configfile, settings_files
 from workflow_src.config.loading import load_layered
 from workflow_src.errors import UserError
 from workflow_src.plan.plan import build_plan
@@ -30,20 +30,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="REV",
         help="what the change since this git revision costs, and which code and settings it is",
     )
-    parser.add_argument(
-        "--configfile",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="FILE",
-        help="laid over config.yaml, as by snakemake's option of this name",
-    )
+    add_configfile(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the reasons; nothing is written."""
     console = Console()
-    files = [Path("config.yaml"), *arguments.configfile]
+    files = settings_files(arguments)
     if arguments.since is not None:
         if arguments.what is not None:
             raise UserError(

@@ -18,7 +18,7 @@ from workflow_src.errors import UserError
 from workflow_src.provenance.environment import describe_environment
 from workflow_src.provenance.machine import describe_determinism, describe_machine
 from workflow_src.provenance.repository import describe_repository
-from workflow_src.storage import digest, read_json_object, replacing_file, sha256_file
+from workflow_src.storage import digest, read_json_object, refuse_newer, replacing_file, sha256_file
 
 SCHEMA_VERSION = 2
 
@@ -154,16 +154,9 @@ def record_is_whole(record: Mapping[str, Any]) -> bool:
     return record.get("record_digest") == digest(rest)
 
 
-def refuse_newer(record: Mapping[str, Any], place: str) -> None:
-    """Raise `UserError` for a record that a newer version of this project wrote."""
-    version = record.get("schema_version")
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise UserError(
-            f"the record is of schema {version}, which this version does not know",
-            place=place,
-            expected=f"schema {SCHEMA_VERSION} or earlier",
-            remedy="use the version of this project that wrote it, or a newer one",
-        )
+def refuse_newer_record(record: Mapping[str, Any], place: object) -> None:
+    """Raise `NewerSchemaError` for a record that a newer version of this project wrote."""
+    refuse_newer(record, SCHEMA_VERSION, "record", place)
 
 
 def verify_outputs(record: Mapping[str, Any], directory: Path) -> list[str]:

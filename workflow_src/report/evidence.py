@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from workflow_src.archive.results import Results
 from workflow_src.config.studies import Study, load_study
 from workflow_src.errors import UserError
-from workflow_src.provenance.record import record_is_whole
+from workflow_src.provenance.record import record_is_whole, refuse_newer_record
 from workflow_src.storage import read_json_object
 
 MEASURED = "measured"
@@ -225,6 +225,7 @@ def _read_evaluation(fingerprint: str, path: Path, archive: Results) -> Evaluati
             archive=archive,
         )
     record = archive.record(place)
+    refuse_newer_record(record, path)
     if not record_is_whole(record) or record.get("fingerprint") != fingerprint:
         raise _damaged("the record was changed after it was written", path, path.parent)
     content = record["content"]

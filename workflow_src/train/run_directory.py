@@ -18,8 +18,8 @@ from workflow_src.compute import settings
 from workflow_src.data.prepared import SPLIT_INDICES
 from workflow_src.errors import UserError
 from workflow_src.plan.layout import PREPARED_RECORD, RUN_RECORD
-from workflow_src.provenance.record import build_record, parent, verify_outputs
-from workflow_src.storage import new_directory, read_json_object, write_json
+from workflow_src.provenance.record import build_record, parent, refuse_newer_record, verify_outputs
+from workflow_src.storage import NewerSchemaError, new_directory, read_json_object, write_json
 from workflow_src.train.membership import ShardRun
 
 log = logging.getLogger(__name__)
@@ -87,6 +87,7 @@ def read_run(directory: Path) -> dict[str, Any]:
         If a file is missing or changed.
     """
     record = read_json_object(directory / RUN_RECORD)
+    refuse_newer_record(record, directory / RUN_RECORD)
     findings = verify_outputs(record, directory)
     if findings:
         raise UserError(
@@ -119,11 +120,19 @@ def read_parameters(directory: Path) -> dict[str, Tensor]:
 
 
 def is_finished(run: ShardRun) -> bool:
-    """Whether the run is there and whole; a damaged one is moved out of the way and told."""
+    """Whether the run is there and whole; a damaged one is moved out of the way and told.
+
+    Raises
+    ------
+    NewerSchemaError
+        If a newer version of this project wrote it.
+    """
     if not run.directory.is_dir() or not any(run.directory.iterdir()):
         return False
     try:
         read_run(run.directory)
+    except NewerSchemaError:
+        raise
     except UserError as error:
         moment = f"{datetime.now():%Y%m%d%H%M%S%f}"
         aside = run.directory.with_name(f".{run.directory.name}.damaged-{moment}")

@@ -1,0 +1,172 @@
+"""Numbers follow from the arrays beside them, or the audit says what does not."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import struct
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from workflow_src.audit.findings import Notes
+from workflow_src.audit.numbers import check_bounds, check_checkpoint, check_history
+
+SPEC = {"model": "vae", "stopping": "five_decreases", "maximum_steps": 40}
+
+
+def history(*bounds: float, training: float = 1.0) -> bytes:
+    rows = [
+        {
+            "step": 10 * (at + 1),
+            "training_bound": training,
+            "validation_bound": bound,
+            "device_seconds": 0.12345 * (at + 1),
+        }
+        for at, bound in enumerate(bounds)
+    ]
+    stream = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), stream)
+    return stream.getvalue()
+
+
+def run(best: float | None, best_step: int, steps: int, state: str, reason: str) -> dict[str, Any]:
+    result = {
+        "best_validation_bound": best,
+        "best_step": best_step,
+        "steps": steps,
+        "device_seconds": round(0.12345 * steps / 10, 3),
+        "parameter_count": 6,
+    }
+    status = {"state": state, "reason": reason}
+    return {"content": {"spec": SPEC, "result": result, "status": status}}
+
+
+def said_of_history(record: dict[str, Any], data: bytes) -> list[str]:
+    notes = Notes()
+    check_history("run.json", record, data, notes)
+    return [finding.text for finding in notes.findings]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "record"),
+    [
+        (
+            (1.0, 3.0, 3.0, 2.0),
+            run(3.0, 20, 40, "completed", "maximum_steps reached before early stopping"),
+        ),
+        ((9.0, 8.0, 7.0), run(9.0, 10, 30, "interrupted", "at step 30, before any rule ended it")),
+        (
+            (9.0, 8.0, 7.0, 6.0, 5.0, 4.0),
+            run(9.0, 10, 60, "completed", "early stopping (five_decreases)"),
+        ),
+        ((1.0, math.nan), run(1.0, 10, 20, "diverged", "the validation bound was nan at step 20")),
+        ((math.inf,), run(None, 0, 10, "diverged", "the validation bound was inf at step 10")),
+    ],
+)
+def test_a_history_and_what_follows_from_it(
+    bounds: tuple[float, ...], record: dict[str, Any]
+) -> None:
+    assert said_of_history(record, history(*bounds)) == []
+
+
+@pytest.mark.parametrize("name", ["best_validation_bound", "best_step", "steps", "device_seconds"])
+def test_every_fact_of_a_run_must_be_its_historys(name: str) -> None:
+    record = run(3.0, 20, 40, "completed", "maximum_steps reached before early stopping")
+    record["content"]["result"][name] += 1
+    (said,) = said_of_history(record, history(1.0, 3.0, 3.0, 2.0))
+    assert said.startswith(f"{name} is")
+
+
+def test_a_run_that_diverged_is_not_completed() -> None:
+    record = run(1.0, 10, 20, "completed", "early stopping (five_decreases)")
+    (said,) = said_of_history(record, history(1.0, math.nan))
+    assert "expected diverged" in said
+
+
+@pytest.mark.parametrize("data", [b"", b"PAR1", history(1.0)[:-20]])
+def test_a_history_that_is_cut_off_is_a_finding(data: bytes) -> None:
+    (said,) = said_of_history(run(1.0, 10, 10, "completed", ""), data)
+    assert "cannot be read" in said
+
+
+def checkpoint(**shapes: list[int]) -> bytes:
+    header, end = {}, 0
+    for name, shape in shapes.items():
+        size = 4 * math.prod(shape)
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [end, end + size]}
+        end += size
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + bytes(end)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (checkpoint(a=[2, 2], b=[2]), []),
+        (checkpoint(a=[2, 2], b=[3]), ["parameter_count is 6; expected 7"]),
+        (checkpoint(a=[6]) + b"x", ["not as long"]),
+        (checkpoint(a=[6])[:20], ["no file of parameters"]),
+        (b"", ["no file of parameters"]),
+    ],
+)
+def test_a_checkpoint_has_as_many_parameters_as_its_run_says(data: bytes, said: list[str]) -> None:
+    notes = Notes()
+    check_checkpoint("run.json", run(1.0, 1, 1, "completed", ""), data, notes)
+    assert len(notes.findings) == len(said)
+    assert all(words in one.text for words, one in zip(said, notes.findings, strict=True))
+
+
+class TestBounds:
+    counts = (5, 50)
+    values = np.random.default_rng(0).normal(100.0, 20.0, (2, 40))
+
+    def record(self) -> dict[str, Any]:
+        rows = [
+            {
+                "metric": "test_bound",
+                "importance_samples": count,
+                "value": float(bounds.mean()),
+                "standard_error": float(bounds.std(ddof=1) / math.sqrt(40)),
+            }
+            for count, bounds in zip(self.counts, self.values, strict=True)
+        ]
+        measures = {"importance_samples": list(self.counts)}
+        return {"content": {"metrics": rows, "images": 40, "measures": measures}}
+
+    def said(self, record: dict[str, Any], **arrays: Any) -> list[str]:
+        kept = {"importance_samples": self.counts, "bounds": self.values.astype(np.float32)}
+        stream = io.BytesIO()
+        np.savez_compressed(stream, **(kept | arrays))
+        notes = Notes()
+        check_bounds("measurement.json", record, stream.getvalue(), notes)
+        return [finding.text for finding in notes.findings]
+
+    def test_means_of_rounded_bounds_are_the_metrics(self) -> None:
+        assert self.said(self.record()) == []
+
+    @pytest.mark.parametrize("name", ["value", "standard_error"])
+    def test_a_metric_that_is_a_little_off_is_found(self, name: str) -> None:
+        record = self.record()
+        record["content"]["metrics"][1][name] += 0.001
+        (said,) = self.said(record)
+        assert said.startswith("the test bound of 50 samples")
+
+    def test_bounds_of_other_images_or_samples_are_found(self) -> None:
+        assert "shape" in self.said(self.record(), bounds=self.values[:, :39])[0]
+        assert "samples" in self.said(self.record(), importance_samples=(5, 60))[0]
+
+    def test_bounds_that_are_not_finite_are_what_they_are(self) -> None:
+        record, values = self.record(), self.values.copy()
+        values[1, 3] = -math.inf
+        record["content"]["metrics"][1] |= {"value": -math.inf, "standard_error": math.nan}
+        assert self.said(record, bounds=values) == []
+
+    def test_a_file_that_is_cut_off_is_a_finding(self) -> None:
+        notes = Notes()
+        check_bounds("measurement.json", self.record(), b"PK\x03\x04", notes)
+        assert "cannot be read" in notes.findings[0].text

@@ -1,0 +1,138 @@
+"""The printed commands make a number again from a clone, bit for bit on one machine."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.checkout import Checkout
+from support.spoiling import World
+
+from workflow_src.audit.links import Ground
+from workflow_src.audit.reproduce import commands_for_evaluations, commands_for_run
+from workflow_src.errors import UserError
+from workflow_src.storage import digest, write_json
+
+pytestmark = pytest.mark.workflow
+
+TRACE = "python -m workflow_src trace"
+INSTALLED = f'ln -s {Path(sys.executable).parents[1]} .venv && export PYTHONPATH="$PWD"'
+
+
+@pytest.fixture(scope="module")
+def edited(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A finished workflow whose code was edited after the last commit, with a new file."""
+    made = Checkout(tmp_path_factory.mktemp("edited"))
+    made.commit("The project")
+    package = made.folder / "workflow_src"
+    model = package / "models" / "vae" / "model.py"
+    model.write_text(
+        f"from workflow_src.models.vae.added import ADDED\n{_text(model)}\nONE = ADDED\n"
+    )
+    (model.parent / "added.py").write_text('"""New and not committed."""\n\nADDED = 1\n')
+    made.snakemake("--config likelihoods='[gaussian]'")
+    return made
+
+
+def _text(path: Path) -> str:
+    """A module's text without its future import, which has to come first."""
+    return path.read_text().replace("from __future__ import annotations\n", "")
+
+
+def executed(made: Checkout, told: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the printed commands, but for the installation, which is replaced by this environment."""
+    lines = told.splitlines()
+    installation = [line for line in lines if line.startswith("make env")]
+    assert len(installation) == 1
+    script = "\n".join(INSTALLED if line in installation else line for line in lines)
+    folder.mkdir()
+    environment = {k: v for k, v in made.environment.items() if k != "PYTHONPATH"}
+    return subprocess.run(
+        ["sh", "-e", "-c", script],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("of_run", [False, True])
+def test_the_commands_make_the_same_bytes_from_a_clone(
+    edited: Checkout, of_run: bool, tmp_path: Path
+) -> None:
+    record = sorted(edited.folder.glob("results/evaluations/vae/*/*/evaluation.json"))[0]
+    winner = json.loads(record.read_text())["content"]["winner"]
+    words = f"--run {winner}" if of_run else "comparison vae gaussian"
+    told = edited.must(f"{TRACE} {words} --reproduce")
+    assert "git apply" in told
+    done = executed(edited, told, tmp_path / "elsewhere")
+    assert done.returncode == 0, done.stdout
+    assert "requirements.lock: OK" in done.stdout
+    assert done.stdout.count("checkpoint.safetensors: OK") == 1
+    assert done.stdout.count("bounds.npz: OK") == (0 if of_run else 1)
+    (clone,) = (tmp_path / "elsewhere").iterdir()
+    name = f"results/runs/vae/digits-gaussian/100pct-seed0-{winner}/checkpoint.safetensors"
+    assert (clone / name).read_bytes() == (edited.folder / name).read_bytes()
+
+
+def altered(world: World, **changes: object) -> str:
+    """An evaluation's fingerprint, after its record was given other circumstances."""
+    path = world.file("results/evaluations/vae/*/*/evaluation.json")
+    record = json.loads(path.read_text()) | changes
+    del record["record_digest"]
+    write_json(path, record | {"record_digest": digest(record)})
+    return str(record["fingerprint"])
+
+
+def test_settings_and_digests_are_those_recorded(world: World) -> None:
+    fingerprint = world.file("results/evaluations/vae/*/*/evaluation.json").parent.name[-16:]
+    told = commands_for_evaluations(Ground(Path("results")), [fingerprint])
+    (settings,) = [line for line in told if line.startswith("set -- ")]
+    assert "'studies=[\"tiny.yaml\"]'" in settings
+    assert "'seeds=[0]'" in settings
+    assert "mirror" not in settings
+    assert sum("sha256sum --check" in line for line in told) == 3
+    assert any(line.startswith("make env PYTHON=python3.") for line in told)
+
+
+def test_code_without_a_repository_cannot_come_from_a_clone(world: World) -> None:
+    fingerprint = altered(world, git={"commit": None, "reason": "not a git work tree"})
+    with pytest.raises(UserError, match="no clone has it"):
+        commands_for_evaluations(Ground(Path("results")), [fingerprint])
+
+
+def test_another_python_is_told(world: World) -> None:
+    path = world.file("results/evaluations/vae/*/*/evaluation.json")
+    environment = json.loads(path.read_text())["environment"] | {"python": "3.12.1"}
+    fingerprint = altered(world, environment=environment)
+    told = commands_for_evaluations(Ground(Path("results")), [fingerprint])
+    assert any("Python 3.12.1 was used" in line for line in told)
+    assert "make env PYTHON=python3.12" in told
+
+
+def test_changes_that_are_lost_are_told(world: World) -> None:
+    git = {"commit": "a" * 40, "dirty": True, "changes_digest": digest("x")}
+    told = commands_for_evaluations(Ground(Path("results")), [altered(world, git=git)])
+    assert any(line.startswith("# The uncommitted changes") for line in told)
+
+
+def test_no_password_of_the_origin_is_printed(world: World) -> None:
+    fingerprint = world.file("results/runs/vae/*/*/run.json").parent.name[-16:]
+    subprocess.run(
+        "git remote add origin https://someone:secret@example.org/it.git"
+        " && git update-ref refs/remotes/origin/main HEAD",
+        shell=True,
+        check=True,
+    )
+    told = commands_for_run(Ground(Path("results")), fingerprint)
+    assert any(line.startswith("git clone https://example.org/it.git ") for line in told)
+    assert not any("secret" in line for line in told)
+
+
+def test_a_run_that_is_not_here_is_refused(world: World) -> None:
+    with pytest.raises(UserError, match="no record"):
+        commands_for_run(Ground(Path("results")), "0" * 16)

@@ -1,0 +1,47 @@
+"""A record that lacks a part, or has one of another type, is told by its path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from workflow_src.audit.shapes import misshapen
+
+CODE = {"digest": "d", "modules": {"workflow_src": "m"}}
+
+
+def record(**changed: Any) -> dict[str, Any]:
+    whole = {
+        "schema_version": 2,
+        "kind": "report",
+        "fingerprint": "f",
+        "content": {"code": CODE, "studies": ["tiny"], "groups": 4},
+        "environment": {"python": "3.11.7", "packages": {"torch": "2"}},
+        "machine": {"host": "h", "cpu": "c", "gpu": None},
+        "git": {},
+        "threads": None,
+        "time": {"started": "s", "ended": "e"},
+        "outputs": {"a.csv": {"sha256": "s", "bytes": 1}},
+        "parents": [{"kind": "run", "fingerprint": "f", "path": "p", "sha256": "s"}],
+    }
+    return whole | changed
+
+
+def test_a_whole_record_has_its_shape() -> None:
+    assert misshapen(record()) is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"threads": "one"}, "the record.threads is a text; expected a whole number or nothing"),
+        ({"threads": True}, "the record.threads is bool; expected a whole number or nothing"),
+        ({"git": []}, "the record.git is a list; expected an object"),
+        ({"outputs": {"a": {"bytes": 1}}}, "the record.outputs.a has no sha256; expected one"),
+        ({"parents": [1]}, "the record.parents.0 is a whole number; expected an object"),
+        ({"content": {"code": CODE, "studies": []}}, "content has no groups; expected one"),
+    ],
+)
+def test_what_is_wrong_is_named(changed: dict[str, Any], said: str) -> None:
+    assert misshapen(record(**changed)) == said

@@ -1,0 +1,203 @@
+"""The code that records name: its text must be kept, and mean what its digest says.
+
+A module's digest is of its meaning, so that a kept text may differ from others in comments. Whether
+it is byte for byte one that somebody had is looked for in the working tree, in git and in the kept
+changes; a text that is in none of them is told.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from workflow_src.archive.packs import SOURCES_PACK, Packs
+from workflow_src.archive.results import SOURCES, Results
+from workflow_src.audit.files import is_leftover, listed, read_bytes
+from workflow_src.audit.findings import Notes
+from workflow_src.plan.fingerprints import ENVIRONMENT
+from workflow_src.plan.syntax import canonical_text
+from workflow_src.provenance.repository import changes_digest
+
+EMPTY = hashlib.sha256(b"").hexdigest()
+"""What a folder without an __init__.py means."""
+
+_TIMEOUT = 60.0
+_NAME = re.compile(r"[0-9a-f]{64}\.(py|patch)")
+
+
+class Needed:
+    """The modules and changes that records name, each once, with the first record that does."""
+
+    def __init__(self) -> None:
+        self.modules: dict[tuple[str, str], tuple[str, str | None]] = {}
+        self.changes: dict[str, tuple[str, Mapping[str, Any]]] = {}
+
+    def add(self, place: str, record: Mapping[str, Any]) -> None:
+        """Take in what one record names."""
+        git = record.get("git", {})
+        for name, digest in record["content"].get("code", {}).get("modules", {}).items():
+            if name != ENVIRONMENT and digest != EMPTY:
+                self.modules.setdefault((name, digest), (place, git.get("commit")))
+        if "difference_file" in git:
+            self.changes.setdefault(git["difference_file"], (place, git))
+
+
+def check_code_texts(
+    results: Results, shown: Path, root: Path, package_root: Path, needed: Needed, notes: Notes
+) -> None:
+    """Every text in results/sources, and that what records name is among them or in git."""
+    texts, digests = _kept(results, shown, notes), set()
+    for name, data in texts.items():
+        if name.endswith(".py"):
+            found = meaning(data)
+            digests.add(name.removesuffix(".py"))
+            if found != name.removesuffix(".py"):
+                notes.find(
+                    "changed",
+                    shown / SOURCES / name,
+                    f"its code means {str(found)[:12]}; expected what its name says",
+                )
+    _check_modules(digests, root, needed, notes)
+    for name, (place, git) in needed.changes.items():
+        _check_changes(shown / SOURCES / name, place, git, texts.get(name), notes)
+    for name in sorted(texts):
+        if name.endswith(".patch") and name not in needed.changes:
+            notes.remark(shown / SOURCES / name, "changes that no record names any more")
+    _tell_unknown(texts, shown, root, package_root, notes)
+    notes.counted["texts of code"] += len(texts)
+
+
+def meaning(text: bytes) -> str | None:
+    """The digest of a module's meaning; None where it does not parse."""
+    try:
+        canonical = canonical_text(ast.parse(text))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    return hashlib.sha256(canonical.encode(errors="surrogatepass")).hexdigest()
+
+
+def _kept(results: Results, shown: Path, notes: Notes) -> dict[str, bytes]:
+    """All texts by file name, loose ones before packed ones."""
+    texts: dict[str, bytes] = {}
+    packs = Packs(results.root / "packed")
+    with notes.reading(shown / "packed" / SOURCES_PACK):
+        for name in packs.names(SOURCES_PACK):
+            texts[name] = packs.read(SOURCES_PACK, name)
+    for entry in listed(results.root / SOURCES):
+        place = shown / SOURCES / entry.name
+        if is_leftover(entry.name):
+            notes.remark(place, "left by a job that was killed")
+        elif _NAME.fullmatch(entry.name) and entry.is_file():
+            with notes.reading(place):
+                texts[entry.name] = read_bytes(results.root / SOURCES / entry.name)
+        else:
+            notes.find("extra", place, "expected texts of code, named by digest, and nothing else")
+    return texts
+
+
+def _check_modules(digests: set[str], root: Path, needed: Needed, notes: Notes) -> None:
+    wanted = [
+        (name, digest, place, commit)
+        for (name, digest), (place, commit) in needed.modules.items()
+        if digest not in digests
+    ]
+    paths = [_paths(name) for name, *_ in wanted]
+    specs = [
+        f"{commit}:./{path}"
+        for (*_, commit), both in zip(wanted, paths, strict=True)
+        for path in both
+    ]
+    blobs = _blobs(root, specs)
+    for at, (name, digest, place, _) in enumerate(wanted):
+        found = {meaning(data) for data in blobs[2 * at : 2 * at + 2] if data is not None}
+        if digest not in found:
+            notes.find(
+                "code",
+                place,
+                f"the code of {name} ({digest[:12]}) is kept nowhere; expected it in "
+                f"{SOURCES}/{digest}.py or at the commit that the record names",
+            )
+
+
+def _paths(name: str) -> tuple[str, str]:
+    stem = name.replace(".", "/")
+    return f"{stem}.py", f"{stem}/__init__.py"
+
+
+def _check_changes(
+    where: Path, place: str, git: Mapping[str, Any], text: bytes | None, notes: Notes
+) -> None:
+    if text is None:
+        notes.find("code", place, f"the changes that it names are not kept; expected {where}")
+        return
+    if changes_digest(text, git.get("left_out_files", ())) != git.get("changes_digest"):
+        notes.find("changed", where, "expected the changes of which its name is the digest")
+
+
+def _tell_unknown(
+    texts: Mapping[str, bytes], shown: Path, root: Path, package_root: Path, notes: Notes
+) -> None:
+    """Texts that are byte for byte neither in the working tree nor in git nor in kept changes."""
+    tree = {hashlib.sha256(p.read_bytes()).digest() for p in package_root.rglob("*.py")}
+    left = [
+        name
+        for name, data in sorted(texts.items())
+        if name.endswith(".py") and data and hashlib.sha256(data).digest() not in tree
+    ]
+    blobs = {name: _blob_name(texts[name]) for name in left}
+    answers = _ask_git(root, "--batch-check=%(objecttype)", list(blobs.values()))
+    in_git = (answers or b"").decode().split("\n")
+    known = {name for name, kind in zip(left, in_git, strict=False) if kind == "blob"}
+    changes = b"".join(data for name, data in texts.items() if name.endswith(".patch"))
+    made = set(re.findall(rb"(?m)^index [0-9a-f]+\.\.([0-9a-f]{7,})", changes))
+    for name in left:
+        in_changes = any(blobs[name].encode().startswith(one) for one in made)
+        if name not in known and not in_changes:
+            notes.remark(
+                shown / SOURCES / name,
+                "its code is right, but its comments and layout are neither those of the working "
+                "tree nor of any commit or kept change",
+            )
+
+
+def _blob_name(data: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def _blobs(root: Path, names: list[str]) -> list[bytes | None]:
+    """The contents of git objects, None for those that git does not have."""
+    found: list[bytes | None] = []
+    out = _ask_git(root, "--batch", names) or b""
+    at = 0
+    while at < len(out):
+        line, _, _ = out[at:].partition(b"\n")
+        at += len(line) + 1
+        parts = line.rsplit(b" ", 2)
+        if len(parts) == 3 and parts[1] == b"blob" and parts[2].isdigit():
+            size = int(parts[2])
+            found.append(out[at : at + size])
+            at += size + 1
+        else:
+            found.append(None)
+    return found + [None] * (len(names) - len(found))
+
+
+def _ask_git(root: Path, how: str, names: list[str]) -> bytes | None:
+    if not names:
+        return None
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), "--no-optional-locks", "cat-file", how],
+            input="".join(f"{name}\n" for name in names).encode(),
+            capture_output=True,
+            timeout=_TIMEOUT,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout

@@ -1,0 +1,307 @@
+"""Measures randomly chosen winners again from their checkpoints, and compares.
+
+On the machine that a measurement was made on (the same model of processor and card, versions of
+libraries, and number of threads) all arrays must be equal bit for bit. Elsewhere
+
+- on the same kind of device, the noise is the same and float32 sums are taken in another order. A
+  log-density is a sum of some thousand terms, each rounded to 6e-8 of itself; bounds may differ by
+  1e-4 of themselves, a decade more than was ever seen;
+- between CPU and GPU, the noise is another one. Given the images, two draws of it differ less than
+  two draws of images would: bounds may differ by four of their standard errors.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load
+
+from workflow_src.archive.results import Results
+from workflow_src.audit.audit import Audited
+from workflow_src.audit.findings import Notes, Report
+from workflow_src.audit.numbers import CHECKPOINT
+from workflow_src.audit.records import PACKAGES, Examined
+from workflow_src.compute import open_device
+from workflow_src.config.data_sets import data_set
+from workflow_src.data.job import facts_of
+from workflow_src.data.preparation import prepare
+from workflow_src.data.prepared import SPLITS, PreparedData, open_verified
+from workflow_src.data.raw import DataError
+from workflow_src.evaluate.bounds import MemoryBudgetError
+from workflow_src.evaluate.measurement import Measurement, measure
+from workflow_src.models.building import build_model
+from workflow_src.plan.plan import Plan
+from workflow_src.plan.planned import PlannedRun
+from workflow_src.provenance.environment import describe_environment
+from workflow_src.provenance.machine import describe_machine
+
+RELATIVE = 1e-4
+STANDARD_ERRORS = 4.0
+_SEEDS = 2**31
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """The audit's report with what repeating found, and a line on every repetition."""
+
+    report: Report
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Alike:
+    """How alike this machine is to the one of a record.
+
+    Attributes
+    ----------
+    difference:
+        What differs, in words; None where bits must be equal.
+    device:
+        Whether the kind of device is the same.
+    host:
+        Whether even the host is the same.
+    """
+
+    difference: str | None
+    device: bool
+    host: bool
+
+
+def recompute(plan: Plan, audited: Audited, count: int, seed: int | None = None) -> Repetition:
+    """Measure ``count`` of the plan's winners again, chosen by ``seed``, as the records say how.
+
+    Only what the audit found whole and what the present code made, or code that was accepted as
+    equivalent, is repeated; a winner whose checkpoint or data are not here cannot be.
+    """
+    seed = random.SystemRandom().randrange(_SEEDS) if seed is None else seed
+    notes = Notes(list(audited.report.findings), list(audited.report.remarks))
+    notes.counted.update(audited.report.counted)
+    results = Results(plan.root / plan.layout.results)
+    known = sorted(audited.measurements, key=lambda one: one.directory)
+    possible = [one for one in known if _is_possible(plan, results, one)]
+    chosen = random.Random(seed).sample(possible, min(count, len(possible)))
+    lines = [
+        f"recompute {len(chosen)} of {len(possible)} measurements that can be repeated "
+        f"(of {len(known)}), chosen by --seed {seed}"
+    ]
+    prepared: dict[str, PreparedData] = {}
+    for one in chosen:
+        with notes.reading(one.place):
+            run = plan.runs[_content(one)["run"]]
+            data = prepared.get(run.prepared.fingerprint)
+            if data is None:
+                directory = plan.root / run.prepared.directory
+                data = open_verified(directory, run.prepared.fingerprint)
+                prepared[run.prepared.fingerprint] = data
+                lines += _prepare_again(plan, run, data, notes)
+            lines.append(_measure_again(plan, results, one, run, data, notes))
+    notes.counted["measurements repeated"] += len(chosen)
+    return Repetition(notes.report(), tuple(lines))
+
+
+def _is_possible(plan: Plan, results: Results, one: Examined) -> bool:
+    run = plan.runs.get(str(_content(one)["run"]))
+    if run is None or not (plan.root / run.prepared.record).is_file():
+        return False
+    directory = _below(plan, run)
+    there = results.is_loose(directory) or results.is_packed(directory)
+    return there and CHECKPOINT in results.names(directory)
+
+
+def _below(plan: Plan, run: PlannedRun) -> str:
+    return run.directory.relative_to(plan.layout.results).as_posix()
+
+
+def _measure_again(
+    plan: Plan,
+    results: Results,
+    one: Examined,
+    run: PlannedRun,
+    data: PreparedData,
+    notes: Notes,
+) -> str:
+    """Repeat one measurement and note what differs; a line that says what was compared."""
+    record = one.record or {}
+    content = _content(one)
+    wanted = "cpu" if record["machine"]["gpu"] is None else "cuda"
+    name = wanted if wanted == "cpu" or torch.cuda.is_available() else "cpu"
+    device = open_device(name, int(record["threads"] or 1))
+    log.info("measuring %s again", one.directory)
+    spec = content["spec"]
+    model = build_model(spec, data.shape, data.levels)
+    tensors = load(results.read(_below(plan, run), CHECKPOINT))
+    try:
+        again = measure(
+            model,
+            {key: value.to(device) for key, value in tensors.items()},
+            spec,
+            torch.tensor(data.test).to(device),
+            data.labels["test"],
+            content["measures"],
+            _memory(plan, content) << 20,
+        )
+    except MemoryBudgetError as error:
+        notes.find("number", one.place, f"it cannot be repeated: {error}")
+        return f"recompute {one.place}: not repeated"
+    alike = _alike(plan.root, record)
+    arrays = _arrays(results, one)
+    equal, compared = _is_equal(again, content, arrays)
+    largest = _largest_difference(again.metrics, content["metrics"])
+    if equal:
+        return f"recompute {one.place}: {compared} numbers equal bit for bit"
+    within = _is_within(again.metrics, content["metrics"], device=alike.device)
+    if not within or (alike.difference is None and alike.host):
+        expected = _expected(alike) if not within else "equal bits, as the machine is the same"
+        notes.find(
+            "number", one.place, f"measured again it differs by {largest}; expected {expected}"
+        )
+        return f"recompute {one.place}: differs by {largest}"
+    where = alike.difference or "another host with the same processor"
+    return f"recompute {one.place}: equal within {_expected(alike)} ({where}); {largest}"
+
+
+def _prepare_again(plan: Plan, run: PlannedRun, data: PreparedData, notes: Notes) -> list[str]:
+    """Prepare a data set again where its raw files are here."""
+    raw = plan.root / plan.layout.raw(data.data_set)
+    place = run.prepared.directory.as_posix()
+    if not raw.is_dir():
+        return [f"recompute {place}: not prepared again, the raw files are not here"]
+    try:
+        again = prepare(facts_of(data_set(data.data_set)), data.likelihood, raw)
+    except DataError as error:
+        notes.find("changed", error.place, f"{error.problem}; expected {error.expected}")
+        return [f"recompute {place}: cannot be prepared again"]
+    for split in SPLITS:
+        same = np.array_equal(again[split].images, data.images(split))
+        if not same or not np.array_equal(again[split].labels, data.labels[split]):
+            notes.find(
+                "number", place, f"prepared again, the {split} images differ; expected equal bits"
+            )
+    return [f"recompute {place}: prepared again and compared"]
+
+
+def _content(one: Examined) -> Mapping[str, Any]:
+    content: Mapping[str, Any] = (one.record or {})["content"]
+    return content
+
+
+def _memory(plan: Plan, content: Mapping[str, Any]) -> int:
+    asked = content.get("settings", {}).get("evaluation", {})
+    return int(asked.get("memory_megabytes", plan.settings.evaluation.memory_megabytes))
+
+
+def _arrays(results: Results, one: Examined) -> dict[str, dict[str, Any]]:
+    """The arrays that the record vouches for, as far as they were kept."""
+    found = {}
+    for name in results.names(one.directory):
+        if name.endswith(".npz"):
+            with np.load(io.BytesIO(results.read(one.directory, name))) as arrays:
+                found[name.removesuffix(".npz")] = dict(arrays)
+    return found
+
+
+def _is_equal(
+    again: Measurement, content: Mapping[str, Any], arrays: Mapping[str, Mapping[str, Any]]
+) -> tuple[bool, int]:
+    """Whether all is equal bit for bit, and how many numbers were compared."""
+    compared = len(again.metrics)
+    equal = repr(again.metrics) == repr([dict(row) for row in _ordered(content["metrics"])])
+    for name, kept in arrays.items():
+        made = again.arrays.get(name, {})
+        equal = equal and made.keys() == kept.keys()
+        for key, value in kept.items():
+            compared += value.size
+            equal = equal and key in made and _same_bits(made[key], value)
+    return equal, compared
+
+
+def _ordered(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows with their keys in the order in which measuring gives them; JSON sorts them."""
+    keys = ("metric", "value", "standard_error", "unit", "importance_samples")
+    return [{key: row[key] for key in keys} for row in rows]
+
+
+def _same_bits(first: Any, second: Any) -> bool:
+    one, other = np.asarray(first), np.asarray(second)
+    return (
+        one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
+    )
+
+
+def _pairs(
+    again: Sequence[Mapping[str, Any]], said: Sequence[Mapping[str, Any]]
+) -> list[tuple[Mapping[str, Any], Mapping[str, Any] | None]]:
+    known = {(row["metric"], row["importance_samples"]): row for row in said}
+    return [(row, known.get((row["metric"], row["importance_samples"]))) for row in again]
+
+
+def _largest_difference(
+    again: Sequence[Mapping[str, Any]], said: Sequence[Mapping[str, Any]]
+) -> str:
+    """The largest difference of a bound, in words."""
+    differences = [
+        abs(row["value"] - other["value"])
+        for row, other in _pairs(again, said)
+        if other is not None and row["metric"] == "test_bound"
+    ]
+    return f"at most {max(differences, default=0.0):.3g} nats in a bound"
+
+
+def _is_within(
+    again: Sequence[Mapping[str, Any]], said: Sequence[Mapping[str, Any]], *, device: bool
+) -> bool:
+    if len(again) != len(said):
+        return False
+    for row, other in _pairs(again, said):
+        if other is None:
+            return False
+        room = 0.0
+        if row["metric"] == "test_bound":
+            room = RELATIVE * abs(row["value"]) if device else STANDARD_ERRORS * _error(row)
+        elif row["metric"] == "effective_sample_size":
+            # Weights are exponentials of bounds, and a few of them decide.
+            room = STANDARD_ERRORS * _error(row)
+        if not abs(row["value"] - other["value"]) <= room:
+            return False
+    return True
+
+
+def _error(row: Mapping[str, Any]) -> float:
+    return float(row["standard_error"] or 0.0)
+
+
+def _expected(alike: _Alike) -> str:
+    if alike.device:
+        return f"{RELATIVE:g} of a bound, since sums are taken in another order"
+    return f"{STANDARD_ERRORS:g} standard errors, since CPU and GPU draw other noise"
+
+
+def _alike(root: Path, record: Mapping[str, Any]) -> _Alike:
+    """Compare this machine and its libraries with those of a record."""
+    here, there = describe_machine(), record["machine"]
+    environment = describe_environment(root)
+    facts = {
+        "processor": (here["cpu"], there["cpu"]),
+        "card": tuple((one["gpu"] or {}).get("name") for one in (here, there)),
+        "Python": (environment["python"], record["environment"]["python"]),
+        "threads": (torch.get_num_threads(), record["threads"]),
+    }
+    for name in PACKAGES:
+        said = record["environment"]["packages"].get(name)
+        facts[name] = (environment["packages"].get(name), said)
+    differing = [f"{name} {a}, not {b}" for name, (a, b) in facts.items() if a != b]
+    return _Alike(
+        difference="; ".join(differing) or None,
+        device=(here["gpu"] is None) == (there["gpu"] is None),
+        host=here["host"] == there["host"],
+    )

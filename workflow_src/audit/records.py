@@ -1,0 +1,238 @@
+"""One result directory, loose or packed: its record, every byte of its files, nothing beside them.
+
+What needs more than the directory itself is `workflow_src.audit.chain`'s. The directories are many
+and the work is done in several processes: what comes back is small.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workflow_src.archive.results import NOT_KEPT, RECORDS, Results
+from workflow_src.audit.files import is_leftover, json_text, parsed_record, read_bytes, sha256
+from workflow_src.audit.findings import Notes
+from workflow_src.audit.numbers import (
+    BOUNDS,
+    CHECKPOINT,
+    HISTORY,
+    check_bounds,
+    check_checkpoint,
+    check_history,
+)
+from workflow_src.errors import UserError
+from workflow_src.storage import digest
+
+RECORD_KINDS = {"runs": "run", "evaluations": "evaluation", "measurements": "measurement"}
+
+PACKAGES = ("torch", "numpy", "scipy")
+"""What numbers may depend on among the installed packages."""
+
+_Check = Callable[[str, Mapping[str, Any], bytes, Notes], None]
+
+_CHECKS: dict[tuple[str, str], _Check] = {
+    ("runs", HISTORY): check_history,
+    ("runs", CHECKPOINT): check_checkpoint,
+    ("measurements", BOUNDS): check_bounds,
+}
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A directory as it was found.
+
+    Attributes
+    ----------
+    directory:
+        Relative to the results.
+    place:
+        Its record's path, for people.
+    record:
+        What it says, but for long lists; None where it could not be read or is not whole.
+    sha256:
+        Of the record's bytes.
+    not_kept:
+        Files that the record vouches for and that were left out of the pack.
+    """
+
+    directory: str
+    place: str
+    record: dict[str, Any] | None
+    sha256: str
+    not_kept: tuple[str, ...]
+    notes: Notes = dataclasses.field(default_factory=Notes, compare=False)
+
+    @property
+    def kind(self) -> str:
+        """``runs``, ``evaluations`` or ``measurements``."""
+        return self.directory.partition("/")[0]
+
+    @property
+    def name(self) -> str:
+        """The directory's own name."""
+        return self.directory.rpartition("/")[2]
+
+    @property
+    def fingerprint(self) -> str:
+        """What the record calls itself."""
+        return str(self.record["fingerprint"]) if self.record else ""
+
+
+def examine_all(results: Path, shown: Path, directories: Sequence[str]) -> list[Examined]:
+    """Look at every byte of these directories; ``shown`` is how messages name the results."""
+    store = Results(results)
+    return [_examine(store, shown, directory) for directory in directories]
+
+
+def slim(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record without the lists that no comparison needs."""
+    environment = record.get("environment", {})
+    packages = environment.get("packages", {})
+    kept = {name: packages.get(name) for name in PACKAGES}
+    return {**record, "environment": {**environment, "packages": kept}}
+
+
+def check_code(place: str, code: Any, notes: Notes) -> None:
+    """That a record's code fingerprint is the digest of the modules that it lists."""
+    if digest(code["modules"]) != code["digest"]:
+        notes.find(
+            "identity",
+            place,
+            f"the code's digest is {code['digest'][:12]}; expected "
+            f"{digest(code['modules'])[:12]}, that of the modules listed",
+        )
+
+
+def check_output(
+    place: str, expected: Mapping[str, Any], data: bytes, notes: Notes, witness: str
+) -> bool:
+    """Whether bytes are those that ``witness`` vouches for; what differs is noted."""
+    if len(data) != expected["bytes"]:
+        notes.find("changed", place, f"{len(data)} bytes; expected {expected['bytes']} ({witness})")
+        return False
+    if (found := sha256(data)) != expected["sha256"]:
+        notes.find("changed", place, f"sha256 {found}; expected {expected['sha256']} ({witness})")
+        return False
+    return True
+
+
+def _examine(store: Results, shown: Path, directory: str) -> Examined:
+    notes = Notes()
+    kind = directory.partition("/")[0]
+    name = RECORDS[kind]
+    place = (shown / directory / name).as_posix()
+    record: dict[str, Any] | None = None
+    data, kept = b"", {}
+    with notes.reading(place):
+        data = store.read(directory, name)
+    if data:
+        record = parsed_record(data, place, RECORD_KINDS[kind], notes)
+    if notes.findings:
+        record = None
+    with notes.reading(place):
+        kept = {file: (one.sha256, one.bytes) for file, one in store.not_kept(directory).items()}
+    if record is not None:
+        with notes.reading(place):
+            check_code(place, record["content"]["code"], notes)
+            _check_files(store, shown, directory, record, kept, notes)
+    with notes.reading(place):
+        _check_packing(store, shown, directory, record, data, notes)
+    notes.counted[f"bytes in {kind}"] += len(data)
+    found = slim(record) if record is not None else None
+    return Examined(directory, place, found, sha256(data), tuple(sorted(kept)), notes)
+
+
+def _check_files(
+    store: Results,
+    shown: Path,
+    directory: str,
+    record: Mapping[str, Any],
+    kept: Mapping[str, tuple[str, int]],
+    notes: Notes,
+) -> None:
+    kind = directory.partition("/")[0]
+    place = (shown / directory / RECORDS[kind]).as_posix()
+    outputs = record["outputs"]
+    present = set(store.names(directory))
+    for name, expected in outputs.items():
+        path = (shown / directory / name).as_posix()
+        if name in present:
+            data = _read(store, directory, name, path, notes)
+            if data is None or not check_output(path, expected, data, notes, "its record"):
+                continue
+            notes.counted[f"bytes in {kind}"] += len(data)
+            check = _CHECKS.get((kind, name))
+            if check is not None:
+                with notes.reading(place):
+                    check(place, record, data, notes)
+        elif kept.get(name) != (expected["sha256"], expected["bytes"]):
+            notes.find("missing", path, "the file is missing; expected it as its record says")
+        elif name in (HISTORY, BOUNDS):
+            notes.find("missing", path, "the file was not kept; the numbers cannot be followed")
+    for name in sorted(kept.keys() - outputs.keys()):
+        notes.find("extra", f"{shown / directory}/{NOT_KEPT}", f"no record knows of a {name}")
+    _check_claims(place, record, outputs, notes)
+    extra = present - outputs.keys() - {RECORDS[kind], *([NOT_KEPT] if kept else [])}
+    for name in sorted(extra):
+        path = (shown / directory / name).as_posix()
+        if is_leftover(name):
+            notes.remark(path, "left by a job that was killed")
+        else:
+            notes.find("extra", path, "no record knows of this file; expected it not to be there")
+
+
+def _check_claims(
+    place: str, record: Mapping[str, Any], outputs: Mapping[str, Any], notes: Notes
+) -> None:
+    """That a record has the files which its numbers come from."""
+    content = record["content"]
+    if record["kind"] == "run":
+        wanted = {HISTORY}
+        if content["result"]["best_validation_bound"] is not None:
+            wanted.add(CHECKPOINT)
+    else:
+        wanted = {BOUNDS} if record["kind"] == "measurement" else set()
+    for name in sorted(wanted - outputs.keys()):
+        notes.find("missing", place, f"it vouches for no {name}; expected one beside it")
+
+
+def _check_packing(
+    store: Results,
+    shown: Path,
+    directory: str,
+    record: Mapping[str, Any] | None,
+    data: bytes,
+    notes: Notes,
+) -> None:
+    """That the index of packs says what is in the pack, and `not_kept.json` what is not."""
+    if store.is_loose(directory):
+        path = store.root / directory / NOT_KEPT
+        if path.is_file():
+            text = read_bytes(path)
+            values = {
+                name: {"sha256": one.sha256, "bytes": one.bytes}
+                for name, one in store.not_kept(directory).items()
+            }
+            if json_text(values) != text:
+                notes.find(
+                    "changed", shown / directory / NOT_KEPT, "its text was changed after unpacking"
+                )
+        return
+    packed = store.index.directories[directory]
+    own = {"sha256": sha256(data), "bytes": len(data)}
+    vouched = {**(record or {}).get("outputs", {}), RECORDS[directory.partition("/")[0]]: own}
+    for name, facts in packed.files.items():
+        if vouched.get(name, own) != {"sha256": facts.sha256, "bytes": facts.bytes}:
+            pack = (shown / "packed" / packed.pack).as_posix()
+            notes.find("changed", f"{pack}: {directory}/{name}", "the index says other bytes")
+
+
+def _read(store: Results, directory: str, name: str, place: str, notes: Notes) -> bytes | None:
+    try:
+        return store.read(directory, name)
+    except UserError as error:
+        notes.find("changed", place, f"it cannot be read ({error.problem})")
+        return None

@@ -1,0 +1,273 @@
+"""The commands that make a number, or a run, again from a clone, as its records tell.
+
+Commit, uncommitted changes, lock and settings are those recorded; what comes out is compared by
+sha256. Text is made here and nothing is run.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from workflow_src.archive.packs import FOLDER, SOURCES_PACK
+from workflow_src.archive.results import RECORDS, SOURCES
+from workflow_src.audit.links import Ground, parents_of, short
+from workflow_src.errors import UserError
+
+BOUNDS = "bounds.npz"
+CHECKPOINT = "checkpoint.safetensors"
+_DIRECTORIES = {"data": "data", "results": "results"}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What has to be equal for things to be made again by the same commands."""
+
+    git: str
+    settings: str
+    lock: str
+    python: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One thing to be made again: its target of Snakemake, and the digests to be found then.
+
+    ``target`` is text of the shell. ``expected`` holds (sha256, path); ``numbers`` are lines.
+    """
+
+    record: Mapping[str, Any]
+    target: str
+    expected: tuple[tuple[str, str], ...]
+    numbers: tuple[str, ...]
+
+
+def commands_for_evaluations(ground: Ground, fingerprints: Sequence[str]) -> list[str]:
+    """The shell commands that make these evaluations again, one clone per state of the code."""
+    return _commands(ground, [_wanted_evaluation(ground, one) for one in fingerprints])
+
+
+def commands_for_run(ground: Ground, fingerprint: str) -> list[str]:
+    """The shell commands that train this run again, with the others of its bank."""
+    return _commands(ground, [_wanted_run(ground, fingerprint)])
+
+
+def _wanted_evaluation(ground: Ground, fingerprint: str) -> Wanted:
+    record = _record(ground, "evaluations", fingerprint)
+    content = record["content"]
+    expected: list[tuple[str, str]] = []
+    if content["winner"]:
+        run = _record(ground, "runs", content["winner"])
+        expected += _expected(ground, "runs", run, CHECKPOINT)
+    for entry in parents_of(record, "measurement"):
+        measurement = _record(ground, "measurements", entry["fingerprint"])
+        expected += _expected(ground, "measurements", measurement, BOUNDS)
+    directory = ground.directory("evaluations", fingerprint)
+    target = f"results/{directory}/{RECORDS['evaluations']}"
+    numbers = tuple(
+        f"{row['metric']} {row['value']!r} {row['unit']}"
+        + (f" at {row['importance_samples']} samples" if row["importance_samples"] else "")
+        for row in content["metrics"]
+    )
+    return Wanted(record, shlex.quote(target), tuple(expected), numbers)
+
+
+def _wanted_run(ground: Ground, fingerprint: str) -> Wanted:
+    record = _record(ground, "runs", fingerprint)
+    # Which shard that is, the plan in the clone knows; its membership is written beside the data.
+    shard = f'"results/shards/$(basename "$(grep -l {fingerprint} results/plan/shards/*.json)")"'
+    expected = _expected(ground, "runs", record, CHECKPOINT)
+    bound = record["content"]["result"]["best_validation_bound"]
+    return Wanted(record, shard, tuple(expected), (f"best validation bound {bound!r} nats",))
+
+
+def _expected(
+    ground: Ground, kind: str, record: Mapping[str, Any], name: str
+) -> list[tuple[str, str]]:
+    outputs = record["outputs"]
+    if name not in outputs:
+        return []
+    directory = ground.directory(kind, record["fingerprint"])
+    return [(outputs[name]["sha256"], f"results/{directory}/{name}")]
+
+
+def _record(ground: Ground, kind: str, fingerprint: str) -> Mapping[str, Any]:
+    seen = ground.record(kind, fingerprint)
+    if not seen.record:
+        raise UserError(
+            f"there is no record of {fingerprint} to follow ({seen.verdict})",
+            place=seen.place,
+            remedy="fetch the results (`dvc pull`), or make them again with snakemake",
+        )
+    return seen.record
+
+
+def _commands(ground: Ground, wanted: Sequence[Wanted]) -> list[str]:
+    groups: dict[Origin, list[Wanted]] = {}
+    for one in wanted:
+        groups.setdefault(_origin(one.record), []).append(one)
+    lines: list[str] = []
+    for number, (origin, members) in enumerate(groups.items()):
+        if len(groups) > 1:
+            lines.append(f"# Part {number + 1} of {len(groups)}, each from a clone of its own.")
+        lines += _of_group(ground, origin, members, number)
+    return lines
+
+
+def _origin(record: Mapping[str, Any]) -> Origin:
+    git, environment = record.get("git", {}), record.get("environment", {})
+    if not git.get("commit"):
+        raise UserError(
+            f"{record['kind']} {record['fingerprint']} was made from code in no git repository, "
+            f"so no clone has it ({git.get('reason', 'there was no commit yet')})",
+            remedy="its modules are in results/sources, by the digests that trace shows",
+        )
+    known = ("commit", "dirty", "changes_digest", "difference_file", "left_out_files")
+    return Origin(
+        git=_text({name: git.get(name) for name in known}),
+        settings=_text(record["content"].get("settings")),
+        lock=_text(environment.get("lock")),
+        python=str(environment.get("python")),
+    )
+
+
+def _of_group(ground: Ground, origin: Origin, members: list[Wanted], number: int) -> list[str]:
+    git, settings = json.loads(origin.git), json.loads(origin.settings)
+    folder = f"density-bench-{git['commit'][:8]}" + (f"-{number + 1}" if number else "")
+    lines = [
+        *_about(ground, members[0].record),
+        f"git clone {_address(ground.root, git['commit'])} {folder}",
+        f"cd {folder}",
+        f"git checkout --quiet {git['commit']}",
+        *_apply(ground, git),
+        *_environment(ground, origin, git["commit"]),
+        "# Data sets are fetched; without internet: export DENSITY_BENCH_MIRROR=FOLDER before.",
+        f"set -- {_options(settings)}",
+        '.venv/bin/snakemake --profile local data --config "$@"',
+    ]
+    targets = " ".join(dict.fromkeys(one.target for one in members))
+    lines.append(f'.venv/bin/snakemake --profile local {targets} --config "$@"')
+    return lines + _comparison(members)
+
+
+def _about(ground: Ground, record: Mapping[str, Any]) -> list[str]:
+    machine, determinism = record["machine"], record.get("determinism", {})
+    gpu = machine["gpu"]["name"] if machine.get("gpu") else "no GPU"
+    packages = record["environment"].get("packages", {})
+    lines = [
+        f"# Made on {machine['cpu']}, {gpu}, {record.get('threads')} threads, with Python "
+        f"{record['environment']['python']} and torch {packages.get('torch')}.",
+        "# On a like machine and with equal threads every byte comes out again; elsewhere numbers "
+        "agree to rounding.",
+    ]
+    if determinism.get("torch", {}).get("deterministic_algorithms") is False:
+        lines.append("# torch was free to use algorithms that do not repeat to the bit.")
+    settings = record["content"].get("settings")
+    if settings is None:
+        lines.append("# The record holds no settings; config.yaml at that commit has its own.")
+    elif study := [name for name in settings["studies"] if name.endswith((".yaml", ".yml"))]:
+        lines.append(f"# The study {', '.join(study)} has to be in the clone.")
+    return lines + _about_training(record["content"].get("circumstances", {}))
+
+
+def _about_training(circumstances: Mapping[str, Any]) -> list[str]:
+    lines = []
+    if len(bank := circumstances.get("bank", [])) > 1:
+        lines.append(
+            f"# It was trained side by side with {len(bank) - 1} others, as will be again."
+        )
+    if interruptions := circumstances.get("interruptions"):
+        lines.append(f"# It was interrupted {len(interruptions)} times and went on.")
+    return lines
+
+
+def _address(root: Path, commit: str) -> str:
+    """The origin where that has the commit, else this repository itself."""
+    if _git(root, "branch", "--remotes", "--contains", commit):
+        address = _git(root, "remote", "get-url", "origin")
+        if address:
+            return shlex.quote(_without_password(address))
+    top = _git(root, "rev-parse", "--show-toplevel") or str(root.resolve())
+    return shlex.quote(top)
+
+
+def _without_password(address: str) -> str:
+    parts = urlsplit(address)
+    if not parts.hostname or "@" not in parts.netloc:
+        return address
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _apply(ground: Ground, git: Mapping[str, Any]) -> list[str]:
+    """The recorded difference, from where it is kept."""
+    if not git.get("dirty"):
+        return []
+    name = git.get("difference_file") or f"{git['changes_digest']}.patch"
+    lines = [
+        f"# Not committed and without a copy: {one['name']} ({one['bytes']} bytes)."
+        for one in git.get("left_out_files") or []
+    ]
+    loose = ground.results.root / SOURCES / name
+    if loose.is_file():
+        return [*lines, f"git apply --allow-empty {shlex.quote(str(loose.resolve()))}"]
+    pack = ground.results.root / FOLDER / SOURCES_PACK
+    if ground.results.difference(name.removesuffix(".patch")) is None:
+        return [*lines, f"# The uncommitted changes {name} are not in results/sources: not here."]
+    unpacked = shlex.quote(f"../{SOURCES}-{short(name)}")
+    return [
+        *lines,
+        f"python3 -m zipfile -e {shlex.quote(str(pack.resolve()))} {unpacked}",
+        f"git apply --allow-empty {unpacked}/{name}",
+    ]
+
+
+def _environment(ground: Ground, origin: Origin, commit: str) -> list[str]:
+    version = ".".join(origin.python.split(".")[:2])
+    lines = []
+    here = ".".join(map(str, sys.version_info[:3]))
+    if here != origin.python:
+        lines.append(f"# Python {origin.python} was used; the one here is {here}.")
+    lock = json.loads(origin.lock)
+    if lock:
+        lines.append(f"echo '{lock['sha256']}  {lock['name']}' | sha256sum --check")
+    else:
+        lines.append("# The record names no lock file; the versions that it lists were installed.")
+    return [*lines, f"make env PYTHON=python{version}"]
+
+
+def _options(settings: Mapping[str, Any] | None) -> str:
+    values = {**(settings or {}), "directories": _DIRECTORIES}
+    return " ".join(shlex.quote(f"{name}={_yaml(value)}") for name, value in sorted(values.items()))
+
+
+def _yaml(value: Any) -> str:
+    """A value as Snakemake's option --config takes it."""
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+def _comparison(members: Iterable[Wanted]) -> list[str]:
+    lines = ["# To compare:"]
+    for one in members:
+        lines += [f"echo '{sha256}  {path}' | sha256sum --check" for sha256, path in one.expected]
+        lines += [f"#   {number}" for number in one.numbers]
+    return lines
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _git(root: Path, *words: str) -> str:
+    command = ["git", "-C", str(root), *words]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
