@@ -11,10 +11,8 @@ from workflow_src.changes.explaining import explain
 from workflow_src.changes.telling import say, tell
 from workflow_src.config.command_line import add_configfile, settings_files
 from workflow_src.config.loading import load_layered
+from workflow_src.exit_codes import ExitCode
 from workflow_src.plan.plan import build_plan
-
-DIFFERENT = 1
-"""Exit code where something that was made again differs; nothing is written then."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
             say(console, f"  {line}")
     if answer.acceptance is None:
         say(console, "refused: the change changes results; nothing was written")
-        return DIFFERENT
+        return ExitCode.FINDINGS
     say(
         console,
         f"accepted as {answer.acceptance.identifier}, in workflow_src/plan/acceptances.yaml",

@@ -6,10 +6,8 @@ import argparse
 
 from workflow_src.config.command_line import add_configfile, settings_files
 from workflow_src.config.loading import load_layered
+from workflow_src.exit_codes import ExitCode
 from workflow_src.plan.plan import build_plan
-
-FOUND = 1
-"""Exit code where there are findings."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -46,4 +44,4 @@ def run(arguments: argparse.Namespace) -> int:
         print("\n".join(repeated.lines))
     for line in lines(report):
         print(line)
-    return 0 if report.passes else FOUND
+    return ExitCode.FINE if report.passes else ExitCode.FINDINGS
