@@ -113,15 +113,20 @@ def _check_modules(digests: set[str], root: Path, needed: Needed, notes: Notes) 
         for path in both
     ]
     blobs = _blobs(root, specs)
+    lost: dict[str, list[tuple[str, str]]] = {}
     for at, (name, digest, place, _) in enumerate(wanted):
         found = {meaning(data) for data in blobs[2 * at : 2 * at + 2] if data is not None}
         if digest not in found:
-            notes.find(
-                "code",
-                place,
-                f"the code of {name} ({digest[:12]}) is kept nowhere; expected it in "
-                f"{SOURCES}/{digest}.py or at the commit that the record names",
-            )
+            lost.setdefault(place, []).append((name, digest))
+    for place, modules in lost.items():
+        name, digest = modules[0]
+        others = f" and of {len(modules) - 1} other modules" if len(modules) > 1 else ""
+        notes.find(
+            "code",
+            place,
+            f"the code of {name}{others} is kept nowhere; expected it in "
+            f"{SOURCES}/{digest}.py, or at the commit that the record names",
+        )
 
 
 def _paths(name: str) -> tuple[str, str]:
