@@ -22,7 +22,6 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import torch
@@ -34,8 +33,7 @@ from workflow_src.data.job import fetch_data_set, prepare_data_set
 from workflow_src.plan.memberships import evaluation_membership, write_memberships
 from workflow_src.plan.plan import Plan, build_plan
 from workflow_src.plan.planned import PlannedEvaluation, Shard
-from workflow_src.provenance.record import CODE_ROOT, build_record, parent
-from workflow_src.provenance.repository import describe_repository
+from workflow_src.provenance.record import build_record, parent
 from workflow_src.report.report import write_report
 from workflow_src.storage import new_directory, read_json_object, sha256_file, write_json
 from workflow_src.train.membership import ShardRun, read_shard
@@ -140,13 +138,7 @@ def make(seeds: int) -> None:
         make_shard(plan, shard, chance)
     for evaluation in plan.evaluations:
         make_evaluation(plan, evaluation, chance)
-    # The report takes the commit of the working directory, records that of the code.
-    with mock.patch("workflow_src.report.report.describe_repository", in_place):
-        write_report(plan.layout.report_membership(plan.report))
-
-
-def in_place(root: Path) -> dict[str, Any]:
-    return describe_repository(CODE_ROOT)
+    write_report(plan.layout.report_membership(plan.report))
 
 
 def make_shard(plan: Plan, shard: Shard, chance: np.random.Generator) -> None:

@@ -1,8 +1,17 @@
-"""What all tests share: one thread of arithmetic, also in the programs that they start."""
+"""What all tests share: one thread of arithmetic, and a finished workflow to spoil."""
 
+from __future__ import annotations
+
+import contextlib
 import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
+from support.checkout import Checkout
+from support.spoiling import World
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -15,3 +24,30 @@ settings.register_profile(
     derandomize=bool(os.environ.get("CI")),
 )
 settings.load_profile("house")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A committed checkout whose tiny workflow has run to its end; tests leave it as it is."""
+    made = Checkout(tmp_path_factory.mktemp("finished"))
+    made.commit("The project")
+    made.snakemake()
+    return made
+
+
+@pytest.fixture
+def copy_of_finished(finished: Checkout, tmp_path: Path) -> Checkout:
+    """The same as a checkout of one's own, to spoil."""
+    folder = tmp_path / "checkout"
+    shutil.copytree(finished.folder, folder, symlinks=True)
+    return Checkout(folder)
+
+
+@pytest.fixture
+def world(copy_of_finished: Checkout) -> Iterator[World]:
+    """A checkout to spoil as the working directory of this process."""
+    mirror = os.environ.pop("DENSITY_BENCH_MIRROR", None)
+    with contextlib.chdir(copy_of_finished.folder):
+        yield World(copy_of_finished.folder)
+    if mirror is not None:
+        os.environ["DENSITY_BENCH_MIRROR"] = mirror

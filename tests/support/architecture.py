@@ -27,7 +27,8 @@ LEVELS = (
     ("train",),
     ("evaluate",),
     ("report",),
-    ("audit", "changes"),
+    ("audit", "changes", "trace"),
+    ("release",),
     ("commands",),
     ("__main__",),
 )

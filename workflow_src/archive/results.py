@@ -22,6 +22,7 @@ from workflow_src.archive.packs import (
     Packs,
     read_index,
 )
+from workflow_src.archive.sources import unsealed
 from workflow_src.errors import UserError
 from workflow_src.storage import (
     explain,
@@ -149,11 +150,13 @@ class Results:
 
     def source(self, module_digest: str) -> str | None:
         """The text of a module by the digest of its meaning; None where it was not kept."""
-        return self._source(f"{module_digest}.py")
+        kept = self._source(f"{module_digest}.py")
+        return None if kept is None else unsealed(kept).decode(errors="surrogateescape")
 
     def difference(self, changes_digest: str) -> str | None:
         """The uncommitted changes of that digest, as ``git apply`` takes them."""
-        return self._source(f"{changes_digest}.patch")
+        kept = self._source(f"{changes_digest}.patch")
+        return None if kept is None else kept.decode(errors="surrogateescape")
 
     def _loose(self, kind: str) -> list[str]:
         found = []
@@ -171,13 +174,13 @@ class Results:
             raise UserError("there is no such result", place=str(self.root / directory))
         return self.index.directories[directory]
 
-    def _source(self, name: str) -> str | None:
+    def _source(self, name: str) -> bytes | None:
         loose = self.root / SOURCES / name
         if loose.is_file():
-            return loose.read_text(encoding="utf-8", errors="surrogateescape")
+            return loose.read_bytes()
         if name not in self._packs.names(SOURCES_PACK):
             return None
-        return self._packs.read(SOURCES_PACK, name).decode(errors="surrogateescape")
+        return self._packs.read(SOURCES_PACK, name)
 
     def _damaged(self, directory: str, why: str) -> UserError:
         return UserError(

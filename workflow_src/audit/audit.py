@@ -249,8 +249,7 @@ def _check_code(
         if record is not None:
             with notes.reading(place):
                 needed.add(place, record)
-    package_root = plan.closures.package_root
-    check_code_texts(results, plan.layout.results, plan.root, package_root, needed, notes)
+    check_code_texts(results, plan.layout.results, plan.root, needed, notes)
 
 
 def _usable_cores() -> int:

@@ -1,9 +1,4 @@
-"""The code that records name: its text must be kept, and mean what its digest says.
-
-A module's digest is of its meaning, so that a kept text may differ from others in comments. Whether
-it is byte for byte one that somebody had is looked for in the working tree, in git and in the kept
-changes; a text that is in none of them is told.
-"""
+"""The code that records name: its text must be kept, whole, and mean what its digest says."""
 
 from __future__ import annotations
 
@@ -17,6 +12,7 @@ from typing import Any
 
 from workflow_src.archive.packs import SOURCES_PACK, Packs
 from workflow_src.archive.results import SOURCES, Results
+from workflow_src.archive.sources import is_sealed
 from workflow_src.audit.files import is_leftover, listed, read_bytes
 from workflow_src.audit.findings import Notes
 from workflow_src.plan.fingerprints import ENVIRONMENT
@@ -48,7 +44,7 @@ class Needed:
 
 
 def check_code_texts(
-    results: Results, shown: Path, root: Path, package_root: Path, needed: Needed, notes: Notes
+    results: Results, shown: Path, root: Path, needed: Needed, notes: Notes
 ) -> None:
     """Every text in results/sources, and that what records name is among them or in git."""
     texts, digests = _kept(results, shown, notes), set()
@@ -56,19 +52,21 @@ def check_code_texts(
         if name.endswith(".py"):
             found = meaning(data)
             digests.add(name.removesuffix(".py"))
+            problem = None
             if found != name.removesuffix(".py"):
-                notes.find(
-                    "changed",
-                    shown / SOURCES / name,
-                    f"its code means {str(found)[:12]}; expected what its name says",
+                problem = f"its code means {str(found)[:12]}; expected what its name says"
+            elif not is_sealed(data):
+                problem = (
+                    "other comments or layout; expected the text of its first line's digest"
                 )
+            if problem is not None:
+                notes.find("changed", shown / SOURCES / name, problem)
     _check_modules(digests, root, needed, notes)
     for name, (place, git) in needed.changes.items():
         _check_changes(shown / SOURCES / name, place, git, texts.get(name), notes)
     for name in sorted(texts):
         if name.endswith(".patch") and name not in needed.changes:
             notes.remark(shown / SOURCES / name, "changes that no record names any more")
-    _tell_unknown(texts, shown, root, package_root, notes)
     notes.counted["texts of code"] += len(texts)
 
 
@@ -144,40 +142,10 @@ def _check_changes(
         notes.find("changed", where, "expected the changes of which its name is the digest")
 
 
-def _tell_unknown(
-    texts: Mapping[str, bytes], shown: Path, root: Path, package_root: Path, notes: Notes
-) -> None:
-    """Texts that are byte for byte neither in the working tree nor in git nor in kept changes."""
-    tree = {hashlib.sha256(p.read_bytes()).digest() for p in package_root.rglob("*.py")}
-    left = [
-        name
-        for name, data in sorted(texts.items())
-        if name.endswith(".py") and data and hashlib.sha256(data).digest() not in tree
-    ]
-    blobs = {name: _blob_name(texts[name]) for name in left}
-    answers = _ask_git(root, "--batch-check=%(objecttype)", list(blobs.values()))
-    in_git = (answers or b"").decode().split("\n")
-    known = {name for name, kind in zip(left, in_git, strict=False) if kind == "blob"}
-    changes = b"".join(data for name, data in texts.items() if name.endswith(".patch"))
-    made = set(re.findall(rb"(?m)^index [0-9a-f]+\.\.([0-9a-f]{7,})", changes))
-    for name in left:
-        in_changes = any(blobs[name].encode().startswith(one) for one in made)
-        if name not in known and not in_changes:
-            notes.remark(
-                shown / SOURCES / name,
-                "its code is right, but its comments and layout are neither those of the working "
-                "tree nor of any commit or kept change",
-            )
-
-
-def _blob_name(data: bytes) -> str:
-    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
-
-
 def _blobs(root: Path, names: list[str]) -> list[bytes | None]:
     """The contents of git objects, None for those that git does not have."""
     found: list[bytes | None] = []
-    out = _ask_git(root, "--batch", names) or b""
+    out = _ask_git(root, names) or b""
     at = 0
     while at < len(out):
         line, _, _ = out[at:].partition(b"\n")
@@ -192,12 +160,12 @@ def _blobs(root: Path, names: list[str]) -> list[bytes | None]:
     return found + [None] * (len(names) - len(found))
 
 
-def _ask_git(root: Path, how: str, names: list[str]) -> bytes | None:
+def _ask_git(root: Path, names: list[str]) -> bytes | None:
     if not names:
         return None
     try:
         done = subprocess.run(
-            ["git", "-C", str(root), "--no-optional-locks", "cat-file", how],
+            ["git", "-C", str(root), "--no-optional-locks", "cat-file", "--batch"],
             input="".join(f"{name}\n" for name in names).encode(),
             capture_output=True,
             timeout=_TIMEOUT,

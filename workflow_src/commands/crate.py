@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the crate and say what it holds."""
-    from workflow_src.audit.crate import kinds_of, write_crate
+    from workflow_src.release.crate import kinds_of, write_crate
 
     settings = load_layered(settings_files(arguments))
     contents = write_crate(settings, arguments.output)

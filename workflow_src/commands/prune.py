@@ -11,7 +11,7 @@ from workflow_src.config.loading import load_layered
 from workflow_src.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from workflow_src.audit.prune import Found
+    from workflow_src.release.prune import Found
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,9 +30,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List what is stale, and remove it where that was asked for."""
-    from workflow_src.audit.prune import find_stale, remove
     from workflow_src.plan.exclusive import hold
     from workflow_src.plan.plan import build_plan
+    from workflow_src.release.prune import find_stale, remove
 
     layers = [settings_files(arguments), *([MAIN_FILE, file] for file in arguments.also)]
     settings = [load_layered(paths) for paths in layers]

@@ -40,10 +40,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _make(arguments: argparse.Namespace) -> int:
     from workflow_src.audit.audit import audit_results
-    from workflow_src.audit.releases import RELEASE, refuse_early, write_release
     from workflow_src.audit.telling import lines
     from workflow_src.plan.exclusive import hold
     from workflow_src.plan.plan import build_plan
+    from workflow_src.release.releases import RELEASE, refuse_early, write_release
 
     root = Path()
     refuse_early(arguments.name, root, arguments.sign)
@@ -65,7 +65,7 @@ def _make(arguments: argparse.Namespace) -> int:
 
 
 def _verify(name: str, allowed_signers: Path | None) -> int:
-    from workflow_src.audit.releases import is_signed, verify_release
+    from workflow_src.release.releases import is_signed, verify_release
 
     findings = verify_release(name, root=Path(), allowed_signers=allowed_signers)
     for finding in findings:

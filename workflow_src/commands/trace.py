@@ -13,7 +13,7 @@ from workflow_src.exit_codes import ExitCode
 if TYPE_CHECKING:
     from rich.tree import Tree
 
-    from workflow_src.audit.links import Link
+    from workflow_src.trace.links import Link
 
 _COLOURS = {"ok": "green", "differs": "bold red", "not here": "yellow", "not kept": "yellow"}
 
@@ -39,9 +39,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the line, or the commands that repeat it."""
-    from workflow_src.audit.links import Ground
-    from workflow_src.audit.reproduce import commands_for_evaluations, commands_for_run
-    from workflow_src.audit.trace import find_cell, find_run, trace_cell, trace_run
+    from workflow_src.trace.links import Ground
+    from workflow_src.trace.reproduce import commands_for_evaluations, commands_for_run
+    from workflow_src.trace.trace import find_cell, find_run, trace_cell, trace_run
 
     words = [arguments.table, arguments.row, arguments.column]
     if bool(arguments.of_run) == any(words) or (any(words) and not all(words)):

@@ -10,6 +10,7 @@ import os
 import uuid
 from pathlib import Path
 
+from workflow_src.archive.sources import sealed
 from workflow_src.plan.closure import module_file
 from workflow_src.plan.fingerprints import ENVIRONMENT
 from workflow_src.plan.plan import Plan
@@ -31,7 +32,7 @@ def write_sources(plan: Plan) -> None:
             path = module_file(name, package_root)
             # Many modules mean nothing, such as empty __init__.py files, and share one digest.
             present.add(final.name)
-            _write(final, path.read_bytes() if path else b"")
+            _write(final, sealed(path.read_bytes() if path else b""))
     except OSError as error:
         raise explain(error, folder) from error
 

@@ -23,7 +23,7 @@ from workflow_src.storage import digest, read_json_object, refuse_newer, replaci
 SCHEMA_VERSION = 2
 
 ATTEMPT_VARIABLE = "DENSITY_BENCH_ATTEMPT"
-"""Set by the command line's ``--attempt``: the how manieth time Snakemake sends this job."""
+"""Set by the command line's ``--attempt``: which time Snakemake sends this job."""
 
 DIFFERENCE_LIMIT = 200_000
 

@@ -16,7 +16,7 @@ from workflow_src.archive.dvc_lock import without_dvc
 from workflow_src.archive.results import Results
 from workflow_src.errors import UserError
 from workflow_src.plan.fingerprints import Closures
-from workflow_src.provenance.record import build_record, parent
+from workflow_src.provenance.record import CODE_ROOT, build_record, parent
 from workflow_src.provenance.repository import describe_repository
 from workflow_src.report.evidence import MISSING, Evidence, read_evidence
 from workflow_src.report.figures.drawing import draw_study
@@ -49,7 +49,7 @@ def write_report(membership: Path) -> None:
     evidence = read_evidence(membership)
     _check_code(evidence)
     _bring_from_packs(evidence)
-    git = describe_repository(Path.cwd())
+    git = describe_repository(CODE_ROOT)
     chapters = _chapters(evidence)
     files = _parquet_files(evidence, git)
     files |= _summary_files(evidence, chapters)

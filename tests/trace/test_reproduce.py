@@ -11,10 +11,10 @@ import pytest
 from support.checkout import Checkout
 from support.spoiling import World
 
-from workflow_src.audit.links import Ground
-from workflow_src.audit.reproduce import commands_for_evaluations, commands_for_run
 from workflow_src.errors import UserError
 from workflow_src.storage import digest, write_json
+from workflow_src.trace.links import Ground
+from workflow_src.trace.reproduce import commands_for_evaluations, commands_for_run
 
 pytestmark = pytest.mark.workflow
 

@@ -18,8 +18,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from workflow_src.archive.packs import FOLDER, SOURCES_PACK
 from workflow_src.archive.results import RECORDS, SOURCES
-from workflow_src.audit.links import Ground, parents_of, short
 from workflow_src.errors import UserError
+from workflow_src.trace.links import Ground, parents_of, short
 
 BOUNDS = "bounds.npz"
 CHECKPOINT = "checkpoint.safetensors"

@@ -13,7 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from workflow_src.audit.links import (
+from workflow_src.errors import UserError
+from workflow_src.plan.acceptances import Acceptance, read_acceptances
+from workflow_src.plan.fingerprints import ENVIRONMENT, Closures
+from workflow_src.plan.syntax import canonical_text
+from workflow_src.provenance.repository import changes_digest
+from workflow_src.storage import digest
+from workflow_src.trace.links import (
     ABSENT,
     DIFFERS,
     OK,
@@ -24,12 +30,6 @@ from workflow_src.audit.links import (
     short,
     worst,
 )
-from workflow_src.errors import UserError
-from workflow_src.plan.acceptances import Acceptance, read_acceptances
-from workflow_src.plan.fingerprints import ENVIRONMENT, Closures
-from workflow_src.plan.syntax import canonical_text
-from workflow_src.provenance.repository import changes_digest
-from workflow_src.storage import digest
 
 _LIBRARIES = ("torch", "numpy", "scikit-learn")
 

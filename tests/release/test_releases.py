@@ -12,8 +12,8 @@ from support.checkout import Checkout
 from support.spoiling import World
 
 from workflow_src.__main__ import main
-from workflow_src.audit.releases import verify_release
 from workflow_src.errors import UserError
+from workflow_src.release.releases import verify_release
 from workflow_src.storage import digest, sha256_file
 
 pytestmark = pytest.mark.workflow

@@ -13,10 +13,10 @@ from support.spoiling import World
 
 from workflow_src.__main__ import main
 from workflow_src.archive.results import Results
-from workflow_src.audit.prune import DAY, Found, find_stale, remove
 from workflow_src.config.loading import load_layered
 from workflow_src.errors import UserError
 from workflow_src.plan.plan import build_plan
+from workflow_src.release.prune import DAY, Found, find_stale, remove
 
 pytestmark = pytest.mark.workflow
 

@@ -28,12 +28,12 @@ from support.spoiling import World
 from urllib3 import HTTPResponse
 
 from workflow_src.__main__ import main
-from workflow_src.audit.crate import METADATA, write_crate
-from workflow_src.audit.crate_entities import RUN_TERMS, plain
-from workflow_src.audit.crate_metadata import PROFILES
 from workflow_src.config.loading import load_layered
 from workflow_src.config.settings import Settings
 from workflow_src.errors import UserError
+from workflow_src.release.crate import METADATA, write_crate
+from workflow_src.release.crate_entities import RUN_TERMS, plain
+from workflow_src.release.crate_metadata import PROFILES
 from workflow_src.storage import sha256_file
 
 pytestmark = pytest.mark.workflow

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from workflow_src.audit.links import (
+from workflow_src.evaluate.selection import Candidate, choose
+from workflow_src.trace.links import (
     ABSENT,
     DIFFERS,
     OK,
@@ -20,8 +21,7 @@ from workflow_src.audit.links import (
     short,
     worst,
 )
-from workflow_src.audit.origins import circumstance_links, prepared_link
-from workflow_src.evaluate.selection import Candidate, choose
+from workflow_src.trace.origins import circumstance_links, prepared_link
 
 _SHOWN_CANDIDATES = 8
 _AXES = ("model", "data_set", "likelihood", "fraction", "seed", "protocol", "stream")

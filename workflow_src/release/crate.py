@@ -2,7 +2,7 @@
 
 The crate is laid out as the repository is: unpacked, its results can be shown and traced. Winners
 lie loose, the other candidates packed without checkpoints. Its bytes follow from its content. What
-the metadata say is `workflow_src.audit.crate_metadata`'s.
+the metadata say is `workflow_src.release.crate_metadata`'s.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from workflow_src.archive.packs import FOLDER, SOURCES_PACK, Packs
 from workflow_src.archive.references import References, follow
 from workflow_src.archive.results import KINDS, NOT_KEPT, RECORDS, SOURCES, Results
 from workflow_src.archive.writing import write_packs
-from workflow_src.audit.crate_entities import Described
-from workflow_src.audit.crate_metadata import metadata
 from workflow_src.config.settings import Settings
 from workflow_src.config.studies import load_study
 from workflow_src.errors import UserError
 from workflow_src.plan.memberships import asked
 from workflow_src.provenance.record import record_is_whole, verify_outputs
+from workflow_src.release.crate_entities import Described
+from workflow_src.release.crate_metadata import metadata
 from workflow_src.storage import (
     explain,
     new_directory,

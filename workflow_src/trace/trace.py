@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from workflow_src.archive.results import RECORDS
-from workflow_src.audit.lineage import Lineage
-from workflow_src.audit.links import (
+from workflow_src.errors import UserError
+from workflow_src.report.wording import counted
+from workflow_src.trace.lineage import Lineage
+from workflow_src.trace.links import (
     ABSENT,
     DIFFERS,
     OK,
@@ -24,8 +26,6 @@ from workflow_src.audit.links import (
     parents_of,
     sha256_or_none,
 )
-from workflow_src.errors import UserError
-from workflow_src.report.wording import counted
 
 _SHARED = ("metric", "unit", "importance_samples")
 

@@ -20,12 +20,12 @@ from typing import Any
 from workflow_src.archive.references import References, directory_name, follow, sources_of
 from workflow_src.archive.results import KINDS, RECORDS, SOURCES, Results
 from workflow_src.audit.files import is_leftover, listed
-from workflow_src.audit.releases import FOLDER, RELEASE
 from workflow_src.errors import UserError
 from workflow_src.plan.fingerprints import ENVIRONMENT
 from workflow_src.plan.layout import PREPARED_RECORD
 from workflow_src.plan.memberships import evaluation_membership
 from workflow_src.plan.plan import Plan
+from workflow_src.release.releases import FOLDER, RELEASE
 from workflow_src.storage import explain, read_json_object
 
 DAY = 86_400.0

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from workflow_src.audit.crate_entities import COMPLETED, Described, Entities
+from workflow_src.release.crate_entities import COMPLETED, Described, Entities
 from workflow_src.storage import read_json_object
 
 STEPS = {

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from workflow_src.audit.crate_actions import STEPS, Actions
-from workflow_src.audit.crate_entities import COMPLETED, Described, facts, plain
 from workflow_src.config.studies import load_study
+from workflow_src.release.crate_actions import STEPS, Actions
+from workflow_src.release.crate_entities import COMPLETED, Described, facts, plain
 
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",

@@ -16,11 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from workflow_src.audit.crate import Contents, files_of, staged_crate, write_zip
 from workflow_src.config.settings import Settings
 from workflow_src.errors import UserError
 from workflow_src.plan.memberships import asked
 from workflow_src.provenance.repository import describe_repository
+from workflow_src.release.crate import Contents, files_of, staged_crate, write_zip
 from workflow_src.storage import (
     digest,
     new_directory,
