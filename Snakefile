@@ -60,6 +60,7 @@ rule all:
     input:
         plan.targets(),
         plan.evaluation_targets(),
+        plan.shard_targets(),
 
 
 include: "rules/data.smk"

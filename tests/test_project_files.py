@@ -53,13 +53,21 @@ def test_profiles_are_found_from_the_root() -> None:
         assert (ROOT / name / "profile.yaml").is_file()
 
 
-def test_both_profiles_let_existence_decide() -> None:
+def test_all_profiles_let_existence_decide() -> None:
+    read = {
+        path.parent.name: yaml.safe_load(path.read_text())
+        for path in (ROOT / "profiles").glob("*/profile.yaml")
+    }
+    assert read.keys() == {"default", "local", "slurm"}
+    assert read["default"] == {
+        "rerun-triggers": "mtime",
+        "ignore-incomplete": True,
+        "keep-incomplete": True,
+        "nolock": True,
+    }
     for name in ("local", "slurm"):
-        profile = yaml.safe_load((ROOT / name / "profile.yaml").read_text())
-        assert profile["rerun-triggers"] == "mtime"
-        assert profile["keep-incomplete"]
-        assert profile["ignore-incomplete"]
-        assert profile["keep-going"]
+        assert read["default"].items() <= read[name].items()
+        assert read[name]["keep-going"]
 
 
 @pytest.mark.parametrize("rules", sorted((ROOT / "rules").glob("*.smk")), ids=lambda p: p.stem)

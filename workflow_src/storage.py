@@ -98,6 +98,12 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text)
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write ``data``, whole or not at all."""
+    with replacing_file(path) as temporary:
+        temporary.write_bytes(data)
+
+
 @contextlib.contextmanager
 def replacing_file(final: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``final`` that takes its name on success."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,10 @@ from typing import Any
 import pytest
 
 from workflow_src.archive.references import References, follow
-from workflow_src.archive.results import Results
+from workflow_src.archive.results import KINDS, Results
 from workflow_src.archive.writing import Summary, write_packs
 from workflow_src.provenance.record import verify_outputs
-from workflow_src.storage import digest, write_json
+from workflow_src.storage import digest, sha256_file, write_json
 
 FAMILY = "vae/digits-gaussian"
 MODULE = hashlib.sha256(b"def model(): ...").hexdigest()
@@ -26,23 +28,28 @@ class Tree:
         self.root = root
         self.evaluations: list[str] = []
 
-    def run(self, fingerprint: str, note: str = "") -> str:
-        """A finished run with a checkpoint of its own; its directory."""
+    def run(self, fingerprint: str, note: str = "", **facts: Any) -> str:
+        """A finished run with a checkpoint of its own; its directory.
+
+        With another ``note`` it has come out otherwise, with other ``facts`` its record differs.
+        """
         files = {
             "checkpoint.safetensors": f"parameters of {fingerprint}{note}".encode() * 40,
             "history.parquet": f"history of {fingerprint}".encode(),
         }
         directory = f"runs/{FAMILY}/100pct-seed0-{fingerprint}"
-        self.write(directory, "run.json", files, fingerprint=fingerprint)
+        self.write(directory, "run.json", files, fingerprint=fingerprint, **facts)
         return directory
 
     def evaluation(self, fingerprint: str, runs: list[str], winner: str | None) -> str:
         """An evaluation that chose ``winner`` among ``runs``, with its measurement."""
         measurement = None
+        parents = [self.parent("run", run, "run.json") for run in runs]
         if winner is not None:
             directory = f"measurements/{FAMILY}/{winner[-16:]}-{'m' * 16}"
             self.write(directory, "measurement.json", {"bounds.npz": b"bounds"})
             measurement = {"fingerprint": "m" * 16, "directory": f"results/{directory}"}
+            parents.append(self.parent("measurement", directory, "measurement.json"))
         content = {
             "candidates": [
                 {"fingerprint": run[-16:], "directory": f"results/{run}"} for run in runs
@@ -51,9 +58,28 @@ class Tree:
             "measurement": measurement,
         }
         directory = f"evaluations/{FAMILY}/100pct-seed0-authors-full-{fingerprint}"
-        self.write(directory, "evaluation.json", {}, content=content, fingerprint=fingerprint)
+        facts = {"content": content, "fingerprint": fingerprint, "parents": parents}
+        self.write(directory, "evaluation.json", {}, **facts)
         self.evaluations.append(directory)
         return directory
+
+    def parent(self, kind: str, directory: str, record: str) -> dict[str, str]:
+        """What records say of a loose directory that they were made from."""
+        path = self.root / directory / record
+        return {
+            "kind": kind,
+            "fingerprint": directory.rpartition("-")[2],
+            "path": f"results/{directory}/{record}",
+            "sha256": sha256_file(path),
+            "result_digest": json.loads(path.read_text())["result_digest"],
+        }
+
+    def report(self, *evaluations: str) -> Path:
+        """The manifest of a report of evaluations that lie loose."""
+        path = self.root / "report" / f"manifest-{'9' * 16}.json"
+        parents = [self.parent("evaluation", one, "evaluation.json") for one in evaluations]
+        write_json(path, {"parents": parents})
+        return path
 
     def write(self, directory: str, record: str, files: Mapping[str, bytes], **facts: Any) -> None:
         place = self.root / directory
@@ -67,6 +93,7 @@ class Tree:
                 name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
                 for name, data in files.items()
             },
+            "result_digest": digest(sorted((name, str(data)) for name, data in files.items())),
             **facts,
             "content": {"code": {"modules": {"models.vae": MODULE}}, **facts.get("content", {})},
         }
@@ -74,6 +101,11 @@ class Tree:
         for name in (f"{MODULE}.py", "changes.patch", "nobody.py"):
             (self.root / "sources").mkdir(exist_ok=True)
             (self.root / "sources" / name).write_text(f"text of {name}\n")
+
+    def remove_loose(self) -> None:
+        """Nothing is left but packs."""
+        for kind in (*KINDS, "sources"):
+            shutil.rmtree(self.root / kind, ignore_errors=True)
 
     @property
     def wanted(self) -> References:

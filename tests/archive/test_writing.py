@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import zipfile
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 from workflow_src.archive import writing
 from workflow_src.archive.forgetting import forget
 from workflow_src.archive.loose import remove_loose
-from workflow_src.archive.packs import read_index
+from workflow_src.archive.packs import Index, index_content, read_index
 from workflow_src.archive.references import References
 from workflow_src.archive.results import KINDS, Results
 from workflow_src.archive.writing import pack_name
@@ -24,12 +23,8 @@ from workflow_src.storage import sha256_file, write_json
 A, B, E, F = ("a" * 16, "b" * 16, "e" * 16, "f" * 16)
 RUN_A = f"runs/vae/digits-gaussian/100pct-seed0-{A}"
 RUN_B = f"runs/vae/digits-gaussian/100pct-seed0-{B}"
+MEASUREMENT = f"measurements/vae/digits-gaussian/{A}-{'m' * 16}"
 RUNS = "runs-vae-digits-gaussian.zip"
-
-
-def remove_all_loose(tree: Any) -> None:
-    for kind in (*KINDS, "sources"):
-        shutil.rmtree(tree.root / kind, ignore_errors=True)
 
 
 def test_one_pack_holds_one_kind_of_one_family() -> None:
@@ -39,7 +34,7 @@ def test_one_pack_holds_one_kind_of_one_family() -> None:
 def test_everything_is_read_from_the_packs_as_it_lay_loose(tree: Any) -> None:
     before = tree.loose()
     tree.pack(all_checkpoints=True)
-    remove_all_loose(tree)
+    tree.remove_loose()
     results = Results(tree.root)
     read = {
         f"{directory}/{name}": results.read(directory, name)
@@ -119,7 +114,7 @@ def test_a_pack_whose_content_stays_is_not_written_again(tree: Any) -> None:
 def test_packing_again_from_packs_alone_changes_nothing(tree: Any) -> None:
     tree.pack()
     before = tree.packed()
-    remove_all_loose(tree)
+    tree.remove_loose()
     assert tree.pack().written == 0
     assert tree.packed() == before
 
@@ -127,7 +122,7 @@ def test_packing_again_from_packs_alone_changes_nothing(tree: Any) -> None:
 def test_what_is_no_longer_referred_to_leaves_the_packs_and_lies_loose_again(tree: Any) -> None:
     tree.pack()
     before = {name: data for name, data in tree.loose().items() if "checkpoint" not in name}
-    remove_all_loose(tree)
+    tree.remove_loose()
     done = tree.pack(References(frozenset({RUN_A}), frozenset({RUN_A})))
     assert done.put_back == 3
     index = read_index(tree.root)
@@ -141,18 +136,10 @@ def test_what_is_no_longer_referred_to_leaves_the_packs_and_lies_loose_again(tre
     assert all(results.read(*name.rsplit("/", 1)) == data for name, data in before.items())
 
 
-def test_a_loose_run_that_is_new_goes_before_the_packed_one(tree: Any) -> None:
-    tree.pack()
-    tree.run(A, note=", trained again")
-    tree.pack()
-    shutil.rmtree(tree.root / "runs")
-    assert b"trained again" in Results(tree.root).read(RUN_A, "checkpoint.safetensors")
-
-
 def test_a_run_brought_back_without_its_checkpoint_is_packed_as_it_was(tree: Any) -> None:
     tree.pack()
     before = tree.packed()
-    remove_all_loose(tree)
+    tree.remove_loose()
     for directory in (RUN_A, RUN_B):
         Results(tree.root).bring(directory)
     assert not (tree.root / RUN_B / "checkpoint.safetensors").exists()
@@ -172,6 +159,38 @@ def test_damaged_directories_are_named_and_nothing_is_written(tree: Any) -> None
     assert tree.packed() == before
 
 
+def test_the_way_out_of_a_damaged_run_drops_what_was_made_from_it(tree: Any) -> None:
+    (tree.root / RUN_A / "history.parquet").write_bytes(b"else")
+    with pytest.raises(UserError, match=rf"pack --forget {A}` and start Snakemake"):
+        tree.pack()
+    assert [name.split("/")[0] for name in forget(tree.root, A)] == [
+        "evaluations",
+        "measurements",
+        "runs",
+    ]
+    assert tree.pack().directories == 0
+
+
+def test_the_way_out_of_a_damaged_measurement_drops_its_evaluation(tree: Any) -> None:
+    (tree.root / MEASUREMENT / "bounds.npz").write_bytes(b"else")
+    with pytest.raises(UserError, match=rf"pack --forget {'m' * 16}` and start Snakemake"):
+        tree.pack()
+    assert [name.split("/")[0] for name in forget(tree.root, "m" * 16)] == [
+        "evaluations",
+        "measurements",
+    ]
+    assert Results(tree.root).directories("runs") == [RUN_A, RUN_B]
+
+
+def test_a_damaged_loose_run_that_is_packed_is_only_to_be_removed(tree: Any) -> None:
+    tree.pack()
+    (tree.root / RUN_A / "history.parquet").write_bytes(b"else")
+    with pytest.raises(UserError, match=f"remove {tree.root / RUN_A}, the packed one"):
+        tree.pack()
+    shutil.rmtree(tree.root / RUN_A)
+    assert tree.pack().written == 0
+
+
 def test_an_unreadable_record_is_named(tree: Any) -> None:
     (tree.root / RUN_A / "run.json").write_text('{"outputs": ')
     with pytest.raises(UserError, match=r"run\.json: the record is damaged"):
@@ -184,7 +203,7 @@ def test_whenever_it_is_killed_nothing_is_lost_and_the_next_one_mends_it(
 ) -> None:
     tree.pack()
     whole = {**tree.loose()}
-    remove_all_loose(tree)
+    tree.remove_loose()
     run = tree.run("c" * 16)
     tree.evaluation(F, [run, RUN_A], run)
     whole |= tree.loose()
@@ -214,7 +233,7 @@ def test_whenever_it_is_killed_nothing_is_lost_and_the_next_one_mends_it(
 
 def test_a_checkpoint_that_leaves_the_packs_lies_loose_again(tree: Any) -> None:
     tree.pack()
-    remove_all_loose(tree)
+    tree.remove_loose()
     tree.pack(References(frozenset({RUN_A}), frozenset()))
     assert set(read_index(tree.root).directories[RUN_A].not_kept) == {"checkpoint.safetensors"}
     assert (tree.root / RUN_A / "checkpoint.safetensors").exists()
@@ -222,7 +241,7 @@ def test_a_checkpoint_that_leaves_the_packs_lies_loose_again(tree: Any) -> None:
 
 def test_a_loose_directory_without_its_checkpoint_gets_it_when_it_leaves(tree: Any) -> None:
     tree.pack()
-    remove_all_loose(tree)
+    tree.remove_loose()
     tree.pack(all_checkpoints=True)
     Results(tree.root).bring(RUN_A)
     (tree.root / RUN_A / "checkpoint.safetensors").rename(tree.root / "elsewhere")
@@ -260,6 +279,18 @@ def test_no_loose_directory_goes_where_a_pack_was_changed(tree: Any) -> None:
     assert remove_loose(tree.root) == 4
 
 
+def test_what_a_pack_holds_beyond_the_index_goes(tree: Any) -> None:
+    tree.pack()
+    before = tree.packed()
+    index = read_index(tree.root)
+    tree.run("c" * 16)
+    tree.pack(tree.wanted | References(frozenset({f"{RUN_A[:-16]}{'c' * 16}"}), frozenset()))
+    packs = read_index(tree.root).packs
+    write_json(tree.root / "packed/index.json", index_content(Index(index.directories, packs)))
+    tree.pack()
+    assert tree.packed() == before
+
+
 def test_a_directory_made_anew_since_it_was_packed_stays(tree: Any) -> None:
     tree.pack()
     tree.run(A, note=", trained again")
@@ -269,7 +300,7 @@ def test_a_directory_made_anew_since_it_was_packed_stays(tree: Any) -> None:
 
 def test_a_changed_pack_is_not_copied_into_a_new_one(tree: Any) -> None:
     tree.pack()
-    remove_all_loose(tree)
+    tree.remove_loose()
     path = tree.root / "packed" / RUNS
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
@@ -278,28 +309,3 @@ def test_a_changed_pack_is_not_copied_into_a_new_one(tree: Any) -> None:
             archive.writestr(name, data.replace(b"parameters", b"Parameters"))
     with pytest.raises(UserError, match="not what its record says"):
         tree.pack()
-
-
-def test_a_forgotten_run_goes_with_what_was_made_from_it(tree: Any) -> None:
-    other = tree.run("c" * 16)
-    kept = tree.evaluation(F, [other], other)
-    tree.pack()
-    shutil.rmtree(tree.root / RUN_B)
-    report = tree.root / "report" / f"manifest-{'9' * 16}.json"
-    report.parent.mkdir()
-    report.write_text(json.dumps({"parents": [{"fingerprint": E}]}))
-    dropped = forget(tree.root, A)
-    assert {name.split("/")[0] for name in dropped} == {"runs", "evaluations", "measurements"}
-    results = Results(tree.root)
-    assert results.directories("runs") == [RUN_B, other]
-    assert results.directories("evaluations") == [kept]
-    assert not report.exists()
-    assert results.read(RUN_B, "run.json")
-
-
-def test_forgetting_works_without_packs_and_names_what_it_does_not_know(tree: Any) -> None:
-    forget(tree.root, B)
-    assert Results(tree.root).directories("runs") == [RUN_A]
-    assert not (tree.root / "packed").exists()
-    with pytest.raises(UserError, match="there is no run 0123456789abcdef"):
-        forget(tree.root, "0123456789abcdef")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.checkout import Checkout
-from support.forging import forge, read
+from support.forging import forge, read, sealed
 from support.spoiling import World
 
 from workflow_src.audit.audit import audit_results
@@ -15,6 +15,7 @@ from workflow_src.audit.findings import Report
 from workflow_src.audit.telling import lines, verdict
 from workflow_src.plan.acceptances import Acceptance, Replacement, append_acceptance, identifier_of
 from workflow_src.plan.fingerprints import Closures
+from workflow_src.storage import write_json
 
 pytestmark = pytest.mark.workflow
 
@@ -137,6 +138,25 @@ def test_a_manifest_of_a_shard_that_was_trained_again_since_is_a_remark(world: W
     report = world.audit()
     assert report.findings == ()
     assert "trained anew since" in remarks(report)
+
+
+def test_a_lost_run_is_trained_again_and_what_was_made_from_it_stands(
+    copy_of_finished: Checkout, world: World
+) -> None:
+    lost = world.file("results/runs/spvae/*/*/run.json").parent
+    shutil.rmtree(lost)
+    told = copy_of_finished.snakemake()
+    assert told.count("rule train_shard:") == 1
+    assert "rule evaluate_group:" not in told
+    report = world.audit()
+    assert report.findings == ()
+    assert f"{lost}/run.json: made again since" in remarks(report)
+
+
+def test_a_record_changed_by_hand_does_not_pass_for_one_made_again(world: World) -> None:
+    path = world.file("results/runs/spvae/*/*/run.json")
+    write_json(path, sealed(read(path) | {"threads": 7}))
+    assert {finding.kind for finding in world.audit().findings} == {"chain"}
 
 
 class TestPacked:

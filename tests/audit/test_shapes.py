@@ -23,7 +23,17 @@ def record(**changed: Any) -> dict[str, Any]:
         "threads": None,
         "time": {"started": "s", "ended": "e"},
         "outputs": {"a.csv": {"sha256": "s", "bytes": 1}},
-        "parents": [{"kind": "run", "fingerprint": "f", "path": "p", "sha256": "s"}],
+        "timed_outputs": [],
+        "result_digest": "r",
+        "parents": [
+            {
+                "kind": "run",
+                "fingerprint": "f",
+                "path": "p",
+                "sha256": "s",
+                "result_digest": "r",
+            }
+        ],
     }
     return whole | changed
 

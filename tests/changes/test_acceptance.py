@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.world import World
 
-from workflow_src.changes.acceptance import acceptable, not_covered
-from workflow_src.changes.comparison import Comparison, StepChange, compared
+from workflow_src.changes.acceptance import (
+    acceptable,
+    not_covered,
+    refuse_other_code,
+    refuse_untried,
+)
+from workflow_src.changes.comparison import Comparison, compared
 from workflow_src.changes.description import described
+from workflow_src.changes.effect import without_effect
 from workflow_src.changes.orphans import results_of
 from workflow_src.changes.repetitions import Repeater
 from workflow_src.changes.revisions import Since
+from workflow_src.changes.samples import Sample
 from workflow_src.changes.trials import Trial, incomparable, made_with
 from workflow_src.errors import UserError
+from workflow_src.evaluate import selection
 from workflow_src.plan.acceptances import (
     Acceptance,
     Replacement,
@@ -147,18 +156,22 @@ def test_only_like_is_compared_with_like(
     assert (found is None) if reason is None else (found is not None and reason in found)
 
 
-def repeated(world: World, tmp_path: Path, step: str, code: str) -> Trial:
+def sample(world: World, tmp_path: Path, step: str, code: str) -> Sample:
     plan = world.plan()
-    change = StepChange(step, code, "0" * 64, False, ())
-    repeater = Repeater(plan, results_of(plan), tmp_path, 1, None, None)
-    (trial,) = repeater.repeat(change, frozenset((code,)))
+    return Repeater(plan, results_of(plan), tmp_path, 1).sample(step, frozenset((code,)))
+
+
+def untried(world: World, tmp_path: Path, step: str, code: str) -> Trial:
+    found = sample(world, tmp_path, step, code)
+    assert not found.chosen
+    (trial,) = found.untried
     return trial
 
 
 def test_what_cannot_be_made_again_is_said(world: World, tmp_path: Path) -> None:
     plan = world.finish()
     code = plan.closures.of_model("vae").digest
-    assert repeated(world, tmp_path, "training of vae", "1" * 64).evidence() == {
+    assert untried(world, tmp_path, "training of vae", "1" * 64).evidence() == {
         "step": "training of vae",
         "equal": None,
         "reason": "no result of the old code is here",
@@ -168,8 +181,105 @@ def test_what_cannot_be_made_again_is_said(world: World, tmp_path: Path) -> None
         circumstances = {"bank": [made["fingerprint"]], "interruptions": [{"at": "noon"}]}
         made["content"]["circumstances"] = circumstances
         path.write_text(json.dumps(made))
-    trial = repeated(world, tmp_path, "training of vae", code)
-    assert trial.line() == ("training of vae: not run again (training was interrupted and resumed)")
+    trial = untried(world, tmp_path, "training of vae", code)
+    assert trial.line() == (
+        "training of vae, digits-gaussian, cpu: not run again (training was interrupted and "
+        "resumed)"
+    )
+    with pytest.raises(UserError, match="1 kinds of results cannot be tried .training of vae"):
+        refuse_untried([sample(world, tmp_path, "training of vae", code)])
+
+
+def test_nothing_to_try_is_no_reason_to_refuse(world: World, tmp_path: Path) -> None:
+    world.finish()
+    refuse_untried([sample(world, tmp_path, "training of vae", "1" * 64)])
+
+
+def test_data_that_only_runs_tell_of_cannot_be_tried(world: World, tmp_path: Path) -> None:
+    plan = world.finish()
+    code = plan.closures.of_preparation().digest
+    (data,) = plan.prepared
+    trial = untried(world, tmp_path, "preparation", code)
+    assert trial.reason == "the published files are not here"
+    (world.root / data.record).unlink()
+    trial = untried(world, tmp_path, "preparation", code)
+    assert (trial.family, trial.reason) == ("digits-gaussian", "the prepared data are not here")
+
+
+def test_a_choice_is_made_again_from_the_records_of_the_runs(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = world.finish()
+    code = plan.closures.of_evaluation("vae").digest
+    bounds = {}
+    for path in (world.root / "results" / "runs" / "vae").rglob("run.json"):
+        made = json.loads(path.read_text())
+        bounds[made["fingerprint"]] = -100.0 - len(bounds)
+        made["content"]["status"] = {"state": "completed"}
+        made["content"]["result"] |= {
+            "best_validation_bound": bounds[made["fingerprint"]],
+            "parameter_count": 10,
+        }
+        path.write_text(json.dumps(made))
+    for path in (world.root / "results" / "evaluations" / "vae").rglob("evaluation.json"):
+        made = json.loads(path.read_text())
+        for one in made["content"]["candidates"]:
+            bound = bounds[one["fingerprint"]]
+            one |= {"state": "completed", "validation_bound": bound, "parameter_count": 10}
+        made["content"] |= {"winner": max(bounds, key=bounds.__getitem__), "reason": None}
+        path.write_text(json.dumps(made))
+
+    def chosen() -> Trial:
+        plan = world.plan()
+        repeater = Repeater(plan, results_of(plan), tmp_path, 1)
+        (trial,) = repeater.repeat(sample(world, tmp_path, "evaluation of vae", code))
+        return trial
+
+    assert chosen().equal
+    inverted = selection.candidate_of
+
+    def upside_down(record: Mapping[str, Any]) -> selection.Candidate:
+        one = inverted(record)
+        assert one.validation_bound is not None
+        return dataclasses.replace(one, validation_bound=-one.validation_bound)
+
+    monkeypatch.setattr(selection, "candidate_of", upside_down)
+    found = chosen()
+    assert found.equal is False
+    assert any("the winner is" in line for line in found.differences)
+
+
+def test_code_that_is_changed_during_the_trial_is_refused(world: World) -> None:
+    plan = world.plan()
+    before = described(plan)["closures"]
+    refuse_other_code(plan.closures, before)
+    world.edit("models/vae/model.py", "return z", "return z + 0")
+    with pytest.raises(UserError, match="was changed while it was tried: training of vae"):
+        refuse_other_code(plan.closures, before)
+
+
+def test_an_acceptance_without_effect_is_told(world: World) -> None:
+    old = world.plan().closures.of_model("vae")
+
+    def change() -> None:
+        world.finish()
+        world.edit("models/vae/model.py", "return z", "return z + 0")
+
+    found = since(world, change)
+    before = json.loads(json.dumps(found.since.before))
+    for kind in ("runs", "evaluations", "prepared"):
+        for one in before[kind].values():
+            one["exists"] = True
+
+    def remains() -> list[str]:
+        after = compared(dataclasses.replace(found.since, before=before, plan=world.plan()))
+        return list(without_effect(["training of vae"], after))
+
+    told = remains()
+    assert told[0] == "the code of training of vae still counts as other than before"
+    assert told[1].startswith("2 runs are still to be made again: workflow_src.models.vae.model")
+    append(world, old.step, old.digest, world.plan().closures.of_model("vae").digest)
+    assert remains() == []
 
 
 def test_a_bank_is_repeated_whole_or_not_at_all(world: World, tmp_path: Path) -> None:
@@ -179,5 +289,5 @@ def test_a_bank_is_repeated_whole_or_not_at_all(world: World, tmp_path: Path) ->
         made["content"]["circumstances"] = {"bank": [made["fingerprint"], "0" * 16]}
         path.write_text(json.dumps(made))
     code = plan.closures.of_model("vae").digest
-    trial = repeated(world, tmp_path, "training of vae", code)
+    trial = untried(world, tmp_path, "training of vae", code)
     assert trial.reason == "not all runs that were trained together are here"

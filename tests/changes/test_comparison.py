@@ -82,7 +82,26 @@ def test_it_is_told(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     assert told.startswith("the change since HEAD (c0ffee)\n")
     assert "code of training of vae (results are made again)\n" in told
     assert "  workflow_src.models.vae.model: Vae.decode\n" in told
+    rows = {line.split("  ")[0]: line.split() for line in told.splitlines()[3:]}
+    assert rows["runs"] == ["runs", "2", "2", "0", "0", "2", "0.20"]
+    assert rows["prepared data"][2:] == ["1", "0", "0", "0", "0", "-"]
+    assert rows["report"] == ["report", "0", "1", "-", "-", "1", "-"]
     assert told.endswith(
-        "2 runs and 1 evaluations that are there would be made again: 0.20 device hours of "
-        "training (cpu)\n"
+        "of what is there, 2 runs, 1 evaluation and the report would be made again: 0.20 device "
+        "hours of training (cpu)\n"
     )
+
+
+def test_the_report_alone_is_told(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    found = compare(world, lambda: world.edit("report/report.py", "Report", "A report"))
+    tell_comparison(found, Console())
+    told = capsys.readouterr().out
+    assert "code of report (the report is made again)\n" in told
+    assert told.endswith("of what is there, the report would be made again\n")
+
+
+def test_prepared_data_are_counted(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    found = compare(world, lambda: world.edit("data/preparation.py", "x / 255", "x / 256"))
+    assert len(found.prepared.again) == 1
+    tell_comparison(found, Console())
+    assert ", 1 prepared data set and the report would be made" in capsys.readouterr().out

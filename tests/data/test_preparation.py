@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from workflow_src.config.data_sets import data_set
-from workflow_src.data.job import facts_of
 from workflow_src.data.preparation import counts_of, perturbed, prepare, reflected, stretched
-from workflow_src.data.raw import DataError, Facts
+from workflow_src.data.raw import DataError, Facts, facts_of
 from workflow_src.plan import seeds
+from workflow_src.plan.fingerprints import data_recipe
 
 images = arrays.arrays(np.uint8, st.tuples(st.integers(1, 4), st.integers(1, 12)))
 
@@ -92,7 +92,7 @@ def test_prepared_digits() -> None:
     from sklearn.datasets import load_digits
 
     source, labels = load_digits(return_X_y=True)
-    facts = facts_of(data_set("digits"))
+    facts = facts_of(data_recipe(data_set("digits"), "gaussian"))
     counts, reals = (prepare(facts, name, Path("unused")) for name in ("binomial", "gaussian"))
     for split, size in facts.sizes.items():
         indices = counts[split].indices
@@ -110,7 +110,7 @@ def test_prepared_digits() -> None:
 
 
 def test_noise_is_fixed_per_data_set_and_split() -> None:
-    facts = facts_of(data_set("digits"))
+    facts = facts_of(data_recipe(data_set("digits"), "gaussian"))
     first, second = (prepare(facts, "gaussian", Path("unused")) for _ in range(2))
     digests = [split.noise_sha256 for split in first.values()]
     assert len(set(digests)) == 3
@@ -142,4 +142,4 @@ def test_constant_images_are_counted(
 
 def test_an_unknown_likelihood_is_refused() -> None:
     with pytest.raises(DataError, match="gaussian or binomial"):
-        prepare(facts_of(data_set("digits")), "poisson", Path("unused"))
+        prepare(facts_of(data_recipe(data_set("digits"), "gaussian")), "poisson", Path("unused"))

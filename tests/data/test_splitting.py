@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from workflow_src.config.data_sets import DATA_SETS, data_set
-from workflow_src.data.job import facts_of
-from workflow_src.data.raw import DataError, Facts, RawImages
+from workflow_src.data.raw import DataError, Facts, RawImages, facts_of
 from workflow_src.data.splitting import split_indices
+from workflow_src.plan.fingerprints import data_recipe
 
 PUBLISHED = {
     "digits": {"all": 1797},
@@ -27,7 +27,9 @@ def empty_parts(counts: dict[str, int]) -> list[RawImages]:
 
 
 def splits_of(name: str) -> dict[str, np.ndarray]:
-    return split_indices(facts_of(data_set(name)), empty_parts(PUBLISHED[name]))
+    return split_indices(
+        facts_of(data_recipe(data_set(name), "gaussian")), empty_parts(PUBLISHED[name])
+    )
 
 
 @pytest.mark.parametrize("name", sorted(DATA_SETS))

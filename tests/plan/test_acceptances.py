@@ -125,10 +125,13 @@ def test_taking_the_edit_back_finds_the_same_names(package: Path, plan: Callable
 def test_the_environment_counts_beside_an_accepted_identity(package: Path) -> None:
     closures = known(package)
     bare = closures.of_model("vae")
+    before = Closures(package, environment=True).of_model("vae")
     edit(package, "models/vae/model")
     accept_now(package, closures, "model")
     with_environment = Closures(package, environment=True).of_model("vae")
-    assert with_environment.identity not in (bare.identity, with_environment.digest)
+    assert with_environment.digest != before.digest
+    assert with_environment.identity == before.identity
+    assert with_environment.identity != bare.identity
     acceptances = read_acceptances(package)
     for one in (with_environment, Closures(package).of_model("vae")):
         assert identity_of(one.step, one.modules, acceptances) == one.identity

@@ -132,6 +132,14 @@ def test_a_return_of_none_is_not_a_bare_return() -> None:
     assert text("x = None") != text("x = ''")
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("y = {**x}", "y = {None: x}"), ("def f(*, a): ...", "def f(*, a=None): ...")],
+)
+def test_an_absent_entry_is_not_the_constant_none(one: str, other: str) -> None:
+    assert text(one) != text(other)
+
+
 def test_the_order_of_statements_is_seen() -> None:
     assert text("a()\nb()") != text("b()\na()")
 

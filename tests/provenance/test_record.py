@@ -61,6 +61,8 @@ def test_a_record_holds_what_made_the_result(tmp_path: Path) -> None:
         "time",
         "peak_memory",
         "outputs",
+        "timed_outputs",
+        "result_digest",
         "parents",
         "record_digest",
     }
@@ -176,15 +178,36 @@ def test_the_attempt_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_parent_is_named_by_its_record_s_digest(tmp_path: Path) -> None:
     path = tmp_path / "runs" / "run.json"
     path.parent.mkdir()
-    path.write_text("first")
+    path.write_text('{"result_digest": "r"}')
+    # By another program: printf '{"result_digest": "r"}' | sha256sum
     expected = {
         "kind": "run",
         "fingerprint": "abc",
         "path": "runs/run.json",
-        "sha256": "a7937b64b8caa58f03721bb6bacf5c78cb235febe0e70b1b84cd99541461a08e",
+        "sha256": "92a4211cbc1ebb44277c4fbce13b39825789839d0ce54dc613b97a8fd9d30025",
+        "result_digest": "r",
     }
     assert parent("run", "abc", path, root=tmp_path) == expected
     assert parent("run", "abc", Path("runs/run.json"), root=tmp_path) == expected
+
+
+def test_the_result_s_digest_is_of_what_came_out_and_not_of_when_and_where(tmp_path: Path) -> None:
+    content = {"result": {"steps": 7, "device_seconds": 1.5}, "status": {"state": "completed"}}
+    later = {"result": {"steps": 7, "device_seconds": 9.5}, "status": {"state": "completed"}}
+    first = make(tmp_path, content=content, timed_outputs=("b.bin",))
+    other = tmp_path / "other"
+    other.mkdir()
+    again = make(other, content=later, timed_outputs=("b.bin",), started=STARTED, threads=1)
+    (other / "b.bin").write_text("another time")
+    assert first["result_digest"] == again["result_digest"]
+    changed = [
+        make(tmp_path, content=content | {"result": {"steps": 8}}),
+        make(tmp_path, content=content | {"status": {"state": "diverged"}}),
+        make(tmp_path, content=content | {"metrics": [1]}),
+        make(tmp_path, content=content, fingerprint="g" * 16),
+        make(tmp_path, content=content),
+    ]
+    assert len({first["result_digest"], *(one["result_digest"] for one in changed)}) == 6
 
 
 def test_an_output_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from workflow_src.provenance import repository
+from workflow_src.provenance.git import git as ask
 from workflow_src.provenance.repository import describe_repository
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="no git here")
@@ -117,3 +119,123 @@ def test_a_folder_without_git_is_said_to_be_one(tmp_path: Path) -> None:
 def test_a_machine_without_git_is_no_error(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert describe(clone)["commit"] is None
+
+
+HOSTILE = """
+[diff]
+    noprefix = true
+    mnemonicPrefix = true
+    external = /bin/false
+    context = 0
+    interHunkContext = 9
+    renames = copies
+    algorithm = histogram
+    suppressBlankEmpty = true
+    relative = true
+    submodule = log
+    orderFile = /nowhere
+[diff "told"]
+    textconv = tr x y <
+[core]
+    quotePath = false
+    attributesFile = {attributes}
+    pager = /bin/false
+    fsmonitor = /bin/false
+    whitespace = tab-in-indent
+[color]
+    ui = always
+    diff = always
+[status]
+    relativePaths = false
+    showUntrackedFiles = no
+    short = true
+    branch = true
+[apply]
+    whitespace = error
+"""
+
+
+def test_a_person_s_own_settings_change_nothing(
+    clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (clone / "long.py").write_text("".join(f"x{number} = 1\n" for number in range(40)))
+    git(clone, "add", ".")
+    git(clone, "commit", "--quiet", "--message", "second")
+    lines = (clone / "long.py").read_text().replace("x5 =", "\nx5 = 2 +").replace("x9 ", "\ty ")
+    (clone / "long.py").write_text(lines)
+    (clone / "code.py").rename(clone / "ümlaut.py")
+    (clone / "copy.bin").write_bytes(bytes(range(256)))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    plain = describe(clone)
+    (tmp_path / "attributes").write_text("*.py diff=told\n")
+    settings = tmp_path / "settings"
+    settings.write_text(HOSTILE.format(attributes=tmp_path / "attributes"))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+    monkeypatch.setenv("GIT_EXTERNAL_DIFF", "/bin/false")
+    monkeypatch.setenv("GIT_DIFF_OPTS", "-u0")
+    facts = describe(clone)
+    assert facts == plain
+
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    other = tmp_path / "other"
+    git(tmp_path, "clone", "--quiet", str(clone), str(other))
+    (tmp_path / "patch").write_bytes(facts["difference"].encode(errors="surrogateescape"))
+    git(other, "apply", str(tmp_path / "patch"))
+    for name in ("long.py", "ümlaut.py", "copy.bin"):
+        assert (other / name).read_bytes() == (clone / name).read_bytes()
+    assert not (other / "code.py").exists()
+
+
+@pytest.mark.parametrize("with_commit", [False, True])
+def test_a_repository_inside_is_named_and_the_rest_is_copied(
+    clone: Path, with_commit: bool
+) -> None:
+    inner = clone / "inner"
+    inner.mkdir()
+    git(inner, "init", "--quiet")
+    if with_commit:
+        git(inner, "commit", "--quiet", "--allow-empty", "--message", "first")
+    (clone / "code.py").write_text("x = 2\n")
+    (clone / "new.py").write_text("y = 1\n")
+    facts = describe(clone)
+    assert facts["left_out_files"] == [{"name": "inner/", "bytes": 0}]
+    assert "+x = 2" in facts["difference"]
+    assert "+y = 1" in facts["difference"]
+    assert "inner" not in facts["difference"]
+
+
+@pytest.mark.parametrize("failing", ["add", "diff", "rev-parse --show-toplevel", "apply"])
+def test_a_copy_that_cannot_be_made_is_not_an_empty_one(
+    clone: Path, failing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (clone / "code.py").write_text("x = 2\n")
+    (clone / "new.py").write_text("y = 1\n")
+
+    def late(root: Path, *words: str, **options: Any) -> bytes | None:
+        return None if " ".join(words).startswith(failing) else ask(root, *words, **options)
+
+    monkeypatch.setattr(repository, "git", late)
+    facts = describe(clone)
+    assert f"git {failing.partition(' ')[0]} failed" in facts["reason"]
+    assert facts["dirty"] is True
+    assert facts["new_files"] == ["new.py"]
+    assert not {"difference", "difference_bytes", "changes_digest"} & facts.keys()
+
+
+def test_a_file_that_cannot_be_read_is_a_reason(clone: Path) -> None:
+    (clone / "code.py").write_text("x = 2\n")
+    (clone / ".git" / "index").unlink()
+    (clone / ".git" / "index").mkdir()
+    facts = describe(clone)
+    assert facts["reason"]
+    assert "difference" not in facts
+
+
+def test_a_hook_s_variables_do_not_name_another_repository(
+    clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clean = describe(clone)
+    git(tmp_path, "init", "--quiet", "another")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "another" / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "no-index"))
+    assert describe(clone) == clean

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from workflow_src.provenance.record import describe_file
+from workflow_src.provenance.record import describe_file, result_digest
 from workflow_src.storage import digest, sha256_file, write_json
 
 Edit = Callable[[dict[str, Any]], object]
@@ -49,7 +49,8 @@ def settle() -> None:
             for parent in record["parents"]:
                 if Path(parent["path"]).is_file():
                     parent["sha256"] = sha256_file(Path(parent["path"]))
-            write_json(path, sealed(record))
+                    parent["result_digest"] = read(Path(parent["path"]))["result_digest"]
+            write_json(path, sealed(record | {"result_digest": result_digest(record)}))
     for path in sorted(Path("results/shards").glob("*.json")):
         manifest = read(path)
         for run in manifest["runs"]:

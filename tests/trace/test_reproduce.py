@@ -120,6 +120,30 @@ def test_changes_that_are_lost_are_told(world: World) -> None:
     assert any(line.startswith("# The uncommitted changes") for line in told)
 
 
+def test_changes_without_a_copy_are_told(world: World) -> None:
+    git = {"commit": "a" * 40, "dirty": True, "reason": "git add failed"}
+    told = commands_for_evaluations(Ground(Path("results")), [altered(world, git=git)])
+    assert "# No copy of the uncommitted changes was made: not here." in told
+
+
+def test_a_commit_that_is_none_is_not_printed_for_a_shell(world: World) -> None:
+    fingerprint = altered(world, git={"commit": "a; touch owned", "dirty": False})
+    with pytest.raises(UserError, match="is no commit"):
+        commands_for_evaluations(Ground(Path("results")), [fingerprint])
+
+
+def test_the_origin_is_named_only_where_it_has_the_commit(world: World) -> None:
+    fingerprint = world.file("results/runs/vae/*/*/run.json").parent.name[-16:]
+    subprocess.run(
+        "git remote add origin https://example.org/it.git"
+        " && git update-ref refs/remotes/fork/main HEAD",
+        shell=True,
+        check=True,
+    )
+    told = commands_for_run(Ground(Path("results")), fingerprint)
+    assert not any("example.org" in line for line in told)
+
+
 def test_no_password_of_the_origin_is_printed(world: World) -> None:
     fingerprint = world.file("results/runs/vae/*/*/run.json").parent.name[-16:]
     subprocess.run(

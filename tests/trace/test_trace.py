@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.checkout import Checkout
@@ -14,6 +15,7 @@ from workflow_src.__main__ import main
 from workflow_src.errors import UserError
 from workflow_src.plan.acceptances import Acceptance, append_acceptance, identifier_of
 from workflow_src.plan.fingerprints import Closures
+from workflow_src.provenance.record import result_digest
 from workflow_src.storage import digest, write_json
 from workflow_src.trace.links import ABSENT, DIFFERS, NOT_KEPT, OK, Ground, Link, all_links
 from workflow_src.trace.trace import find_cell, find_run, trace_cell, trace_run
@@ -238,3 +240,42 @@ def test_uncommitted_changes_are_told_with_their_file(world: World) -> None:
     assert link(line, "run").verdict == DIFFERS, "its digest is not what the evaluation remembers"
     assert link(line, f"commit {'a' * 40}").verdict == ABSENT
     assert link(line, f"uncommitted changes results/sources/{digest('x')}.patch").verdict == ABSENT
+
+
+def test_changes_that_could_not_be_copied_are_told(world: World) -> None:
+    git = {"commit": "a" * 40, "dirty": True, "changed_files": ["a"], "reason": "git add failed"}
+    path = the_run(world)
+    record = json.loads(path.read_text()) | {"git": git}
+    write_json(path, with_digests(record))
+    told = link(traced(), "uncommitted changes without a copy")
+    assert told.verdict == ABSENT
+    assert "git add failed" in told.facts
+
+
+def with_digests(record: dict[str, Any]) -> dict[str, Any]:
+    """A record with the digests that its writer would have given it."""
+    record = {name: one for name, one in record.items() if not name.endswith("_digest")}
+    record["result_digest"] = result_digest(record)
+    return record | {"record_digest": digest(record)}
+
+
+def test_a_run_made_again_with_an_equal_result_stands(world: World) -> None:
+    path = the_run(world)
+    record = json.loads(path.read_text())
+    later = {"started": "2999-01-01T00:00:00.000+00:00", "ended": "2999-01-01T00:00:01.000+00:00"}
+    record["time"] |= later
+    write_json(path, with_digests(record))
+    line = traced()
+    assert verdicts(line) <= {OK, None}
+    assert "made again since, with an equal result" in link(line, "run").facts
+    record["content"]["result"]["best_validation_bound"] += 1.0
+    write_json(path, with_digests(record))
+    assert link(traced(), "run").verdict == DIFFERS
+
+
+def test_data_in_another_folder_are_found_there(world: World) -> None:
+    Path("data").rename("elsewhere")
+    ground = Ground(RESULTS, data=Path("elsewhere"))
+    line = trace_cell(ground, find_cell(RESULTS, *NAMES))
+    assert verdicts(line) <= {OK, None}
+    assert link(line, "prepared data").title.rpartition(" at ")[2].startswith("elsewhere/prepared")

@@ -56,6 +56,10 @@ def test_times_of_files_and_snakemakes_memory_decide_nothing(copy_of_finished: C
     assert NOTHING in copy_of_finished.snakemake()
 
 
+def test_without_a_profile_there_is_nothing_to_do_either(copy_of_finished: Checkout) -> None:
+    assert NOTHING in copy_of_finished.must("snakemake --cores 1")
+
+
 def test_results_without_data_are_complete(copy_of_finished: Checkout) -> None:
     shutil.rmtree(copy_of_finished.folder / "data")
     assert NOTHING in copy_of_finished.snakemake()

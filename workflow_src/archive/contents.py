@@ -15,9 +15,7 @@ from typing import Any
 
 from workflow_src.archive.packs import SOURCES_PACK, PackedDirectory, PackedFile, Packs
 from workflow_src.archive.references import sources_of
-from workflow_src.archive.results import NOT_KEPT, RECORDS, SOURCES, Results
-
-CHECKPOINT = "checkpoint.safetensors"
+from workflow_src.archive.results import CHECKPOINT, NOT_KEPT, SOURCES, Results, record_name
 
 Verify = Callable[[Mapping[str, Any], Path], list[str]]
 """Says what is wrong with a record and its directory; `provenance.record.verify_outputs`."""
@@ -50,23 +48,25 @@ def contents_of(
 ) -> tuple[Contents, list[str]]:
     """What is to be packed of a directory that exists, and what is wrong with it."""
     findings: list[str] = []
-    record_name = RECORDS[directory.partition("/")[0]]
+    name_of_record = record_name(directory)
     packed = results.index.directories.get(directory)
     if results.is_loose(directory):
         place = results.root / directory
-        data = (place / record_name).read_bytes()
-        members, not_kept, findings = _loose(place, data, record_name, verify)
-        if packed is not None and packed.files.get(record_name) == members[record_name].facts:
+        data = results.read(directory, name_of_record)
+        members, not_kept, findings = _loose(place, data, name_of_record, verify)
+        own = members[name_of_record].facts
+        if packed is not None and packed.files.get(name_of_record) == own:
             # Brought out of a pack earlier: what was left there for others is still to be had.
             for name in not_kept.keys() & packed.files.keys():
                 members[name] = Member(packed.files[name], packed.pack)
                 del not_kept[name]
     else:
         assert packed is not None, directory
-        data = results.read(directory, record_name)
+        data = results.read(directory, name_of_record)
         members = {name: Member(facts, packed.pack) for name, facts in packed.files.items()}
         not_kept = dict(packed.not_kept)
-    if without_checkpoint and CHECKPOINT in members:
+    # Where another lies loose in its place, what left the pack would be lost.
+    if without_checkpoint and CHECKPOINT in members and directory not in results.from_packs:
         not_kept[CHECKPOINT] = members.pop(CHECKPOINT).facts
     ordered = {name: members[name] for name in sorted(members)}
     sources = frozenset() if findings else frozenset(sources_of(json.loads(data)))
@@ -74,9 +74,9 @@ def contents_of(
 
 
 def _loose(
-    place: Path, data: bytes, record_name: str, verify: Verify
+    place: Path, data: bytes, name_of_record: str, verify: Verify
 ) -> tuple[dict[str, Member], dict[str, PackedFile], list[str]]:
-    members = {record_name: Member(_facts(data), place / record_name)}
+    members = {name_of_record: Member(_facts(data), place / name_of_record)}
     not_kept: dict[str, PackedFile] = {}
     try:
         record = json.loads(data)
@@ -85,15 +85,20 @@ def _loose(
             name: PackedFile(one["sha256"], one["bytes"]) for name, one in record["outputs"].items()
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        return members, not_kept, [f"{place / record_name}: the record is damaged ({error})"]
+        why = f"{type(error).__name__}: {error}"
+        return members, not_kept, [f"{place / name_of_record}: the record is damaged ({why})"]
     for name, facts in vouched.items():
         if (place / name).is_file():
             members[name] = Member(facts, place / name)
         else:
             not_kept[name] = facts
-    known = {*vouched, record_name, NOT_KEPT}
+    known = {*vouched, name_of_record, NOT_KEPT}
     extra = sorted(one.name for one in place.iterdir() if one.name not in known)
-    findings += [f"{place / name}: no record vouches for it" for name in extra if name[0] != "."]
+    findings += [
+        f"{place / name}: no record vouches for it, move it elsewhere"
+        for name in extra
+        if name[0] != "."
+    ]
     return members, not_kept, findings
 
 

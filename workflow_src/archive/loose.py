@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import logging
-import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from workflow_src.archive.contents import Contents
 from workflow_src.archive.packs import (
+    FETCH,
     FOLDER,
     SOURCES_PACK,
     Index,
@@ -18,9 +17,10 @@ from workflow_src.archive.packs import (
     PackedFile,
     Packs,
 )
-from workflow_src.archive.results import NOT_KEPT, RECORDS, SOURCES, Results
+from workflow_src.archive.removal import clear_rests, remove, remove_empty
+from workflow_src.archive.results import KINDS, NOT_KEPT, SOURCES, Results, record_name
 from workflow_src.errors import UserError
-from workflow_src.storage import explain, replacing_file, sha256_file
+from workflow_src.storage import sha256_file, write_bytes
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +47,7 @@ def put_back(
     folder = results.root / SOURCES
     for name in packs.names(SOURCES_PACK).difference(sources):
         if not (folder / name).exists():
-            with replacing_file(folder / name) as temporary:
-                temporary.write_bytes(packs.read(SOURCES_PACK, name))
+            write_bytes(folder / name, packs.read(SOURCES_PACK, name))
     return count
 
 
@@ -58,15 +57,14 @@ def _complete(
     """Add the packed files that a directory lacks; whether it lacked any."""
     absent = [name for name in sorted(names) if not (place / name).exists()]
     for name in absent:
-        with replacing_file(place / name) as temporary:
-            temporary.write_bytes(packs.read(packed.pack, f"{directory}/{name}"))
+        write_bytes(place / name, packs.read(packed.pack, f"{directory}/{name}"))
     if absent and not packed.not_kept:
         (place / NOT_KEPT).unlink(missing_ok=True)
     return bool(absent)
 
 
 def _is_the_packed_one(results: Results, directory: str, packed: PackedDirectory) -> bool:
-    record = RECORDS[directory.partition("/")[0]]
+    record = record_name(directory)
     return results.sha256(directory, record) == packed.files[record].sha256
 
 
@@ -80,6 +78,7 @@ def remove_loose(root: Path) -> int:
     """
     results = Results(root)
     verify_packs(root, results.index)
+    clear_rests(root, KINDS)
     removed = 0
     for directory, packed in results.index.directories.items():
         place = root / directory
@@ -90,8 +89,8 @@ def remove_loose(root: Path) -> int:
             continue
         remove(place)
         removed += 1
-    for kind in RECORDS:
-        _remove_empty(root / kind)
+    for kind in KINDS:
+        remove_empty(root / kind)
     return removed
 
 
@@ -119,24 +118,5 @@ def _not_as_indexed(root: Path, what: str) -> UserError:
     return UserError(
         "the pack does not hold what the index says",
         place=str(root / FOLDER / what),
-        remedy="fetch the packs again (`dvc checkout --force`), or write them anew with `pack`",
+        remedy=f"{FETCH}; what lies loose as well, `python -m workflow_src pack` writes anew",
     )
-
-
-def remove(directory: Path) -> None:
-    # Renamed first: a directory that is there is whole.
-    aside = directory.with_name(f".{directory.name}.removed")
-    try:
-        directory.rename(aside)
-        shutil.rmtree(aside)
-    except OSError as error:
-        raise explain(error, directory) from error
-
-
-def _remove_empty(folder: Path) -> None:
-    for path in sorted(folder.glob("*/*"), reverse=True):
-        with contextlib.suppress(OSError):
-            path.rmdir()
-    for path in [*folder.glob("*"), folder]:
-        with contextlib.suppress(OSError):
-            path.rmdir()

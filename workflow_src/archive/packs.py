@@ -31,7 +31,8 @@ _DAMAGES = (
     RuntimeError,
     ValueError,
 )
-_REMEDY = "fetch the packs again (`dvc checkout --force`), or write them anew with `pack`"
+FETCH = "restore the packs with `dvc checkout --force results/packed`"
+_REBUILD = "make it anew from them with `python -m workflow_src pack --rebuild-index`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,43 +63,57 @@ class Index:
 EMPTY = Index({}, {})
 
 
+class DamagedIndexError(UserError):
+    """An index that cannot be believed, beside packs that may be whole."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(
+            f"the index of the packs is damaged ({why})",
+            place=str(path),
+            remedy=f"{FETCH}, or {_REBUILD}",
+        )
+
+
 def read_index(results: Path) -> Index:
     """The index of a results directory; `EMPTY` where nothing is packed.
 
     Raises
     ------
-    UserError
-        An index that is damaged, or that a newer version wrote.
+    DamagedIndexError
+        An index that is not as `pack` wrote it.
+    NewerSchemaError
+        One that a newer version wrote.
     """
     path = results / FOLDER / INDEX
     if not path.is_file():
         return EMPTY
-    content = read_json_object(path)
+    try:
+        content = read_json_object(path)
+    except UserError as error:
+        raise DamagedIndexError(path, error.problem) from None
     rest = {name: value for name, value in content.items() if name != "index_digest"}
     refuse_newer(content, SCHEMA_VERSION, "index of the packs", path)
     if content.get("index_digest") != digest(rest):
-        raise UserError("the index of the packs was changed", place=str(path), remedy=_REMEDY)
+        raise DamagedIndexError(path, "its content was changed")
     try:
         return Index(
             {name: _directory(facts) for name, facts in content["directories"].items()},
-            _files(content["packs"]),
+            files_of(content["packs"]),
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"the index of the packs is damaged ({error})", place=str(path), remedy=_REMEDY
-        ) from None
+        raise DamagedIndexError(path, f"{type(error).__name__}: {error}") from None
 
 
 def index_content(index: Index) -> dict[str, Any]:
     """The JSON value of an index, with its own digest."""
     content = {
         "schema_version": SCHEMA_VERSION,
-        "packs": _values(index.packs),
+        "packs": values_of(index.packs),
         "directories": {
             name: {
                 "pack": one.pack,
-                "files": _values(one.files),
-                "not_kept": _values(one.not_kept),
+                "files": values_of(one.files),
+                "not_kept": values_of(one.not_kept),
             }
             for name, one in index.directories.items()
         },
@@ -139,17 +154,19 @@ class Packs:
             raise explain(error, place) from error
         except _DAMAGES as error:
             raise UserError(
-                f"the pack is damaged ({error})", place=str(place), remedy=_REMEDY
+                f"the pack is damaged ({error})", place=str(place), remedy=FETCH
             ) from None
 
 
-def _directory(facts: Mapping[str, Any]) -> PackedDirectory:
-    return PackedDirectory(facts["pack"], _files(facts["files"]), _files(facts["not_kept"]))
+def values_of(files: Mapping[str, PackedFile]) -> dict[str, Any]:
+    """The JSON value of files by name, as records have it."""
+    return {name: {"sha256": one.sha256, "bytes": one.bytes} for name, one in files.items()}
 
 
-def _files(values: Mapping[str, Any]) -> dict[str, PackedFile]:
+def files_of(values: Mapping[str, Any]) -> dict[str, PackedFile]:
+    """Files by name from their JSON value; KeyError, TypeError or AttributeError for another."""
     return {name: PackedFile(one["sha256"], one["bytes"]) for name, one in values.items()}
 
 
-def _values(files: Mapping[str, PackedFile]) -> dict[str, Any]:
-    return {name: {"sha256": one.sha256, "bytes": one.bytes} for name, one in files.items()}
+def _directory(facts: Mapping[str, Any]) -> PackedDirectory:
+    return PackedDirectory(facts["pack"], files_of(facts["files"]), files_of(facts["not_kept"]))

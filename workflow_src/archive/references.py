@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from workflow_src.archive.results import KINDS, Results
+from workflow_src.archive.results import KINDS, Results, fingerprint_of, making_anew
 from workflow_src.errors import UserError
 from workflow_src.storage import read_json_object
 
@@ -32,6 +32,20 @@ class References:
         return References(
             self.directories | other.directories, self.needs_checkpoint | other.needs_checkpoint
         )
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What an evaluation's record says that it chose among, what it chose, and measured."""
+
+    candidates: tuple[str, ...]
+    winner: str | None
+    measurement: str | None
+
+    @property
+    def directories(self) -> tuple[str, ...]:
+        """All of it."""
+        return (*self.candidates, *([self.measurement] if self.measurement else []))
 
 
 def follow(
@@ -54,31 +68,61 @@ def follow(
     for evaluation in evaluations:
         if not _exists(results, evaluation):
             continue
-        try:
-            record = results.record(evaluation)
-            named, winner = [*candidates(record), measurement_of(record)], winner_of(record)
-        except (KeyError, TypeError) as error:
-            raise UserError(
-                f"the evaluation is damaged ({error})",
-                place=str(results.root / evaluation),
-                remedy="remove it and start Snakemake again; it is made anew",
-            ) from None
-        directories |= {evaluation, *(name for name in named if name)}
-        needed |= {winner} if winner else set()
+        parts = parts_of(results, evaluation)
+        directories |= {evaluation, *parts.directories}
+        needed |= {parts.winner} if parts.winner else set()
     there = frozenset(name for name in directories if _exists(results, name))
     return References(there, there & needed)
 
 
+def parts_of(results: Results, evaluation: str) -> Parts:
+    """What an evaluation was made from; a damaged record is a `UserError`."""
+    record = results.record(evaluation)
+    try:
+        return Parts(tuple(candidates(record)), winner_of(record), measurement_of(record))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"the evaluation is damaged ({type(error).__name__}: {error})",
+            place=str(results.root / evaluation),
+            remedy=making_anew(evaluation),
+        ) from None
+
+
+def refuse_incomplete(results: Results, evaluations: Iterable[str]) -> None:
+    """Raise a `UserError` where what an evaluation was made from is neither loose nor packed."""
+    for evaluation in evaluations:
+        if not _exists(results, evaluation):
+            continue
+        absent = [
+            name for name in parts_of(results, evaluation).directories if not _exists(results, name)
+        ]
+        if absent:
+            runs = all(name.startswith("runs/") for name in absent)
+            again = "start Snakemake, which makes the runs again, or " if runs else ""
+            raise UserError(
+                f"{results.root / evaluation} was made from what is not there: {', '.join(absent)}",
+                place=str(results.root),
+                remedy=f"fetch it (`dvc pull`), or {again}drop what was made from it with "
+                f"`python -m workflow_src pack --forget {fingerprint_of(absent[0])}`",
+            )
+
+
 def released(root: Path, results: Results) -> References:
     """What the releases below ``root`` refer to, as far as it lies here."""
+    found = listed_in_releases(root)
+    evaluations = {name for name in found if name.startswith("evaluations/")}
+    return follow(results, sorted(evaluations), found - evaluations)
+
+
+def listed_in_releases(root: Path) -> set[str]:
+    """The directories that the releases below ``root`` list, here or not."""
     found: set[str] = set()
     for path in sorted((root / "releases").glob("*/release.json")):
         listed = read_json_object(path).get("directories", [])
         if not isinstance(listed, list | dict):
             raise UserError("the release is damaged", place=str(path), expected="its directories")
         found |= {directory_name(str(name)) for name in listed}
-    evaluations = {name for name in found if name.startswith("evaluations/")}
-    return follow(results, sorted(evaluations), found - evaluations)
+    return found
 
 
 def candidates(evaluation: Mapping[str, Any]) -> list[str]:

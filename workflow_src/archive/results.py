@@ -10,17 +10,21 @@ import functools
 import hashlib
 import json
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from workflow_src.archive.packs import (
+    FETCH,
     FOLDER,
     SOURCES_PACK,
     Index,
     PackedDirectory,
     PackedFile,
     Packs,
+    files_of,
     read_index,
+    values_of,
 )
 from workflow_src.archive.sources import unsealed
 from workflow_src.errors import UserError
@@ -40,6 +44,9 @@ RECORDS = {
 """The kinds of result directories, by their folder, and the file that makes one complete."""
 
 KINDS = tuple(RECORDS)
+CHECKPOINT = "checkpoint.safetensors"
+"""In a run's directory: its parameters, unless it never had a finite bound."""
+
 NOT_KEPT = "not_kept.json"
 """In a directory out of a pack: the files that its record vouches for and the pack had not."""
 
@@ -48,10 +55,14 @@ SOURCES = "sources"
 
 
 class Results:
-    """Everything below one results directory. The index of the packs is read once."""
+    """Everything below one results directory. The index of the packs is read once.
 
-    def __init__(self, root: Path) -> None:
+    The directories ``from_packs`` are taken for packed although they lie loose, too.
+    """
+
+    def __init__(self, root: Path, *, from_packs: Collection[str] = ()) -> None:
         self.root = root
+        self.from_packs = frozenset(from_packs)
         self._packs = Packs(root / FOLDER)
 
     @functools.cached_property
@@ -67,7 +78,9 @@ class Results:
 
     def is_loose(self, directory: str) -> bool:
         """Whether the directory is there outside of packs, with its record."""
-        return (self.root / directory / _record_name(directory)).is_file()
+        if directory in self.from_packs:
+            return False
+        return (self.root / directory / record_name(directory)).is_file()
 
     def is_packed(self, directory: str) -> bool:
         """Whether a pack holds the directory, be it loose as well or not."""
@@ -86,7 +99,8 @@ class Results:
         Raises
         ------
         UserError
-            A file that is neither loose nor packed, or a pack that is damaged.
+            A file that is neither loose nor packed, or a pack that is damaged or does not hold
+            what the index says.
         """
         if self.is_loose(directory):
             path = self.root / directory / name
@@ -94,11 +108,20 @@ class Results:
                 return path.read_bytes()
             except OSError as error:
                 raise explain(error, path) from error
-        return self._packs.read(self._packed(directory).pack, f"{directory}/{name}")
+        packed = self._packed(directory)
+        data = self._packs.read(packed.pack, f"{directory}/{name}")
+        facts = packed.files.get(name)
+        if facts is None or hashlib.sha256(data).hexdigest() != facts.sha256:
+            raise UserError(
+                f"the pack was changed: {directory}/{name} is not what the index says",
+                place=str(self.root / FOLDER / packed.pack),
+                remedy=FETCH,
+            )
+        return data
 
     def record(self, directory: str) -> dict[str, Any]:
         """The record of a directory; a damaged one is a `UserError`."""
-        name = _record_name(directory)
+        name = record_name(directory)
         try:
             value = json.loads(self.read(directory, name))
         except ValueError as error:
@@ -132,21 +155,10 @@ class Results:
             return
         packed = self._packed(directory)
         with new_directory(self.root / directory) as temporary:
-            for file, facts in packed.files.items():
-                data = self.read(directory, file)
-                if hashlib.sha256(data).hexdigest() != facts.sha256:
-                    raise UserError(
-                        f"the pack was changed: {directory}/{file} is not what the index says",
-                        place=str(self.root / FOLDER / packed.pack),
-                        remedy="fetch the packs again (`dvc checkout --force`)",
-                    )
-                (temporary / file).write_bytes(data)
+            for file in packed.files:
+                (temporary / file).write_bytes(self.read(directory, file))
             if packed.not_kept:
-                left_out = {
-                    file: {"sha256": one.sha256, "bytes": one.bytes}
-                    for file, one in packed.not_kept.items()
-                }
-                write_json(temporary / NOT_KEPT, left_out)
+                write_json(temporary / NOT_KEPT, values_of(packed.not_kept))
 
     def source(self, module_digest: str) -> str | None:
         """The text of a module by the digest of its meaning; None where it was not kept."""
@@ -185,9 +197,9 @@ class Results:
     def _damaged(self, directory: str, why: str) -> UserError:
         return UserError(
             f"the record is damaged ({why})",
-            place=str(self.root / directory / _record_name(directory)),
+            place=str(self.root / directory / record_name(directory)),
             expected="JSON as this program wrote it",
-            remedy=f"remove {self.root / directory} and start again; it is made anew",
+            remedy=making_anew(directory),
         )
 
 
@@ -197,12 +209,14 @@ def read_not_kept(directory: Path) -> dict[str, PackedFile]:
     if not path.is_file():
         return {}
     try:
-        return {
-            name: PackedFile(one["sha256"], one["bytes"])
-            for name, one in read_json_object(path).items()
-        }
+        return files_of(read_json_object(path))
     except (KeyError, TypeError) as error:
-        raise UserError(f"the file is damaged ({error})", place=str(path)) from None
+        raise UserError(
+            f"the file is damaged ({type(error).__name__}: {error})",
+            place=str(path),
+            expected="the files that were left out of the pack",
+            remedy="remove its directory, which is in the pack; what needs it puts it back",
+        ) from None
 
 
 def bring(directory: Path, results: Path) -> None:
@@ -210,5 +224,19 @@ def bring(directory: Path, results: Path) -> None:
     Results(results).bring(directory.relative_to(results).as_posix())
 
 
-def _record_name(directory: str) -> str:
+def record_name(directory: str) -> str:
+    """The file that makes a directory complete."""
     return RECORDS[directory.partition("/")[0]]
+
+
+def fingerprint_of(directory: str) -> str:
+    """The fingerprint that a directory's name ends with."""
+    return directory.rpartition("-")[2]
+
+
+def making_anew(directory: str) -> str:
+    """The way to drop a directory that cannot be used, in the words of an error's remedy."""
+    return (
+        f"drop it, and what was made from it, with `python -m workflow_src pack --forget "
+        f"{fingerprint_of(directory)}` and start Snakemake; they are made anew"
+    )

@@ -11,9 +11,10 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from workflow_src.archive.choosing import settled
 from workflow_src.archive.contents import (
     Contents,
     Member,
@@ -24,6 +25,7 @@ from workflow_src.archive.contents import (
 from workflow_src.archive.dvc_lock import without_dvc
 from workflow_src.archive.loose import is_as_indexed, put_back
 from workflow_src.archive.packs import (
+    FETCH,
     FOLDER,
     INDEX,
     SOURCES_PACK,
@@ -33,7 +35,7 @@ from workflow_src.archive.packs import (
     index_content,
 )
 from workflow_src.archive.references import References
-from workflow_src.archive.results import Results
+from workflow_src.archive.results import Results, making_anew
 from workflow_src.errors import UserError
 from workflow_src.storage import explain, replacing_file, sha256_file, write_json
 
@@ -47,7 +49,10 @@ _MODE = 0o644 << 16
 
 @dataclass(frozen=True)
 class Summary:
-    """What was done, for people."""
+    """What was done, for people.
+
+    ``outvoted`` are directories that lie loose and differ from the packed ones, which stay packed.
+    """
 
     directories: int
     packs: int
@@ -55,6 +60,7 @@ class Summary:
     bytes: int
     not_kept: int
     put_back: int
+    outvoted: tuple[str, ...] = ()
 
 
 def write_packs(
@@ -83,18 +89,21 @@ def write_packs(
     Raises
     ------
     UserError
-        If a loose directory is damaged; then nothing was changed. If a pack that content has to be
-        taken from is damaged, or DVC does not end its work.
+        If a loose directory is damaged, or differs from the packed one where neither is the one
+        that was evaluated; then nothing was changed. If a pack that content has to be taken from is
+        damaged, or DVC does not end its work.
     """
-    results = Results(root)
+    results = settled(root, sorted(name for name in wanted.directories if _is_evaluation(name)))
     kept = wanted.directories if all_checkpoints else wanted.needs_checkpoint
-    contents = _checked(results, sorted(wanted.directories), kept, verify)
+    directories = wanted.directories | results.from_packs
+    contents = _checked(results, sorted(directories), kept, verify)
     packs = Packs(root / FOLDER)
     named = {name for one in contents.values() for name in one.sources}
     sources = source_members(results, packs, named.union(other_sources))
     with without_dvc(root):
         lying_again = put_back(results, packs, contents, sources)
-        return write(root, results.index, packs, contents, sources, put_back=lying_again)
+        done = write(root, results.index, packs, contents, sources)
+    return replace(done, put_back=lying_again, outvoted=tuple(sorted(results.from_packs)))
 
 
 def pack_name(directory: str) -> str:
@@ -106,20 +115,33 @@ def _checked(
     results: Results, directories: Iterable[str], kept: Collection[str], verify: Verify
 ) -> dict[str, Contents]:
     contents, findings = {}, []
+    ways: dict[str, None] = {}
     for directory in directories:
         without = directory.startswith("runs/") and directory not in kept
         contents[directory], wrong = contents_of(
             results, directory, verify, without_checkpoint=without
         )
         findings += wrong
+        if wrong:
+            ways[_way_out(results, directory)] = None
     if findings:
         more = f"; and {len(findings) - _SHOWN} more" if len(findings) > _SHOWN else ""
         raise UserError(
             f"damaged results are not packed: {'; '.join(findings[:_SHOWN])}{more}",
             place=str(results.root),
-            remedy="remove these directories and start Snakemake; what they held is made anew",
+            remedy="; ".join(list(ways)[:_SHOWN]),
         )
     return contents
+
+
+def _way_out(results: Results, directory: str) -> str:
+    if results.is_packed(directory):
+        return f"remove {results.root / directory}, the packed one takes its place"
+    return making_anew(directory)
+
+
+def _is_evaluation(directory: str) -> bool:
+    return directory.startswith("evaluations/")
 
 
 def write(
@@ -128,8 +150,6 @@ def write(
     packs: Packs,
     contents: Mapping[str, Contents],
     sources: Mapping[str, Member],
-    *,
-    put_back: int = 0,
 ) -> Summary:
     """Write the packs that change, the index, and remove the packs that it no longer names."""
     by_pack: dict[str, dict[str, Member]] = {}
@@ -154,7 +174,7 @@ def write(
         written=written,
         bytes=sum(one.bytes for one in after.values()),
         not_kept=sum(len(one.not_kept) for one in contents.values()),
-        put_back=put_back,
+        put_back=0,
     )
 
 
@@ -167,7 +187,7 @@ def _holds(
     members: Mapping[str, Member],
 ) -> bool:
     """Whether a pack that is there holds exactly these files."""
-    if not is_as_indexed(root / FOLDER / pack, known):
+    if not is_as_indexed(root / FOLDER / pack, known) or packs.names(pack) != members.keys():
         return False
     if pack == SOURCES_PACK:
         held = {
@@ -217,8 +237,7 @@ def _bytes(name: str, member: Member, packs: Packs) -> bytes:
         raise UserError(
             f"{name} is not what its record says",
             place=str(place),
-            remedy="fetch the packs again (`dvc checkout --force`), or remove the run; it is made "
-            "anew",
+            remedy=FETCH,
         )
     return data
 

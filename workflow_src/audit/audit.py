@@ -14,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from workflow_src.archive.results import KINDS, Results
+from workflow_src.archive.results import CHECKPOINT, KINDS, Results
 from workflow_src.audit.chain import Chain
 from workflow_src.audit.code import Needed, check_code_texts
 from workflow_src.audit.data import ExaminedData, check_data, data_directories, examine_data
@@ -24,7 +24,6 @@ from workflow_src.audit.identity import Identities
 from workflow_src.audit.jobs import Memberships, check_manifests
 from workflow_src.audit.manifest import check_directories, check_manifest, tell_states
 from workflow_src.audit.mixtures import check_mixtures, tell_uncommitted
-from workflow_src.audit.numbers import CHECKPOINT
 from workflow_src.audit.packs import check_packs, examine_pack
 from workflow_src.audit.records import Examined, examine_all
 from workflow_src.audit.tables import check_report
@@ -106,6 +105,7 @@ def audit(plan: Plan, *, jobs: int | None = None) -> Audited:
     check_mixtures(plan, chain, notes)
     outputs = {fingerprint: one.outputs for (_, fingerprint), one in chain.known.items()}
     identities.tell(outputs, notes)
+    chain.tell_remade(notes)
     tell_uncommitted(planned, notes)
     _check_code(plan, results, looked, manifest, notes)
     measurements = tuple(one for one in planned if one.kind == "measurements")

@@ -28,6 +28,20 @@ class Read:
     sha256: str
     content: Mapping[str, Any]
     outputs: Mapping[str, Any]
+    result_digest: str
+    started: str
+
+
+def read_of(place: str, sha256: str, record: Mapping[str, Any]) -> Read:
+    """What others may name of a record."""
+    return Read(
+        place,
+        sha256,
+        record["content"],
+        record["outputs"],
+        record["result_digest"],
+        record["time"]["started"],
+    )
 
 
 class Chain:
@@ -37,11 +51,11 @@ class Chain:
         self.known: dict[tuple[str, str], Read] = dict(data)
         self.examined: dict[tuple[str, str], Examined] = {}
         self.absent: set[str] = set()
+        self.remade: dict[str, str] = {}
         for one in examined:
             if one.record is not None:
                 key = (one.record["kind"], one.fingerprint)
-                content, outputs = one.record["content"], one.record["outputs"]
-                self.known[key] = Read(one.place, one.sha256, content, outputs)
+                self.known[key] = read_of(one.place, one.sha256, one.record)
                 self.examined[key] = one
 
     def content(self, kind: str, fingerprint: str) -> Mapping[str, Any] | None:
@@ -56,7 +70,7 @@ class Chain:
         with notes.reading(one.place):
             content = one.record["content"]
             expected = [("prepared", content["data"])]
-            self.check_parents(one.place, one.record["parents"], expected, notes, planned=planned)
+            self.check_parents(one.place, one.record, expected, notes, planned=planned)
             data = self.known.get(("prepared", content["data"]))
             if data is None:
                 return
@@ -76,7 +90,7 @@ class Chain:
             run = self.content("run", content["run"])
             data = one.record["parents"][-1]["fingerprint"] if run is None else run["data"]
             expected = [("run", content["run"]), ("prepared", data)]
-            self.check_parents(one.place, one.record["parents"], expected, notes, planned=planned)
+            self.check_parents(one.place, one.record, expected, notes, planned=planned)
             if run is not None:
                 _equal(one.place, "the spec", content["spec"], run["spec"], "its run's", notes)
                 _check_size(one.place, content["metrics"], run["result"], notes)
@@ -99,9 +113,7 @@ class Chain:
             expected = [("run", name) for name in names]
             if content["measurement"] is not None:
                 expected.append(("measurement", content["measurement"]["fingerprint"]))
-            self.check_parents(
-                one.place, one.record["parents"], expected, notes, planned=planned is not None
-            )
+            self.check_parents(one.place, one.record, expected, notes, planned=planned is not None)
             _equal(
                 one.place, "selection", content["selection"], SELECTION, "validation alone", notes
             )
@@ -111,23 +123,27 @@ class Chain:
     def check_parents(
         self,
         place: str,
-        parents: Sequence[Mapping[str, str]],
+        record: Mapping[str, Any],
         expected: Sequence[tuple[str, str]],
         notes: Notes,
         *,
         planned: bool,
     ) -> None:
-        """That a record's parents are those expected, in this order, and as they are now."""
+        """That a record's parents are those expected, in this order, and as they are now.
+
+        A parent that was made again later with an equal result stands, and is told.
+        """
+        parents = record["parents"]
         named = [(one["kind"], one["fingerprint"]) for one in parents]
         if named != list(expected):
             notes.find(
                 "chain", place, f"it names {len(named)} parents; expected {_listed(expected)}"
             )
         for one in parents:
-            self._check_parent(place, one, notes, planned=planned)
+            self._check_parent(place, one, record["time"]["ended"], notes, planned=planned)
 
     def _check_parent(
-        self, place: str, named: Mapping[str, str], notes: Notes, *, planned: bool
+        self, place: str, named: Mapping[str, str], ended: str, notes: Notes, *, planned: bool
     ) -> None:
         kind, fingerprint = named["kind"], named["fingerprint"]
         found = self.known.get((kind, fingerprint))
@@ -138,19 +154,33 @@ class Chain:
                 notes.find(
                     "missing",
                     place,
-                    f"its {kind} {fingerprint} is not here, or damaged; expected {named['path']}",
+                    f"its {kind} {fingerprint} is not here, or damaged; expected {named['path']} "
+                    "(remove the directory of this record and start snakemake)",
                 )
             return
-        if found.sha256 != named["sha256"]:
+        if found.sha256 != named["sha256"] and not self._was_remade(found, named, ended):
             notes.find(
                 "chain",
                 place,
                 f"it was made from another {found.place}; expected one of sha256 "
-                f"{named['sha256'][:12]}, found {found.sha256[:12]}",
+                f"{named['sha256'][:12]}, found {found.sha256[:12]} (if that one is right, remove "
+                "the directory of this record and start snakemake)",
             )
         depth = 3 if kind in ("prepared", "raw") else 5
         if PurePosixPath(named["path"]).parts[-depth:] != PurePosixPath(found.place).parts[-depth:]:
             notes.find("chain", place, f"its parent {named['path']} lies at {found.place}")
+
+    def _was_remade(self, found: Read, named: Mapping[str, str], ended: str) -> bool:
+        """Whether a parent was made again, after what names it, and with the result named."""
+        if found.result_digest != named["result_digest"] or found.started < ended:
+            return False
+        self.remade[found.place] = found.sha256
+        return True
+
+    def tell_remade(self, notes: Notes) -> None:
+        """Remark on every result that was made again since others were made from it."""
+        for place in sorted(self.remade):
+            notes.remark(place, "made again since others were made from it, with an equal result")
 
     def _check_plan(
         self,
@@ -171,7 +201,7 @@ class Chain:
         runs = [self.examined.get(("run", name)) for name in names]
         for candidate, run in zip(content["candidates"], runs, strict=True):
             if run is not None and run.record is not None:
-                _check_candidate(place, candidate, run, notes)
+                _check_candidate(place, candidate, run, notes, timed=run.place not in self.remade)
         records = [run.record for run in runs if run is not None and run.record is not None]
         if len(records) != len(names):
             return
@@ -202,8 +232,10 @@ class Chain:
         _equal(place, "directory", PurePosixPath(named["directory"]).parts[-4:], tail, where, notes)
 
 
-def _check_candidate(place: str, candidate: Mapping[str, Any], run: Examined, notes: Notes) -> None:
-    """That an evaluation shows a run as the run's own record does."""
+def _check_candidate(
+    place: str, candidate: Mapping[str, Any], run: Examined, notes: Notes, *, timed: bool
+) -> None:
+    """That an evaluation shows a run as its own record does; its time only where ``timed``."""
     assert run.record is not None
     content = run.record["content"]
     spec, result, status = content["spec"], content["result"], content["status"]
@@ -216,7 +248,8 @@ def _check_candidate(place: str, candidate: Mapping[str, Any], run: Examined, no
         "state": status["state"],
         "reason": status["reason"],
         "validation_bound": result["best_validation_bound"],
-        **{n: result[n] for n in ("parameter_count", "best_step", "steps", "device_seconds")},
+        **{name: result[name] for name in ("parameter_count", "best_step", "steps")},
+        **({"device_seconds": result["device_seconds"]} if timed else {}),
     }
     for name, value in own.items():
         _equal(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import re
 import subprocess
@@ -15,8 +14,8 @@ from workflow_src.archive.results import SOURCES, Results
 from workflow_src.archive.sources import is_sealed
 from workflow_src.audit.files import is_leftover, listed, read_bytes
 from workflow_src.audit.findings import Notes
+from workflow_src.plan.closure import meaning
 from workflow_src.plan.fingerprints import ENVIRONMENT
-from workflow_src.plan.syntax import canonical_text
 from workflow_src.provenance.repository import changes_digest
 
 EMPTY = hashlib.sha256(b"").hexdigest()
@@ -50,15 +49,13 @@ def check_code_texts(
     texts, digests = _kept(results, shown, notes), set()
     for name, data in texts.items():
         if name.endswith(".py"):
-            found = meaning(data)
+            found = _meaning(data)
             digests.add(name.removesuffix(".py"))
             problem = None
             if found != name.removesuffix(".py"):
                 problem = f"its code means {str(found)[:12]}; expected what its name says"
             elif not is_sealed(data):
-                problem = (
-                    "other comments or layout; expected the text of its first line's digest"
-                )
+                problem = "other comments or layout; expected the text of its first line's digest"
             if problem is not None:
                 notes.find("changed", shown / SOURCES / name, problem)
     _check_modules(digests, root, needed, notes)
@@ -70,13 +67,12 @@ def check_code_texts(
     notes.counted["texts of code"] += len(texts)
 
 
-def meaning(text: bytes) -> str | None:
+def _meaning(text: bytes) -> str | None:
     """The digest of a module's meaning; None where it does not parse."""
     try:
-        canonical = canonical_text(ast.parse(text))
+        return meaning(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    return hashlib.sha256(canonical.encode(errors="surrogatepass")).hexdigest()
 
 
 def _kept(results: Results, shown: Path, notes: Notes) -> dict[str, bytes]:
@@ -113,7 +109,7 @@ def _check_modules(digests: set[str], root: Path, needed: Needed, notes: Notes) 
     blobs = _blobs(root, specs)
     lost: dict[str, list[tuple[str, str]]] = {}
     for at, (name, digest, place, _) in enumerate(wanted):
-        found = {meaning(data) for data in blobs[2 * at : 2 * at + 2] if data is not None}
+        found = {_meaning(data) for data in blobs[2 * at : 2 * at + 2] if data is not None}
         if digest not in found:
             lost.setdefault(place, []).append((name, digest))
     for place, modules in lost.items():

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workflow_src.audit.chain import Chain, Read
+from workflow_src.audit.chain import Chain, Read, read_of
 from workflow_src.audit.files import (
     PRUNE,
     is_leftover,
@@ -24,8 +24,9 @@ from workflow_src.audit.findings import Notes
 from workflow_src.audit.identity import Identities, check_name, prepared_name
 from workflow_src.audit.records import check_code
 from workflow_src.config.data_sets import DATA_SETS, data_set
+from workflow_src.data.arrays import SPLIT_INDICES, SPLITS
 from workflow_src.data.fetching import checksum_difference
-from workflow_src.data.prepared import RECORD, SPLIT_INDICES, SPLITS, open_prepared, prepared_files
+from workflow_src.data.prepared import RECORD, open_prepared, prepared_files
 from workflow_src.plan.fingerprints import PREPARATION, data_recipe
 from workflow_src.plan.plan import Plan
 from workflow_src.storage import digest, sha256_file
@@ -48,7 +49,7 @@ class ExaminedData:
         """How a chain knows it."""
         assert self.record is not None
         key = (self.kind, str(self.record["fingerprint"]))
-        return key, Read(self.place, self.sha256, self.record["content"], self.record["outputs"])
+        return key, read_of(self.place, self.sha256, self.record)
 
 
 def data_directories(root: Path, data: Path) -> list[tuple[str, str]]:
@@ -115,8 +116,7 @@ def check_data(
                 notes.find("identity", one.place, f"its place does not fit; expected {expected}")
             _check_recipe(one.place, content, notes, now=asked is not None)
             raw = one.record["parents"][-1]["fingerprint"]
-            parents = one.record["parents"]
-            chain.check_parents(one.place, parents, [("raw", raw)], notes, planned=True)
+            chain.check_parents(one.place, one.record, [("raw", raw)], notes, planned=True)
     if other:
         notes.remark(
             other[0], f"prepared data of other code or settings: {len(other)} directories, whole"

@@ -11,7 +11,7 @@ from typing import Any
 
 from workflow_src.audit.findings import Notes
 from workflow_src.audit.shapes import misshapen
-from workflow_src.provenance.record import record_is_whole, refuse_newer_record
+from workflow_src.provenance.record import record_is_whole, refuse_newer_record, result_digest
 from workflow_src.storage import digest, explain
 
 LEFTOVERS = (".partial-", ".damaged-", ".removed")
@@ -78,6 +78,9 @@ def parsed_record(data: bytes, place: object, kind: str, notes: Notes) -> dict[s
     problem = misshapen(record)
     if problem is not None:
         notes.find("changed", place, f"it is no whole record: {problem}")
+        return None
+    if record["result_digest"] != result_digest(record):
+        notes.find("identity", place, "its result_digest is not that of its result")
         return None
     return record
 

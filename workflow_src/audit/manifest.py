@@ -137,7 +137,7 @@ def _check_content(
     content = record["content"]
     identities.code(place, REPORT, content["code"], notes, planned=True)
     expected = [("evaluation", one.fingerprint) for one in plan.evaluations]
-    chain.check_parents(place, record["parents"], expected, notes, planned=True)
+    chain.check_parents(place, record, expected, notes, planned=True)
     shown = {
         "studies": [study.name for study in plan.studies],
         "groups": sum(len(one.groups) for one in plan.evaluations),

@@ -14,12 +14,12 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from workflow_src.archive.results import CHECKPOINT
 from workflow_src.audit.findings import Notes
 from workflow_src.config.models import model_declaration
 from workflow_src.train.gradient.stopping import StoppingState, advance, says_stop
 
 HISTORY = "history.parquet"
-CHECKPOINT = "checkpoint.safetensors"
 BOUNDS = "bounds.npz"
 
 # Bounds are kept as float32, so that a mean of N of them is off by at most half a unit in the last

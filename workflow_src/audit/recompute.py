@@ -22,26 +22,23 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load
 
-from workflow_src.archive.results import Results
+from workflow_src.archive.results import CHECKPOINT, Results
 from workflow_src.audit.audit import Audited
 from workflow_src.audit.findings import Notes, Report
-from workflow_src.audit.numbers import CHECKPOINT
 from workflow_src.audit.records import PACKAGES, Examined
 from workflow_src.compute import open_device
-from workflow_src.config.data_sets import data_set
-from workflow_src.data.job import facts_of
+from workflow_src.data.arrays import SPLITS, PreparedData
 from workflow_src.data.preparation import prepare
-from workflow_src.data.prepared import SPLITS, PreparedData, open_verified
-from workflow_src.data.raw import DataError
+from workflow_src.data.prepared import open_verified
+from workflow_src.data.raw import DataError, facts_of
 from workflow_src.evaluate.bounds import MemoryBudgetError
-from workflow_src.evaluate.measurement import Measurement, measure
-from workflow_src.models.building import build_model
+from workflow_src.evaluate.measurement import Measurement, measure_run
 from workflow_src.plan.plan import Plan
 from workflow_src.plan.planned import PlannedRun
 from workflow_src.provenance.environment import describe_environment
 from workflow_src.provenance.machine import describe_machine
+from workflow_src.train.checkpoints import tensors_of
 
 RELATIVE = 1e-4
 STANDARD_ERRORS = 4.0
@@ -137,19 +134,10 @@ def _measure_again(
     name = wanted if wanted == "cpu" or torch.cuda.is_available() else "cpu"
     device = open_device(name, int(record["threads"] or 1))
     log.info("measuring %s again", one.directory)
-    spec = content["spec"]
-    model = build_model(spec, data.shape, data.levels)
-    tensors = load(results.read(_below(plan, run), CHECKPOINT))
+    parameters = tensors_of(results.read(_below(plan, run), CHECKPOINT))
+    memory = _memory(plan, content) << 20
     try:
-        again = measure(
-            model,
-            {key: value.to(device) for key, value in tensors.items()},
-            spec,
-            torch.tensor(data.test).to(device),
-            data.labels["test"],
-            content["measures"],
-            _memory(plan, content) << 20,
-        )
+        again = measure_run(content["spec"], parameters, data, content["measures"], device, memory)
     except MemoryBudgetError as error:
         notes.find("number", one.place, f"it cannot be repeated: {error}")
         return f"recompute {one.place}: not repeated"
@@ -177,7 +165,7 @@ def _prepare_again(plan: Plan, run: PlannedRun, data: PreparedData, notes: Notes
     if not raw.is_dir():
         return [f"recompute {place}: not prepared again, the raw files are not here"]
     try:
-        again = prepare(facts_of(data_set(data.data_set)), data.likelihood, raw)
+        again = prepare(facts_of(run.prepared.recipe), data.likelihood, raw)
     except DataError as error:
         notes.find("changed", error.place, f"{error.problem}; expected {error.expected}")
         return [f"recompute {place}: cannot be prepared again"]

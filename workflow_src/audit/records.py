@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workflow_src.archive.results import NOT_KEPT, RECORDS, Results
+from workflow_src.archive.results import CHECKPOINT, NOT_KEPT, RECORDS, Results
 from workflow_src.audit.files import is_leftover, json_text, parsed_record, read_bytes, sha256
 from workflow_src.audit.findings import Notes
 from workflow_src.audit.numbers import (
     BOUNDS,
-    CHECKPOINT,
     HISTORY,
     check_bounds,
     check_checkpoint,

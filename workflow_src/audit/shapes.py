@@ -65,7 +65,11 @@ _RECORD = {
     "threads": (int, type(None)),
     "time": {"started": str, "ended": str},
     "outputs": Each(_FILE),
-    "parents": Each({"kind": str, "fingerprint": str, "path": str, "sha256": str}, list),
+    "timed_outputs": Each(str, list),
+    "result_digest": str,
+    "parents": Each(
+        {"kind": str, "fingerprint": str, "path": str, "sha256": str, "result_digest": str}, list
+    ),
 }
 
 _CONTENT: Mapping[str, Any] = {

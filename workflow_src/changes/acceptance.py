@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import getpass
+import re
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from workflow_src.changes.comparison import Comparison, StepChange, compared
+from workflow_src.changes.description import all_code
+from workflow_src.changes.earlier import bare_digest
+from workflow_src.changes.effect import without_effect
 from workflow_src.changes.orphans import results_of
 from workflow_src.changes.repetitions import Repeater
-from workflow_src.changes.revisions import git, plans_since
+from workflow_src.changes.revisions import plans_since
+from workflow_src.changes.samples import Sample
 from workflow_src.changes.trials import Trial
+from workflow_src.config.loading import load_layered
 from workflow_src.errors import UserError
 from workflow_src.plan.acceptances import (
     Acceptance,
@@ -21,11 +27,14 @@ from workflow_src.plan.acceptances import (
     append_acceptance,
     identifier_of,
 )
-from workflow_src.plan.fingerprints import ENVIRONMENT, REPORT
+from workflow_src.plan.fingerprints import REPORT, Closures
+from workflow_src.plan.plan import Plan, build_plan
+from workflow_src.provenance.git import git
 from workflow_src.provenance.repository import describe_repository
-from workflow_src.storage import digest
 
 _NO_IDENTIFIER = "0" * 12
+_DEVICE = re.compile(r"cpu|cuda(:[0-9]+)?")
+_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -41,11 +50,13 @@ class Request:
     files:
         The settings files, config.yaml first.
     sample:
-        Results of each step that are made again; 0 for none.
+        Results of each family of each step that are made again; 0 for none.
     by:
         Who says so; None for git's author.
     device, threads:
         Where given, only results made so are tried; otherwise each is tried as it was made.
+    untried:
+        Accept as well for families of results of which none can be tried here.
     """
 
     since: str
@@ -55,37 +66,47 @@ class Request:
     by: str | None = None
     device: str | None = None
     threads: int | None = None
+    untried: bool = False
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was found; ``acceptance`` is None where something differed and nothing was written."""
+    """What was found.
+
+    Attributes
+    ----------
+    acceptance:
+        None where something differed and nothing was written.
+    plan:
+        As it is now.
+    remains:
+        What would be made again in spite of the acceptance, and why.
+    """
 
     comparison: Comparison
     trials: tuple[Trial, ...]
     acceptance: Acceptance | None
+    plan: Plan
+    remains: tuple[str, ...] = ()
 
 
-def accept(request: Request) -> Answer:
+def accept(request: Request, tell: Callable[[str], None] = lambda line: None) -> Answer:
     """Try the changed code of every step and, where nothing differs, write the acceptance.
+
+    ``tell`` is given what will be tried, line by line, before anything is.
 
     Raises
     ------
     UserError
-        Where there is nothing to accept, no reason is given, or code was accepted before.
+        Where there is nothing to accept, no reason is given, code was accepted before, families of
+        results cannot be tried, or the code was changed during the trial.
     """
-    if not request.why.strip():
-        raise UserError(
-            "an acceptance needs its reason",
-            place="--why",
-            expected="a sentence that says why no result can change",
-        )
-    if request.sample < 0:
-        raise UserError(f"{request.sample} results cannot be sampled", place="--sample")
+    _check(request)
     comparison = compared(plans_since(request.since, request.files))
     changes = acceptable(comparison)
     plan = comparison.since.plan
-    until = _state(plan.closures.package_root.parent)
+    package_root = plan.closures.package_root
+    until = _state(package_root.parent)
     with tempfile.TemporaryDirectory(prefix="density-bench-") as folder:
         repeater = Repeater(
             plan,
@@ -95,16 +116,62 @@ def accept(request: Request) -> Answer:
             request.device,
             request.threads,
         )
-        trials = tuple(
-            trial
-            for change in changes
-            for trial in repeater.repeat(change, _codes_before(comparison, change))
-        )
+        samples = [repeater.sample(one.step, _codes_before(comparison, one)) for one in changes]
+        announce(samples, tell)
+        if not request.untried:
+            refuse_untried(samples)
+        trials = [
+            trial for sample in samples for trial in (*repeater.repeat(sample), *sample.untried)
+        ]
     if any(trial.equal is False for trial in trials):
-        return Answer(comparison, trials, None)
+        return Answer(comparison, tuple(trials), None, plan)
     acceptance = _entry(request, comparison, changes, trials, until)
-    append_acceptance(plan.closures.package_root, acceptance)
-    return Answer(comparison, trials, acceptance)
+    refuse_other_code(plan.closures, comparison.now["closures"])
+    append_acceptance(package_root, acceptance)
+    after = build_plan(load_layered(request.files), package_root=package_root)
+    again = compared(replace(comparison.since, plan=after))
+    remains = without_effect([one.step for one in changes], again)
+    return Answer(comparison, tuple(trials), acceptance, after, tuple(remains))
+
+
+def announce(samples: Sequence[Sample], tell: Callable[[str], None]) -> None:
+    """Say what will be tried, what cannot be, and how long it took when it was made."""
+    for sample in samples:
+        for line in sample.lines():
+            tell(line)
+        for one in sample.untried:
+            tell(f"not to be tried: {one.title} ({one.reason})")
+    seconds = sum(one.seconds for sample in samples for one in sample.chosen)
+    if seconds:
+        tell(f"this takes about {seconds:.0f} device seconds; --sample makes it fewer or more")
+
+
+def refuse_untried(samples: Sequence[Sample]) -> None:
+    """Refuse to accept for results that are there and cannot be tried."""
+    untried = [one for sample in samples for one in sample.untried if one.family]
+    if not untried:
+        return
+    named = "; ".join(f"{one.title}: {one.reason}" for one in untried[:_NAMED])
+    more = f"; and {len(untried) - _NAMED} more" if len(untried) > _NAMED else ""
+    raise UserError(
+        f"{len(untried)} kinds of results cannot be tried ({named}{more})",
+        expected="results that can be made again here, of every data set and likelihood",
+        remedy="accept where they were made and their data lie, or say --untried to accept the "
+        "change for them without a trial",
+    )
+
+
+def refuse_other_code(planned: Closures, before: Mapping[str, Mapping[str, object]]) -> None:
+    """Refuse where the files are no longer the code that was planned with, and tried."""
+    # Modules are parsed once for each content, so this sees the files as they are now.
+    now = Closures(planned.package_root, environment=planned.environment)
+    changed = [one.step for one in all_code(now) if before[one.step]["digest"] != one.digest]
+    if changed:
+        raise UserError(
+            f"the code was changed while it was tried: {', '.join(changed)}",
+            place=str(planned.package_root),
+            remedy="start again, and leave the files alone meanwhile",
+        )
 
 
 def acceptable(comparison: Comparison) -> list[StepChange]:
@@ -129,7 +196,9 @@ def acceptable(comparison: Comparison) -> list[StepChange]:
             remedy="start Snakemake: the report is made again in no time and never accepted",
         )
     for change in changes:
-        chain = known.chain(change.step, _bare(comparison.now["closures"][change.step]))
+        chain = known.chain(
+            change.step, bare_digest(comparison.now["closures"][change.step]["modules"])
+        )
         if chain:
             raise UserError(
                 f"the code of {change.step} was accepted already, by {chain[0].identifier}, in "
@@ -144,6 +213,25 @@ def not_covered(comparison: Comparison) -> list[str]:
     """What else changed, which no acceptance is for."""
     report = ["the code of the report" for one in comparison.steps if one.step == REPORT]
     return [*report, *comparison.settings, *comparison.values, *comparison.recipes]
+
+
+def _check(request: Request) -> None:
+    if not request.why.strip():
+        raise UserError(
+            "an acceptance needs its reason",
+            place="--why",
+            expected="a sentence that says why no result can change",
+        )
+    if request.sample < 0:
+        raise UserError(f"{request.sample} results cannot be sampled", place="--sample")
+    if request.device is not None and not _DEVICE.fullmatch(request.device):
+        raise UserError(
+            f"{request.device!r} is no device", place="--device", expected="cpu, cuda or cuda:N"
+        )
+    if request.threads is not None and request.threads < 1:
+        raise UserError(
+            f"{request.threads} threads cannot compute", place="--threads", expected="1 or more"
+        )
 
 
 def _entry(
@@ -162,18 +250,16 @@ def _entry(
         since=comparison.since.commit,
         until=until,
         steps={
-            one.step: Replacement(old=_bare(before[one.step]), new=_bare(now[one.step]))
+            one.step: Replacement(
+                old=bare_digest(before[one.step]["modules"]),
+                new=bare_digest(now[one.step]["modules"]),
+            )
             for one in changes
         },
         evidence=tuple(trial.evidence() for trial in trials),
     )
     identifier = identifier_of(entry.model_dump(mode="json"))
     return entry.model_copy(update={"identifier": identifier})
-
-
-def _bare(code: dict[str, dict[str, str]]) -> str:
-    """The digest of a step's code without the environment, as acceptances know it."""
-    return digest({name: one for name, one in code["modules"].items() if name != ENVIRONMENT})
 
 
 def _codes_before(comparison: Comparison, change: StepChange) -> frozenset[str]:

@@ -37,7 +37,7 @@ class StepChange:
 
 @dataclass(frozen=True)
 class Fate:
-    """What becomes of runs, or of evaluations.
+    """What becomes of runs, of evaluations, or of prepared data.
 
     Attributes
     ----------
@@ -70,8 +70,14 @@ class Comparison:
     recipes: tuple[str, ...]
     runs: Fate
     evaluations: Fate
+    prepared: Fate
     seconds: Mapping[str, float]
     """Expected device seconds of every run that is missing now."""
+
+    @property
+    def report_again(self) -> bool:
+        """Whether the earlier plan's report is there and that of now is not."""
+        return bool(self.since.before["report"]["exists"] and not self.now["report"]["exists"])
 
 
 def compare_since(revision: str, files: Sequence[Path]) -> Comparison:
@@ -96,6 +102,7 @@ def compared(since: Since) -> Comparison:
         recipes=tuple(_recipes(before["prepared"], now["prepared"])),
         runs=runs,
         evaluations=_fate(before["evaluations"], now["evaluations"], _evaluation_key(before, now)),
+        prepared=_fate(before["prepared"], now["prepared"], _data_key),
         seconds={name: costs[plan.runs[name].spec].seconds for name in plan.missing},
     )
 
@@ -130,6 +137,10 @@ def _fate(before: Mapping[str, Any], now: Mapping[str, Any], key: Any) -> Fate:
         added=tuple(name for k, name in new.items() if k not in old),
         gone=tuple(name for k, name in old.items() if k not in new),
     )
+
+
+def _data_key(data: Mapping[str, Any]) -> Any:
+    return data["data_set"], data["likelihood"]
 
 
 def _spec_key(run: Mapping[str, Any]) -> Any:
@@ -183,9 +194,9 @@ def _listed(values: Iterable[Any]) -> str:
 
 def _recipes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterable[str]:
     """How data of the same name are made otherwise, but for code."""
-    old = {(one["data_set"], one["likelihood"]): one["recipe"] for one in before.values()}
+    old = {_data_key(one): one["recipe"] for one in before.values()}
     for one in now.values():
-        name = (one["data_set"], one["likelihood"])
+        name = _data_key(one)
         if name in old:
             for line in value_changes(old[name], one["recipe"]):
                 yield f"recipe of {', '.join(name)}: {line}"

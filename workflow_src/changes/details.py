@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
 
 from rich.console import Console
 
 from workflow_src.archive.results import RECORDS, Results
-from workflow_src.changes.earlier import code_of, commit_of
+from workflow_src.changes.earlier import commit_of
 from workflow_src.changes.places import Place
 from workflow_src.changes.reasons import KINDS, Explanation, Reasons
+from workflow_src.changes.standing import grounds_of
 from workflow_src.changes.telling import hours, print_table, say, tell
-from workflow_src.errors import UserError
-from workflow_src.plan.acceptances import Acceptance
-from workflow_src.plan.fingerprints import Code
-from workflow_src.plan.layout import PREPARED_RECORD
 from workflow_src.plan.plan import Plan
 from workflow_src.provenance.record import refuse_newer_record
-from workflow_src.storage import read_json_object
 
 _CELL = ("model", "data_set", "likelihood", "fraction", "seed", "protocol", "stream")
 
@@ -144,51 +138,5 @@ def _tell_record(plan: Plan, results: Results, directory: str, console: Console)
     say(console, f"since {record['time']['ended']}, on {machine.get('host', 'an unknown host')}")
     say(console, f"made by commit {commit}{changes}")
     say(console, f"record: {where}, {RECORDS[directory.partition('/')[0]]}")
-    for acceptance in acceptances_of(plan, record):
-        say(console, f"counts through acceptance {described(acceptance)}")
-
-
-def acceptances_of(plan: Plan, record: Mapping[str, Any]) -> list[Acceptance]:
-    """The acceptances between the code that made a result and the code as it is now.
-
-    Of a run, also those between the code that prepared its data and that of now.
-    """
-    content = record["content"]
-    made, _ = code_of(record)
-    if record.get("kind") == "evaluation":
-        steps: list[tuple[Code, str | None]] = [
-            (plan.closures.of_evaluation(content["axes"]["model"]), made)
-        ]
-    else:
-        prepared = _code_of_data(plan, content)
-        steps = [
-            (plan.closures.of_model(content["spec"]["model"]), made),
-            (plan.closures.of_preparation(), prepared),
-        ]
-    known = plan.closures.acceptances
-    found: dict[str, Acceptance] = {}
-    for code, before in steps:
-        here = {one.identifier: one for one in known.chain(code.step, code.digest)}
-        there = {one.identifier: one for one in known.chain(code.step, before or code.digest)}
-        # What both have in common came before the result was made.
-        found |= {name: (here | there)[name] for name in here.keys() ^ there.keys()}
-    return list(found.values())
-
-
-def _code_of_data(plan: Plan, content: Mapping[str, Any]) -> str | None:
-    """The digest of the code that prepared a run's data; None where the data are not here."""
-    spec = content["spec"]
-    folder = plan.layout.prepared(spec["data_set"], spec["likelihood"], content["data"])
-    try:
-        return code_of(read_json_object(plan.root / folder / PREPARED_RECORD))[0]
-    except (UserError, KeyError, TypeError):
-        return None
-
-
-def described(acceptance: Acceptance) -> str:
-    """An acceptance in one line."""
-    equal = sum(one.get("equal") is True for one in acceptance.evidence)
-    return (
-        f"{acceptance.identifier} ({acceptance.at}, {acceptance.by}): {acceptance.why}; "
-        f"{equal} of {len(acceptance.evidence)} checks ran again and were bit-equal"
-    )
+    for ground in grounds_of(plan, results, record):
+        say(console, f"counts through acceptance {ground.line()}")

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from workflow_src.archive.results import Results
+from workflow_src.archive.results import CHECKPOINT, Results
 from workflow_src.changes.earlier import Record
+from workflow_src.plan.layout import PREPARED_RECORD
 from workflow_src.storage import read_json_object, sha256_file
 
-_CHECKPOINT = "checkpoint.safetensors"
 _HISTORY = "history.parquet"
 _TIMES = "device_seconds"
+_OF_CODE = ("code", "recipe")
 
 
 def of_run(results: Results, directory: str, record: Record, again: Path) -> list[str]:
@@ -28,10 +28,10 @@ def of_run(results: Results, directory: str, record: Record, again: Path) -> lis
         for name, value in before[part].items()
         if name != _TIMES and _exact(now[part].get(name)) != _exact(value)
     ]
-    old = record["outputs"].get(_CHECKPOINT, {}).get("sha256")
-    new = sha256_file(again / _CHECKPOINT) if (again / _CHECKPOINT).exists() else None
+    old = record["outputs"].get(CHECKPOINT, {}).get("sha256")
+    new = sha256_file(again / CHECKPOINT) if (again / CHECKPOINT).exists() else None
     if old != new:
-        lines.append(f"{directory}/{_CHECKPOINT}: {_checkpoints(results, directory, again)}")
+        lines.append(f"{directory}/{CHECKPOINT}: {_checkpoints(results, directory, again)}")
     there = set(results.names(directory))
     if _HISTORY in there:
         lines += _histories(results.read(directory, _HISTORY), again / _HISTORY, directory)
@@ -58,36 +58,59 @@ def of_measurement(results: Results, directory: str, record: Record, again: Any)
     return lines
 
 
-def of_prepared(before: Path, now: Path) -> list[str]:
-    """Arrays that were prepared again."""
+def of_choice(
+    directory: str,
+    content: Mapping[str, Any],
+    candidates: Sequence[Mapping[str, Any]],
+    choice: tuple[str | None, str | None],
+) -> list[str]:
+    """What an evaluation chose among, and what it chose."""
+    lines = [
+        f"{directory}: {name} of {old['fingerprint']} is {value!r}, and was {old.get(name)!r}"
+        for old, new in zip(content["candidates"], candidates, strict=True)
+        for name, value in new.items()
+        if _exact(old.get(name)) != _exact(value)
+    ]
+    before = (content["winner"], content["reason"])
+    if choice != before:
+        told = [one[0] or f"none ({one[1]})" for one in (choice, before)]
+        lines.append(f"{directory}: the winner is {told[0]}, and was {told[1]}")
+    return lines
+
+
+def of_prepared(before: Path, record: Record, now: Path) -> list[str]:
+    """Arrays that were prepared again, and what the record says of them."""
     import numpy as np
 
     from workflow_src.data.prepared import prepared_files
 
-    lines = []
+    again = read_json_object(now / PREPARED_RECORD)["content"]
+    lines = [
+        f"{before}: {name} is {again.get(name)!r}, and was {value!r}"
+        for name, value in record["content"].items()
+        if name not in _OF_CODE and _exact(again.get(name)) != _exact(value)
+    ]
     for name in prepared_files():
-        if _sha256(before / name) == _sha256(now / name):
+        if sha256_file(before / name) == sha256_file(now / name):
             continue
         arrays = []
         for folder in (before, now):
             loaded = np.load(folder / name, allow_pickle=False)
             whole = dict(loaded) if name.endswith(".npz") else {"": np.asarray(loaded)}
             arrays.append(whole)
-        lines += _arrays(f"{before}/{name}", arrays[0], arrays[1])
+        lines += _arrays(f"{before}/{name}", arrays[0], arrays[1]) or [
+            f"{before}/{name}: other bytes"
+        ]
     return lines
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _checkpoints(results: Results, directory: str, again: Path) -> str:
     from safetensors.numpy import load
 
-    if _CHECKPOINT not in results.names(directory) or not (again / _CHECKPOINT).exists():
+    if CHECKPOINT not in results.names(directory) or not (again / CHECKPOINT).exists():
         return "other bytes"
-    old = load(results.read(directory, _CHECKPOINT))
-    new = load((again / _CHECKPOINT).read_bytes())
+    old = load(results.read(directory, CHECKPOINT))
+    new = load((again / CHECKPOINT).read_bytes())
     lines = _arrays("", old, new)
     return "; ".join(line.removeprefix(": ") for line in lines) or "other bytes, equal values"
 

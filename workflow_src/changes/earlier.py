@@ -14,8 +14,9 @@ from typing import Any
 
 from workflow_src.archive.results import Results
 from workflow_src.errors import UserError
-from workflow_src.plan.fingerprints import Code, run_fingerprint
+from workflow_src.plan.fingerprints import ENVIRONMENT, Code, run_fingerprint
 from workflow_src.plan.specs import RunSpec, Scalar, from_canonical
+from workflow_src.storage import digest
 
 RECORDS_READ = 40
 """Records of one family that are read at most."""
@@ -141,6 +142,11 @@ def code_of(record: Record) -> tuple[str, str]:
     """The digest and the identity of the code that a record names."""
     code = record["content"]["code"]
     return code["digest"], code.get("identity", code["digest"])
+
+
+def bare_digest(modules: Mapping[str, str]) -> str:
+    """The digest of a step's code without the environment, as acceptances know it."""
+    return digest({name: one for name, one in modules.items() if name != ENVIRONMENT})
 
 
 def commit_of(record: Record) -> str | None:

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import ast
 import functools
-import hashlib
-import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_src.archive.results import Results
 from workflow_src.errors import UserError
-from workflow_src.plan.closure import module_file
+from workflow_src.plan.closure import meaning, module_file
 from workflow_src.plan.fingerprints import ENVIRONMENT
-from workflow_src.plan.syntax import canonical_text
+from workflow_src.plan.syntax import canonical_text, says_nothing
+from workflow_src.provenance.git import git
 
 CHANGED, ADDED, REMOVED = "changed", "new", "removed"
 
@@ -65,9 +64,9 @@ class Texts:
             return kept
         path = "/".join(module.split("."))
         for name in (f"{path}.py", f"{path}/__init__.py"):
-            text = _show(self._package_root.parent, commit, name)
-            if text is not None and meaning(text) == digest:
-                return text
+            source = _show(self._package_root.parent, commit, name)
+            if source is not None and _has_meaning(source, digest):
+                return source.decode(errors="surrogateescape")
         return None
 
 
@@ -102,16 +101,6 @@ def changed_names(before: str, now: str) -> tuple[str, ...]:
     return (*names, *(f"{name} ({REMOVED})" for name in old if name not in new))
 
 
-@functools.lru_cache(maxsize=4096)
-def meaning(text: str) -> str | None:
-    """The digest by which closures name a module with this text; None if it does not parse."""
-    try:
-        canonical = canonical_text(ast.parse(text))
-    except (SyntaxError, ValueError):
-        return None
-    return hashlib.sha256(canonical.encode(errors="surrogatepass")).hexdigest()
-
-
 def _changed(module: str, digest: str, texts: Texts, commit: str | None) -> ModuleChange:
     if module == ENVIRONMENT:
         return ModuleChange(module, CHANGED)
@@ -135,7 +124,7 @@ def _collect(body: Iterable[ast.stmt], prefix: str, found: dict[str, list[str]])
             _collect(statement.body, f"{prefix}{statement.name}.", found)
             frame = ast.ClassDef(**{**dict(ast.iter_fields(statement)), "body": []})
             found.setdefault(f"{prefix}{statement.name}", []).append(canonical_text(frame))
-        elif not _says_nothing(statement):
+        elif not says_nothing(statement):
             for name in _names(statement):
                 found.setdefault(f"{prefix}{name}", []).append(canonical_text(statement))
 
@@ -158,16 +147,14 @@ def _is_name(node: ast.AST) -> bool:
     return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
 
 
-def _says_nothing(statement: ast.stmt) -> bool:
-    bare = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-    return bare or isinstance(statement, ast.Pass)
-
-
 @functools.lru_cache(maxsize=1024)
-def _show(root: Path, commit: str, path: str) -> str | None:
-    command = ["git", "-C", str(root), "--no-optional-locks", "show", f"{commit}:./{path}"]
+def _show(root: Path, commit: str, path: str) -> bytes | None:
+    return git(root, "show", f"{commit}:./{path}", timeout=_SECONDS_FOR_GIT)
+
+
+@functools.lru_cache(maxsize=4096)
+def _has_meaning(source: bytes, digest: str) -> bool:
     try:
-        done = subprocess.run(command, capture_output=True, timeout=_SECONDS_FOR_GIT, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.decode(errors="surrogateescape")
+        return meaning(source) == digest
+    except (SyntaxError, ValueError):
+        return False

@@ -1,110 +1,142 @@
 """Makes results of earlier code again with the code as it is, and compares bit for bit.
 
-Everything is written to a folder of its own; results are only read.
+Everything goes through the functions that the jobs use, and is written to a folder of its own;
+results are only read.
 """
 
 from __future__ import annotations
 
+import functools
 import shutil
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workflow_src.archive.results import Results
+from workflow_src.archive.results import CHECKPOINT, Results
 from workflow_src.changes import differences
-from workflow_src.changes.comparison import StepChange
+from workflow_src.changes.data_repetitions import DataRepeater
 from workflow_src.changes.earlier import Record
 from workflow_src.changes.orphans import fingerprint_of
+from workflow_src.changes.samples import Candidate, Difference, Sample, sampled
 from workflow_src.changes.trials import Trial, device_of, incomparable, made_with
 from workflow_src.errors import UserError
-from workflow_src.plan.fingerprints import Code
+from workflow_src.plan.fingerprints import PREPARATION, Code
 from workflow_src.plan.layout import PREPARED_RECORD
 from workflow_src.plan.memberships import asked
 from workflow_src.plan.plan import Plan
+from workflow_src.plan.shards import bank_key
+from workflow_src.plan.specs import from_canonical
 from workflow_src.storage import read_json_object, write_json
 
-EVALUATIONS_CHOSEN = 50
-"""Evaluations whose winner is chosen again at most; it costs next to nothing."""
-
-CHECKPOINT = "checkpoint.safetensors"
+EVALUATIONS_CHOSEN = 20
+"""Evaluations of one family whose winner is chosen again at most; it costs next to nothing."""
 
 
 @dataclass(frozen=True)
 class Repeater:
-    """Repeats ``sample`` results of each step in ``folder``."""
+    """Repeats ``size`` results of every family of each step in ``folder``.
+
+    ``device`` and ``threads``, where they are given, are those that sampled results were made with.
+    """
 
     plan: Plan
     results: Results
     folder: Path
-    sample: int
-    device: str | None
-    threads: int | None
+    size: int
+    device: str | None = None
+    threads: int | None = None
 
-    def repeat(self, change: StepChange, codes: frozenset[str]) -> list[Trial]:
-        """Try the new code of one step on results that were made with one of ``codes``."""
-        if self.sample == 0:
-            return [Trial(change.step, reason="not asked for: --sample 0")]
-        step, _, model = change.step.partition(" of ")
-        kinds = {
-            "training": self._train,
-            "measurement": self._measure,
-            "evaluation": self._evaluate,
-            "preparation": self._prepare,
-        }
-        reasons: Counter[str] = Counter()
-        trials = []
-        for answer in kinds[step](change.step, model, codes):
-            if isinstance(answer, str):
-                reasons[answer] += 1
-                continue
-            trials.append(answer)
-            if len(trials) == self.sample:
-                break
-        if trials:
-            return trials
-        told = "; ".join(reason for reason, _ in reasons.most_common(2))
-        return [Trial(change.step, reason=told or "no result of the old code is here")]
+    def sample(self, step: str, codes: frozenset[str]) -> Sample:
+        """What to try the new code of one step on: results made with one of ``codes``."""
+        if self.size == 0:
+            return Sample(step, (), (Trial(step, reason="not asked for: --sample 0"),))
+        if step == PREPARATION:
+            data = DataRepeater(self.plan, self.results, self.folder)
+            found = sampled(step, data.candidates(codes), self.size)
+        else:
+            kind, _, model = step.partition(" of ")
+            candidates = {
+                "training": self._trainings,
+                "measurement": self._measurements,
+                "evaluation": self._choices,
+            }
+            found = sampled(step, candidates[kind](model, codes), self.size)
+        if found.chosen or found.untried:
+            return found
+        return Sample(step, (), (Trial(step, reason="no result of the old code is here"),))
 
-    def _train(self, step: str, model: str, codes: frozenset[str]) -> Iterator[Trial | str]:
-        made = dict(made_with(self.results, "runs", model, codes))
-        known = {fingerprint_of(directory): directory for directory in made}
-        banks: dict[tuple[str, ...], float] = {}
-        for record in made.values():
-            bank = tuple(record["content"].get("circumstances", {}).get("bank", ()))
-            if not bank or not set(bank) <= known.keys():
-                yield "not all runs that were trained together are here"
+    def repeat(self, sample: Sample) -> Iterator[Trial]:
+        """Make again what was chosen; one trial each."""
+        for one in sample.chosen:
+            if isinstance(one.repeat, str):
                 continue
-            members = [made[known[name]] for name in bank]
-            banks[bank] = sum(float(m["content"]["result"]["device_seconds"]) for m in members)
-        for bank in sorted(banks, key=lambda names: (banks[names], names)):
-            together = {known[name]: made[known[name]] for name in bank}
-            reason = next(filter(None, map(self._untrainable, together.values())), None)
-            yield reason or self._trained(step, model, together)
+            started = time.perf_counter()
+            outputs, found = one.repeat()
+            yield Trial(
+                step=sample.step,
+                family=one.family,
+                results=one.names,
+                equal=not found,
+                outputs=outputs,
+                differences=tuple(found),
+                seconds=time.perf_counter() - started,
+            )
+
+    def _trainings(self, model: str, codes: frozenset[str]) -> Iterator[Candidate]:
+        """One for every bank of runs that were trained together."""
+        for family, made in _by_family(made_with(self.results, "runs", model, codes)):
+            known = {fingerprint_of(directory): directory for directory in made}
+            banks: dict[tuple[str, ...], Record] = {}
+            for directory, record in made.items():
+                bank = tuple(record["content"].get("circumstances", {}).get("bank", ()))
+                banks[bank or (fingerprint_of(directory),)] = record
+            for bank, record in banks.items():
+                members = {known[name]: made[known[name]] for name in bank if name in known}
+                whole = len(members) == len(bank) and "circumstances" in record["content"]
+                reason = "not all runs that were trained together are here" if not whole else None
+                reason = reason or next(
+                    filter(None, map(self._untrainable, members.values())), None
+                )
+                specs = [from_canonical(one["content"]["spec"]) for one in members.values()]
+                ways = frozenset((spec.protocol, spec.stream) for spec in specs)
+                yield Candidate(
+                    f"{family}, {device_of(record)}",
+                    bank,
+                    (bank_key(specs[0])[1], ways),
+                    sum(
+                        float(one["content"]["result"]["device_seconds"])
+                        for one in members.values()
+                    ),
+                    reason or functools.partial(self._train, model, members),
+                )
 
     def _untrainable(self, record: Record) -> str | None:
         if record["content"]["circumstances"].get("interruptions"):
             return "training was interrupted and resumed"
-        if not (self._prepared(record) / PREPARED_RECORD).is_file():
+        if not (self._prepared(record, record["content"]["data"]) / PREPARED_RECORD).is_file():
             return "the prepared data are not here"
         return incomparable(record, self.device, self.threads)
 
-    def _prepared(self, record: Record) -> Path:
-        spec, name = record["content"]["spec"], record["content"]["data"]
+    def _prepared(self, record: Record, name: str) -> Path:
+        spec = record["content"]["spec"]
         layout = self.plan.layout
         return self.plan.root / layout.prepared(spec["data_set"], spec["likelihood"], name)
 
-    def _trained(self, step: str, model: str, members: Mapping[str, Record]) -> Trial:
+    def _device(self, record: Record) -> str:
+        """The device to use, which is of the kind that the result was made on."""
+        return self.device or device_of(record)
+
+    def _train(self, model: str, members: Mapping[str, Record]) -> Difference:
         from workflow_src.train.shard import ShardOptions, train_shard
 
-        started = time.perf_counter()
         folder = self.folder / fingerprint_of(next(iter(members)))
         first = next(iter(members.values()))
         membership = folder / "membership.json"
         write_json(membership, self._shard(folder, self.plan.closures.of_model(model), members))
-        options = ShardOptions(device=device_of(first), threads=int(first["threads"]))
+        options = ShardOptions(device=self._device(first), threads=int(first["threads"]))
         train_shard(membership, folder / "manifest.json", options)
         found: list[str] = []
         outputs = {}
@@ -116,7 +148,7 @@ class Repeater:
             if CHECKPOINT in made:
                 outputs[f"{name}/{CHECKPOINT}"] = made[CHECKPOINT]["sha256"]
         shutil.rmtree(folder)
-        return _trial(step, map(fingerprint_of, members), outputs, found, started)
+        return outputs, found
 
     def _shard(self, folder: Path, code: Code, members: Mapping[str, Record]) -> dict[str, Any]:
         return {
@@ -132,151 +164,102 @@ class Repeater:
                     "state": str(folder / "states" / fingerprint_of(directory)),
                     "prepared": {
                         "fingerprint": record["content"]["data"],
-                        "directory": str(self._prepared(record)),
+                        "directory": str(self._prepared(record, record["content"]["data"])),
                     },
                 }
                 for directory, record in members.items()
             ],
         }
 
-    def _measure(self, step: str, model: str, codes: frozenset[str]) -> Iterator[Trial | str]:
-        made = list(made_with(self.results, "measurements", model, codes))
-        runs = {fingerprint_of(one): one for one in self.results.directories("runs")}
-        for directory, record in sorted(made, key=lambda one: float(one[1]["content"]["seconds"])):
-            run = runs.get(record["content"]["run"])
-            if run is None or CHECKPOINT not in self.results.names(run):
-                yield "the checkpoints that were measured are not here"
-                continue
+    def _measurements(self, model: str, codes: frozenset[str]) -> Iterator[Candidate]:
+        runs = self._run_directories(model)
+        for directory, record in made_with(self.results, "measurements", model, codes):
+            content = record["content"]
+            run = runs.get(content["run"])
             data = next(one for one in record["parents"] if one["kind"] == "prepared")
-            spec = record["content"]["spec"]
-            prepared = self.plan.root / self.plan.layout.prepared(
-                spec["data_set"], spec["likelihood"], data["fingerprint"]
+            prepared = self._prepared(record, data["fingerprint"])
+            repeat: Callable[[], Difference] | str
+            if run is None or CHECKPOINT not in self.results.names(run):
+                repeat = "the checkpoints that were measured are not here"
+            elif not (prepared / PREPARED_RECORD).is_file():
+                repeat = "the prepared data are not here"
+            else:
+                repeat = incomparable(record, self.device, self.threads) or functools.partial(
+                    self._measure, directory, record, run, data["fingerprint"]
+                )
+            spec = from_canonical(content["spec"])
+            yield Candidate(
+                f"{spec.data_set}-{spec.likelihood}, {device_of(record)}",
+                (fingerprint_of(directory),),
+                (bank_key(spec)[1], repr(content["measures"])),
+                float(content["seconds"]),
+                repeat,
             )
-            if not (prepared / PREPARED_RECORD).is_file():
-                yield "the prepared data are not here"
-                continue
-            reason = incomparable(record, self.device, self.threads)
-            yield reason or self._measured(step, directory, record, run, prepared)
 
-    def _measured(
-        self, step: str, directory: str, record: Record, run: str, prepared: Path
-    ) -> Trial:
-        import torch
-        from safetensors.torch import load
-
+    def _measure(self, directory: str, record: Record, run: str, data: str) -> Difference:
         from workflow_src.compute import open_device
         from workflow_src.data.prepared import open_verified
         from workflow_src.evaluate.bounds import MemoryBudgetError
-        from workflow_src.evaluate.measurement import measure
-        from workflow_src.models.building import build_model
+        from workflow_src.evaluate.measurement import measure_run
+        from workflow_src.train.checkpoints import tensors_of
 
-        started = time.perf_counter()
         content = record["content"]
-        device = open_device(device_of(record), int(record["threads"]))
-        data = next(one for one in record["parents"] if one["kind"] == "prepared")
-        arrays = open_verified(prepared, data["fingerprint"])
-        parameters = load(self.results.read(run, CHECKPOINT))
-        megabytes = self.plan.settings.evaluation.memory_megabytes
+        device = open_device(self._device(record), int(record["threads"]))
+        arrays = open_verified(self._prepared(record, data), data)
+        parameters = tensors_of(self.results.read(run, CHECKPOINT))
+        budget = self.plan.settings.evaluation.memory_megabytes << 20
         try:
-            again = measure(
-                build_model(content["spec"], arrays.shape, arrays.levels),
-                {name: value.to(device) for name, value in parameters.items()},
-                content["spec"],
-                torch.tensor(arrays.test).to(device),
-                arrays.labels["test"],
-                content["measures"],
-                megabytes << 20,
+            again = measure_run(
+                content["spec"], parameters, arrays, content["measures"], device, budget
             )
         except MemoryBudgetError as error:
             raise UserError(str(error), place="evaluation.memory_megabytes") from error
         found = differences.of_measurement(self.results, directory, record, again)
         name = fingerprint_of(directory)
         outputs = {f"{name}/{file}": one["sha256"] for file, one in record["outputs"].items()}
-        return _trial(step, [name], outputs, found, started)
+        return outputs, found
 
-    def _evaluate(self, step: str, model: str, codes: frozenset[str]) -> Iterator[Trial | str]:
-        """One trial of many choices."""
-        from workflow_src.evaluate.selection import Candidate, choose
+    def _choices(self, model: str, codes: frozenset[str]) -> Iterator[Candidate]:
+        """One for all choices of a family, or one that says why there is none."""
+        runs = self._run_directories(model)
+        for family, made in _by_family(made_with(self.results, "evaluations", model, codes)):
+            whole = {
+                directory: record
+                for directory, record in made.items()
+                if all(one["fingerprint"] in runs for one in record["content"]["candidates"])
+            }
+            latest = dict(list(whole.items())[:EVALUATIONS_CHOSEN])
+            absent = "the runs that were chosen among are not all here"
+            yield Candidate(
+                family,
+                tuple(map(fingerprint_of, latest)),
+                None,
+                0.0,
+                functools.partial(self._choose, latest, runs) if latest else absent,
+            )
 
-        started = time.perf_counter()
-        names, found = [], []
-        for directory, record in made_with(self.results, "evaluations", model, codes):
+    def _choose(self, made: Mapping[str, Record], runs: Mapping[str, str]) -> Difference:
+        from workflow_src.evaluate.selection import candidate_of, choose_among
+
+        found: list[str] = []
+        for directory, record in made.items():
             content = record["content"]
-            keys = ("fingerprint", "state", "validation_bound", "parameter_count")
-            candidates = [
-                Candidate(**{key: one[key] for key in keys}) for one in content["candidates"]
-            ]
-            winner, reason = choose(candidates)
-            names.append(fingerprint_of(directory))
-            if (winner, reason) != (content["winner"], content["reason"]):
-                found.append(
-                    f"{directory}: the winner is {winner or reason}, "
-                    f"and was {content['winner'] or content['reason']}"
-                )
-            if len(names) == EVALUATIONS_CHOSEN:
-                break
-        if names:
-            yield _trial(step, names, {}, found, started)
+            among = [self.results.record(runs[one["fingerprint"]]) for one in content["candidates"]]
+            candidates = [vars(candidate_of(one)) for one in among]
+            choice = choose_among(among)
+            found += differences.of_choice(directory, content, candidates, choice)
+        return {}, found
 
-    def _prepare(self, step: str, model: str, codes: frozenset[str]) -> Iterator[Trial | str]:
-        from workflow_src.config.data_sets import data_set
-        from workflow_src.plan.fingerprints import data_recipe
-
-        layout, root = self.plan.layout, self.plan.root
-        there = (root / layout.data / "prepared").glob(f"*/{PREPARED_RECORD}")
-        made = []
-        for path in there:
-            try:
-                record = read_json_object(path)
-                code = record["content"]["code"]
-                if codes & {code["digest"], code.get("identity", "")}:
-                    made.append((_bytes(record), path.parent, record))
-            except (UserError, KeyError, TypeError, AttributeError):
-                continue
-        for _, directory, record in sorted(made, key=lambda one: (one[0], one[1])):
-            content = record["content"]
-            known = data_set(content["data_set"])
-            if data_recipe(known, content["likelihood"]) != content["recipe"]:
-                yield "the recipe changed too"
-            elif not (root / layout.raw(known.name) / PREPARED_RECORD).is_file():
-                yield "the published files are not here"
-            else:
-                yield incomparable(record, None, None) or self._made_ready(step, directory, record)
-
-    def _made_ready(self, step: str, directory: Path, record: Record) -> Trial:
-        from workflow_src.config.data_sets import data_set
-        from workflow_src.data.job import current_fingerprint, prepare_data_set
-
-        started = time.perf_counter()
-        content = record["content"]
-        known = data_set(content["data_set"])
-        again = self.folder / directory.name
-        raw = self.plan.root / self.plan.layout.raw(known.name)
-        name = current_fingerprint(known, content["likelihood"])
-        prepare_data_set(known, content["likelihood"], name, raw, again)
-        found = differences.of_prepared(directory, again)
-        shutil.rmtree(again)
-        label = str(record["fingerprint"])
-        outputs = {f"{label}/{file}": one["sha256"] for file, one in record["outputs"].items()}
-        return _trial(step, [label], outputs, found, started)
+    def _run_directories(self, model: str) -> dict[str, str]:
+        """All runs of a model, whatever made them, by fingerprint."""
+        there = self.results.directories("runs")
+        return {fingerprint_of(one): one for one in there if one.startswith(f"runs/{model}/")}
 
 
-def _trial(
-    step: str,
-    names: Iterable[str],
-    outputs: Mapping[str, str],
-    found: list[str],
-    started: float,
-) -> Trial:
-    return Trial(
-        step=step,
-        results=tuple(names),
-        equal=not found,
-        outputs=outputs,
-        differences=tuple(found),
-        seconds=time.perf_counter() - started,
-    )
-
-
-def _bytes(record: Record) -> int:
-    return sum(int(one["bytes"]) for one in record["outputs"].values())
+def _by_family(made: Iterator[tuple[str, Record]]) -> Iterator[tuple[str, dict[str, Record]]]:
+    """Results by data set and likelihood, one family after another."""
+    families: dict[str, dict[str, Record]] = defaultdict(dict)
+    for directory, record in made:
+        family = directory.split("/")[2]
+        families[family][directory] = record
+    yield from families.items()

@@ -23,6 +23,7 @@ from workflow_src.config.loading import load_layered
 from workflow_src.config.settings import Settings
 from workflow_src.errors import UserError
 from workflow_src.plan.plan import PACKAGE_ROOT, Plan, build_plan
+from workflow_src.provenance.git import git, must_git
 from workflow_src.storage import write_json
 
 Described = dict[str, Any]
@@ -89,18 +90,6 @@ def commit_named(root: Path, revision: str) -> str:
     return done.decode().strip()
 
 
-def git(root: Path, *words: str) -> bytes | None:
-    """What git answers; None where it refuses, or there is none."""
-    command = ["git", "-C", str(root), "--no-optional-locks", *words]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, check=True, timeout=_SECONDS, stdin=subprocess.DEVNULL
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout
-
-
 def _unknown(revision: str) -> UserError:
     return UserError(
         f"git knows no revision {revision!r} here",
@@ -110,9 +99,7 @@ def _unknown(revision: str) -> UserError:
 
 
 def _extract(code: Path, commit: str, tree: Path) -> None:
-    packed = git(code, "archive", "--format=tar", commit)
-    if packed is None:
-        raise UserError(f"git cannot lay out commit {commit}", place=str(code))
+    packed = must_git(code, "archive", "--format=tar", commit, timeout=_SECONDS)
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         archive.extractall(tree, filter="data")
 

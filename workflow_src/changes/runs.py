@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from workflow_src.archive.results import Results
@@ -58,7 +58,12 @@ def why_runs(plan: Plan, results: Results, causes: Causes) -> tuple[dict[str, Re
     if search.names_left <= 0:
         notes.append("there are too many results of earlier code to look through all of them")
     new = [name for name in plan.missing if name not in reasons]
-    reasons |= _new(plan, new)
+    trained = {
+        model
+        for model in {plan.runs[name].spec.model for name in new}
+        if any(map(orphans.of, orphans.families(model)))
+    }
+    reasons |= _new(plan, new, trained)
     return {name: reasons[name] for name in plan.missing}, notes
 
 
@@ -100,8 +105,11 @@ def _names(folder: Path) -> frozenset[str]:
         return frozenset()
 
 
-def _new(plan: Plan, new: Iterable[str]) -> dict[str, Reasons]:
-    """Runs that were never made, by the values that no other run of their model has."""
+def _new(plan: Plan, new: Iterable[str], trained: Collection[str]) -> dict[str, Reasons]:
+    """Runs that were never made, by the values that no other run of their model has.
+
+    ``trained`` are models with results that the plan does not name.
+    """
     names = list(new)
     if not names:
         return {}
@@ -115,12 +123,14 @@ def _new(plan: Plan, new: Iterable[str]) -> dict[str, Reasons]:
     reasons: dict[str, Reasons] = {}
     for name in names:
         spec = plan.runs[name].spec
-        line = (_novelty(spec, known.get(spec.model)),)
+        line = (_novelty(spec, known.get(spec.model), spec.model in trained),)
         reasons[name] = (lines.setdefault(line, Reason("new", line)),)
     return reasons
 
 
-def _novelty(spec: RunSpec, known: Mapping[str, set[Scalar]] | None) -> str:
+def _novelty(spec: RunSpec, known: Mapping[str, set[Scalar]] | None, trained: bool) -> str:
+    if not known and trained:
+        return f"{spec.model}: no run near these settings was trained yet"
     if not known:
         return f"{spec.model}: nothing of this model was trained yet"
     values = [

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from rich.console import Console
 
 from workflow_src.changes.comparison import Comparison, StepChange
-from workflow_src.changes.telling import hours, print_table, say
+from workflow_src.changes.telling import counted, hours, print_table, say
+from workflow_src.plan.fingerprints import REPORT
 
 LINES_SHOWN = 30
+
+_HEADINGS = ("what", "unchanged", "of changed code or data", "added", "gone", "to be made", "hours")
 
 
 def tell_comparison(comparison: Comparison, console: Console) -> None:
@@ -21,64 +24,62 @@ def tell_comparison(comparison: Comparison, console: Console) -> None:
     _tell_lines("settings", comparison.settings, console)
     _tell_lines("values of runs", comparison.values, console)
     _tell_lines("data", comparison.recipes, console)
-    runs, evaluations = comparison.runs, comparison.evaluations
-    rows = [
-        ("unchanged", str(len(runs.same)), "-", "-", str(len(evaluations.same)), "-"),
-        _row(comparison, "of changed code or data", runs.renamed, evaluations.renamed),
-        _row(comparison, "added", runs.added, evaluations.added),
-        ("gone", str(len(runs.gone)), "-", "-", str(len(evaluations.gone)), "-"),
-    ]
-    headings = ("what", "runs", "to be made", "hours", "evaluations", "to be made")
-    print_table(headings, rows, console, left=1)
+    print_table(_HEADINGS, list(_rows(comparison)), console, left=1)
     say(console, _verdict(comparison))
 
 
-def _row(
-    comparison: Comparison, title: str, runs: Iterable[object], evaluations: Iterable[object]
-) -> tuple[str, ...]:
-    names, groups = _new_names(runs), _new_names(evaluations)
-    missing = [name for name in names if name in comparison.seconds]
-    absent = [name for name in groups if not comparison.now["evaluations"][name]["exists"]]
-    seconds = sum(comparison.seconds[name] for name in missing)
-    numbers = (len(names), len(missing))
-    return (
-        title,
-        *map(str, numbers),
-        hours(seconds) if missing else "-",
-        str(len(groups)),
-        str(len(absent)),
-    )
-
-
-def _new_names(pairs: Iterable[object]) -> list[str]:
-    return [str(one[1]) if isinstance(one, tuple) else str(one) for one in pairs]
+def _rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
+    seconds = sum(comparison.seconds.values())
+    for title, kind, fate in (
+        ("runs", "runs", comparison.runs),
+        ("evaluations", "evaluations", comparison.evaluations),
+        ("prepared data", "prepared", comparison.prepared),
+    ):
+        missing = sum(not one["exists"] for one in comparison.now[kind].values())
+        counts = (len(fate.same), len(fate.renamed), len(fate.added), len(fate.gone), missing)
+        told = hours(seconds) if kind == "runs" and missing else "-"
+        yield (title, *map(str, counts), told)
+    before, now = comparison.since.before["report"], comparison.now["report"]
+    same = before["fingerprint"] == now["fingerprint"]
+    yield ("report", str(int(same)), str(int(not same)), "-", "-", str(int(not now["exists"])), "-")
 
 
 def _verdict(comparison: Comparison) -> str:
-    runs, evaluations = comparison.runs, comparison.evaluations
-    seconds = sum(comparison.seconds.get(name, 0.0) for name in runs.again)
-    if not (runs.again or evaluations.again):
+    runs = comparison.runs.again
+    parts = [
+        counted(len(runs), "run"),
+        counted(len(comparison.evaluations.again), "evaluation"),
+        counted(len(comparison.prepared.again), "prepared data set"),
+        "the report" if comparison.report_again else "",
+    ]
+    told = [part for part in parts if part]
+    if not told:
         return "nothing that is there would be made again"
-    return (
-        f"{len(runs.again)} runs and {len(evaluations.again)} evaluations that are there would be "
-        f"made again: {hours(seconds)} device hours of training "
-        f"({comparison.since.plan.settings.device})"
-    )
+    listed = " and ".join(filter(None, (", ".join(told[:-1]), told[-1])))
+    seconds = sum(comparison.seconds.get(name, 0.0) for name in runs)
+    device = comparison.since.plan.settings.device
+    cost = f": {hours(seconds)} device hours of training ({device})" if runs else ""
+    return f"of what is there, {listed} would be made again{cost}"
 
 
 def _tell_steps(steps: Iterable[StepChange], console: Console) -> None:
-    groups: dict[tuple[tuple[str, ...], bool], list[str]] = defaultdict(list)
+    groups: dict[tuple[tuple[str, ...], str], list[str]] = defaultdict(list)
     for change in steps:
         lines = tuple(module.line() for module in change.modules)
-        groups[lines, change.accepted].append(change.step)
+        groups[lines, _effect(change)].append(change.step)
     if not groups:
         say(console, "code: nothing changed")
         return
-    for (lines, accepted), names in groups.items():
-        effect = "accepted, results stay" if accepted else "results are made again"
+    for (lines, effect), names in groups.items():
         say(console, f"code of {', '.join(names)} ({effect})")
         for line in lines:
             say(console, f"  {line}")
+
+
+def _effect(change: StepChange) -> str:
+    if change.accepted:
+        return "accepted, results stay"
+    return "the report is made again" if change.step == REPORT else "results are made again"
 
 
 def _tell_lines(title: str, lines: tuple[str, ...], console: Console) -> None:

@@ -7,6 +7,7 @@ that were made with those at hand are comparable.
 
 from __future__ import annotations
 
+import functools
 import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,9 +20,6 @@ from workflow_src.changes.orphans import Orphans
 from workflow_src.errors import UserError
 from workflow_src.provenance.machine import describe_machine
 
-RECORDS_READ = 300
-"""Records of one model and kind that are read at most."""
-
 _PACKAGES = ("torch", "numpy")
 
 
@@ -33,6 +31,9 @@ class Trial:
     ----------
     step:
         The step whose code was tried.
+    family:
+        What kind of its results: data set and likelihood, and the device where bits depend on it;
+        empty where nothing was looked for or found.
     results:
         Fingerprints of what was made again.
     equal:
@@ -48,6 +49,7 @@ class Trial:
     """
 
     step: str
+    family: str = ""
     results: tuple[str, ...] = ()
     equal: bool | None = None
     reason: str | None = None
@@ -55,26 +57,31 @@ class Trial:
     differences: tuple[str, ...] = ()
     seconds: float = 0.0
 
+    @property
+    def title(self) -> str:
+        """The step and the kind of its results."""
+        return f"{self.step}, {self.family}" if self.family else self.step
+
     def evidence(self) -> dict[str, Any]:
         """The trial as an acceptance keeps it."""
+        of = {"step": self.step, **({"family": self.family} if self.family else {})}
         if self.equal is None:
-            return {"step": self.step, "equal": None, "reason": self.reason}
-        return {
-            "step": self.step,
+            return of | {"equal": None, "reason": self.reason}
+        return of | {
             "runs": list(self.results),
             "outputs": dict(self.outputs),
             "equal": self.equal,
             "machine": _machine(),
-            "versions": _versions(),
+            "versions": dict(_versions()),
             "seconds": round(self.seconds, 3),
         }
 
     def line(self) -> str:
         """The trial as people read it."""
         if self.equal is None:
-            return f"{self.step}: not run again ({self.reason})"
+            return f"{self.title}: not run again ({self.reason})"
         found = "bit-equal" if self.equal else "not equal"
-        return f"{self.step}: {len(self.results)} made again, {found} ({self.seconds:.1f} s)"
+        return f"{self.title}: {len(self.results)} made again, {found} ({self.seconds:.1f} s)"
 
 
 def made_with(
@@ -82,22 +89,23 @@ def made_with(
 ) -> Iterator[tuple[str, Record]]:
     """Results of a model that were made with one of ``codes`` (digests or identities).
 
-    At most `RECORDS_READ` records are read, the latest of every family first.
+    Family by family, in each the latest first.
     """
     orphans = Orphans(results, kind, ())
-    read = 0
     for family in orphans.families(model):
         for directory in orphans.of(family).values():
-            if read == RECORDS_READ:
-                return
-            read += 1
             try:
                 record = results.record(directory)
-                code = record["content"]["code"]
-                if codes & {code["digest"], code.get("identity", "")}:
+                if is_of(record, codes):
                     yield directory, record
             except (UserError, KeyError, TypeError, AttributeError):
                 continue
+
+
+def is_of(record: Record, codes: frozenset[str]) -> bool:
+    """Whether one of ``codes`` (digests or identities) made what the record is of."""
+    code = record["content"]["code"]
+    return bool(codes & {code["digest"], code.get("identity", "")})
 
 
 def incomparable(record: Record, device: str | None, threads: int | None) -> str | None:
@@ -105,8 +113,8 @@ def incomparable(record: Record, device: str | None, threads: int | None) -> str
 
     ``device`` and ``threads`` restrict what is sampled, where they are given.
     """
-    machine, here = record.get("machine") or {}, describe_machine()
-    if machine.get("cpu") != here["cpu"]:
+    machine = record.get("machine") or {}
+    if machine.get("cpu") != _processor():
         return "made on another kind of machine"
     environment = record.get("environment") or {}
     packages = environment.get("packages") or {}
@@ -119,7 +127,7 @@ def incomparable(record: Record, device: str | None, threads: int | None) -> str
     if threads is not None and record.get("threads") != threads:
         return f"made with {record.get('threads')} threads"
     if kind == "cuda":
-        return _other_card(machine.get("gpu") or {})
+        return _other_card(machine.get("gpu") or {}, device or kind)
     return None
 
 
@@ -128,12 +136,17 @@ def device_of(record: Record) -> str:
     return "cpu" if (record.get("machine") or {}).get("gpu") is None else "cuda"
 
 
-def _other_card(made: Mapping[str, Any]) -> str | None:
+def _other_card(made: Mapping[str, Any], device: str) -> str | None:
     import torch
 
     if not torch.cuda.is_available():
         return "made on a CUDA device, and there is none here"
-    return None if torch.cuda.get_device_name() == made.get("name") else "made on another card"
+    number = int(device.partition(":")[2] or torch.cuda.current_device())
+    if number >= torch.cuda.device_count():
+        return f"made on a CUDA device, and there is no {device} here"
+    return (
+        None if torch.cuda.get_device_name(number) == made.get("name") else "made on another card"
+    )
 
 
 def _machine() -> dict[str, Any]:
@@ -142,7 +155,13 @@ def _machine() -> dict[str, Any]:
     return {"host": here["host"], "cpu": here["cpu"], "gpu": gpu["name"] if gpu else None}
 
 
-def _versions() -> dict[str, str | None]:
+@functools.cache
+def _processor() -> Any:
+    return describe_machine()["cpu"]
+
+
+@functools.cache
+def _versions() -> Mapping[str, str | None]:
     found: dict[str, str | None] = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:

@@ -10,9 +10,7 @@ from workflow_src.changes.acceptance import Request, accept, not_covered
 from workflow_src.changes.explaining import explain
 from workflow_src.changes.telling import say, tell
 from workflow_src.config.command_line import add_configfile, settings_files
-from workflow_src.config.loading import load_layered
 from workflow_src.exit_codes import ExitCode
-from workflow_src.plan.plan import build_plan
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,12 +26,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=1,
         metavar="N",
-        help="results of each step that are made again and compared bit for bit; 0 for none, "
-        "which the acceptance will say",
+        help="results of each step, data set and likelihood that are made again and compared bit "
+        "for bit, of different shapes first; 0 for none, which the acceptance will say",
+    )
+    parser.add_argument(
+        "--untried",
+        action="store_true",
+        help="accept as well for results of which none can be made again here, which the "
+        "acceptance will say",
     )
     parser.add_argument("--by", metavar="NAME", help="who says so (the author that git knows)")
     parser.add_argument(
-        "--device", help="try only results made on cpu or cuda (each as it was made)"
+        "--device",
+        metavar="cpu|cuda[:N]",
+        help="try only results made on that kind of device (each as it was made)",
     )
     parser.add_argument(
         "--threads", type=int, metavar="N", help="try only results made with N CPU threads"
@@ -54,7 +60,9 @@ def run(arguments: argparse.Namespace) -> int:
             by=arguments.by,
             device=arguments.device,
             threads=arguments.threads,
-        )
+            untried=arguments.untried,
+        ),
+        tell=lambda line: say(console, line),
     )
     for trial in answer.trials:
         say(console, trial.line())
@@ -69,5 +77,10 @@ def run(arguments: argparse.Namespace) -> int:
     )
     for line in not_covered(answer.comparison):
         say(console, f"not covered: {line}")
-    tell(explain(build_plan(load_layered(files))), console)
-    return 0
+    tell(explain(answer.plan), console)
+    if not answer.remains:
+        return ExitCode.FINE
+    say(console, "the acceptance does not have its whole effect")
+    for line in answer.remains:
+        say(console, f"  {line}")
+    return ExitCode.FINDINGS

@@ -46,8 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
     words = [arguments.table, arguments.row, arguments.column]
     if bool(arguments.of_run) == any(words) or (any(words) and not all(words)):
         raise UserError("nothing to trace", expected="TABLE ROW COLUMN, or --run RUN")
-    results = load_layered(settings_files(arguments)).directories.results
-    ground = Ground(results)
+    directories = load_layered(settings_files(arguments)).directories
+    results = directories.results
+    ground = Ground(results, data=directories.data)
     if arguments.of_run:
         fingerprint = find_run(ground, arguments.of_run)
         if arguments.reproduce:

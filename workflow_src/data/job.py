@@ -13,20 +13,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from workflow_src.config.data_sets import DataSet
+from workflow_src.data.arrays import write_arrays
 from workflow_src.data.fetching import FetchedFile, checksum_difference, fetch
 from workflow_src.data.preparation import NOISE_STANDARD_DEVIATION, PreparedSplit, prepare
 from workflow_src.data.prepared import (
     RECORD,
-    SPLIT_INDICES,
-    image_file,
-    label_file,
     open_prepared,
     prepared_files,
 )
-from workflow_src.data.raw import DataError, Facts
+from workflow_src.data.raw import DataError, facts_of
 from workflow_src.errors import UserError
 from workflow_src.plan.fingerprints import Closures, Code, data_recipe, prepared_fingerprint
 from workflow_src.provenance.record import build_record, parent, remember_code, verify_outputs
@@ -35,17 +31,6 @@ from workflow_src.storage import digest, explain, new_directory, read_json_objec
 PACKAGE_ROOT = Path(__file__).parents[1]
 
 log = logging.getLogger(__name__)
-
-
-def facts_of(data_set: DataSet) -> Facts:
-    """What preparation must know of a data set, from the registry."""
-    return Facts(
-        name=data_set.name,
-        reader=data_set.reader,
-        shape=data_set.shape,
-        levels=data_set.levels,
-        sizes=data_set.sizes.model_dump(),
-    )
 
 
 def current_fingerprint(data_set: DataSet, likelihood: str) -> str:
@@ -109,7 +94,7 @@ def prepare_data_set(
     started = datetime.now(UTC)
     raw_record = _verified_raw_record(data_set, raw_directory)
     try:
-        splits = prepare(facts_of(data_set), likelihood, raw_directory)
+        splits = prepare(facts_of(recipe), likelihood, raw_directory)
     except DataError as error:
         raise UserError(
             error.problem,
@@ -118,7 +103,7 @@ def prepare_data_set(
             remedy=f"remove that file and run `{_fetch_command(data_set, raw_directory)}` again",
         ) from error
     with new_directory(output) as directory:
-        _write_arrays(directory, splits)
+        write_arrays(directory, splits)
         record = build_record(
             "prepared",
             fingerprint=fingerprint,
@@ -206,14 +191,6 @@ def _verified_raw_record(data_set: DataSet, raw_directory: Path) -> dict[str, An
 def _fetch_command(data_set: DataSet, raw_directory: Path) -> str:
     folder = raw_directory.parent.parent
     return f"python -m workflow_src fetch --data-set {data_set.name} --data-directory {folder}"
-
-
-def _write_arrays(directory: Path, splits: Mapping[str, PreparedSplit]) -> None:
-    for name, split in splits.items():
-        np.save(directory / image_file(name), split.images, allow_pickle=False)
-        np.save(directory / label_file(name), split.labels, allow_pickle=False)
-    indices: dict[str, Any] = {name: split.indices for name, split in splits.items()}
-    np.savez(directory / SPLIT_INDICES, allow_pickle=False, **indices)
 
 
 def _content(

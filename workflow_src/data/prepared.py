@@ -1,64 +1,32 @@
-"""Prepared data as training and evaluation read it: memory-mapped, read-only arrays.
+"""Prepared data, checked: opening looks at names, types and shapes, verifying at every byte.
 
-preparation.py computes these arrays and job.py writes them; the layout of the directory is said
-here. Opening looks at names, types and shapes; `verify_prepared` also reads every byte.
+preparation.py computes the arrays, arrays.py writes and loads them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workflow_src.data.arrays import (
+    LABEL_TYPE,
+    PIXEL_TYPES,
+    SPLIT_INDICES,
+    SPLITS,
+    PreparedData,
+    image_file,
+    label_file,
+    load_array,
+)
 from workflow_src.errors import UserError
 from workflow_src.storage import read_json_object, sha256_file
 
-SPLITS = ("train", "validation", "test")
 RECORD = "record.json"
-SPLIT_INDICES = "split_indices.npz"
-PIXEL_TYPES: dict[str, np.dtype[Any]] = {
-    "gaussian": np.dtype(np.float32),
-    "binomial": np.dtype(np.uint8),
-}
 
 _REMEDY = "remove this directory and start again; it is made anew"
-
-
-@dataclass(frozen=True)
-class PreparedData:
-    """One data set, prepared for one likelihood.
-
-    Images have shape [images, height * width], row by row: float32 in [0, 1] for the Gaussian,
-    uint8 counts in 0..levels for the binomial. Labels have shape [images].
-    """
-
-    train: NDArray[Any]
-    validation: NDArray[Any]
-    test: NDArray[Any]
-    labels: Mapping[str, NDArray[np.uint8]]
-    shape: tuple[int, int]
-    levels: int
-    data_set: str
-    likelihood: str
-    fingerprint: str
-
-    def images(self, split: str) -> NDArray[Any]:
-        """The images of `train`, `validation` or `test`."""
-        return {"train": self.train, "validation": self.validation, "test": self.test}[split]
-
-
-def image_file(split: str) -> str:
-    """The name of a split's image array inside a prepared directory."""
-    return f"{split}.npy"
-
-
-def label_file(split: str) -> str:
-    """The name of a split's label array inside a prepared directory."""
-    return f"{split}_labels.npy"
 
 
 def prepared_files() -> tuple[str, ...]:
@@ -104,7 +72,7 @@ def open_prepared(directory: Path) -> PreparedData:
         for split in SPLITS
     }
     labels = {
-        split: _open(directory / label_file(split), (counts[split],), np.dtype(np.uint8))
+        split: _open(directory / label_file(split), (counts[split],), LABEL_TYPE)
         for split in SPLITS
     }
     return PreparedData(
@@ -160,7 +128,7 @@ def verify_prepared(directory: Path) -> None:
 def _open(path: Path, shape: tuple[int, ...], kind: np.dtype[Any]) -> NDArray[Any]:
     expected = f"a whole array of {kind} of shape {shape}"
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = load_array(path)
     except FileNotFoundError:
         raise UserError(
             "a prepared file is missing", place=str(path), expected=expected, remedy=_REMEDY

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,18 @@ class Facts:
     shape: tuple[int, int]
     levels: int
     sizes: Mapping[str, int]
+
+
+def facts_of(recipe: Mapping[str, Any]) -> Facts:
+    """The facts in a data recipe, which the fingerprint of prepared data is made from."""
+    height, width = recipe["shape"]
+    return Facts(
+        name=recipe["data_set"],
+        reader=recipe["reader"],
+        shape=(height, width),
+        levels=recipe["levels"],
+        sizes=recipe["sizes"],
+    )
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,8 @@ from workflow_src.config.models import model_declaration
 from workflow_src.data.prepared import open_verified
 from workflow_src.errors import UserError
 from workflow_src.evaluate.bounds import MemoryBudgetError
-from workflow_src.evaluate.measurement import Measurement, measure
-from workflow_src.evaluate.selection import candidate_of, choose
-from workflow_src.models.building import build_model
+from workflow_src.evaluate.measurement import Measurement, measure_run
+from workflow_src.evaluate.selection import choose_among
 from workflow_src.plan.fingerprints import ENVIRONMENT, Closures
 from workflow_src.plan.layout import (
     EVALUATION_RECORD,
@@ -56,7 +55,7 @@ def evaluate(membership: Path, *, device: str, threads: int, memory_megabytes: i
     place = open_device(device, threads)
     _bring_from_packs(group)
     records = [read_run(Path(run["directory"])) for run in group["runs"]]
-    winner, reason = choose([candidate_of(record) for record in records])
+    winner, reason = choose_among(records)
     candidates = [
         _candidate(run, record) for run, record in zip(group["runs"], records, strict=True)
     ]
@@ -127,23 +126,13 @@ def _ensure_measurement(
             )
         return record
     started = datetime.now(UTC)
-    spec = run["spec"]
     prepared = group["prepared"]
     data = open_verified(Path(prepared["directory"]), prepared["fingerprint"])
-    model = build_model(spec, data.shape, data.levels)
-    parameters = {
-        name: value.to(device) for name, value in read_parameters(Path(run["directory"])).items()
-    }
+    parameters = read_parameters(Path(run["directory"]))
     log.info("measuring %s on %d test images", run["directory"], len(data.test))
     try:
-        measurement = measure(
-            model,
-            parameters,
-            spec,
-            torch.tensor(data.test).to(device),
-            data.labels["test"],
-            group["measures"],
-            memory_bytes,
+        measurement = measure_run(
+            run["spec"], parameters, data, group["measures"], device, memory_bytes
         )
     except MemoryBudgetError as error:
         raise UserError(

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from workflow_src.data.arrays import PreparedData
 from workflow_src.evaluate.bounds import Bounds, importance_weighted_bounds
 from workflow_src.evaluate.pictures import (
     EMBEDDED_IMAGES,
@@ -22,7 +24,7 @@ from workflow_src.evaluate.pictures import (
     sample_images,
 )
 from workflow_src.models.banks import Parameters
-from workflow_src.models.building import drawing_of
+from workflow_src.models.building import build_model, drawing_of
 from workflow_src.models.leaf_models import LeafModel
 from workflow_src.models.random_streams import run_stream
 
@@ -49,6 +51,26 @@ class Measurement:
     arrays: dict[str, Arrays]
     images: int
     seconds: float
+
+
+def measure_run(
+    spec: Mapping[str, Any],
+    parameters: Parameters,
+    data: PreparedData,
+    measures: Mapping[str, Any],
+    device: torch.device,
+    memory_bytes: int,
+) -> Measurement:
+    """As `measure`, for a run's parameters on the test images of its data."""
+    return measure(
+        build_model(spec, data.shape, data.levels),
+        {name: value.to(device) for name, value in parameters.items()},
+        spec,
+        torch.tensor(data.test).to(device),
+        data.labels["test"],
+        measures,
+        memory_bytes,
+    )
 
 
 def measure(

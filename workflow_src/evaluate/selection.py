@@ -6,7 +6,7 @@ Section 4 of the SPVAE paper cross-validates its grid on the validation set; tes
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,11 @@ def candidate_of(record: Mapping[str, Any]) -> Candidate:
         validation_bound=content["result"]["best_validation_bound"],
         parameter_count=content["result"]["parameter_count"],
     )
+
+
+def choose_among(records: Iterable[Mapping[str, Any]]) -> tuple[str | None, str | None]:
+    """As `choose`, among the runs of these records."""
+    return choose([candidate_of(record) for record in records])
 
 
 def choose(candidates: Sequence[Candidate]) -> tuple[str | None, str | None]:

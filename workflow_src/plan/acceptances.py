@@ -7,8 +7,11 @@ change is tried before it is accepted is `workflow_src.changes`'.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import functools
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,9 +21,13 @@ from workflow_src.config.complaints import validate
 from workflow_src.config.strict import StrictModel
 from workflow_src.config.yaml_lines import dump_yaml, read_yaml
 from workflow_src.errors import UserError
-from workflow_src.storage import digest, write_text
+from workflow_src.storage import digest, explain, write_text
+
+log = logging.getLogger(__name__)
 
 FILE = "acceptances.yaml"
+
+_LOCK_FILE = ".acceptances.lock"
 
 _HEADING = """\
 # Code changes that were declared to change no result: results of the old code count as results of
@@ -127,12 +134,42 @@ def _parsed(text: bytes, path: Path) -> Acceptances:
 
 
 def append_acceptance(package_root: Path, acceptance: Acceptance) -> None:
-    """Add an entry to the file, which is checked as a whole before it is written."""
+    """Add an entry to the file, which is checked as a whole before it is written.
+
+    Entries that others add at the same time are kept.
+
+    Raises
+    ------
+    UserError
+        Also where another entry says the same of the same code.
+    """
     path = package_root / "plan" / FILE
-    entries = (*read_acceptances(package_root).entries, acceptance)
-    Acceptances(entries, str(path))
-    content = {"acceptances": [entry.model_dump(mode="json") for entry in entries]}
-    write_text(path, _HEADING + dump_yaml(content))
+    with _locked(path.with_name(_LOCK_FILE)):
+        before = read_acceptances(package_root)
+        for one in before.entries:
+            if one.steps == acceptance.steps:
+                raise UserError(
+                    f"the same change was accepted meanwhile, by {one.identifier}", place=str(path)
+                )
+        entries = (*before.entries, acceptance)
+        Acceptances(entries, str(path))
+        content = {"acceptances": [entry.model_dump(mode="json") for entry in entries]}
+        write_text(path, _HEADING + dump_yaml(content))
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock that the kernel lets go when its holder ends; waits for another holder."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX)
+            except OSError as error:
+                log.warning("%s: no lock here (%s); accept one change at a time", path, error)
+            yield
+    except OSError as error:
+        raise explain(error, path) from error
 
 
 class _File(StrictModel):

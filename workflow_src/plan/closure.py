@@ -137,6 +137,21 @@ class _Sources:
         return None
 
 
+def meaning(source: bytes) -> str:
+    """The digest of a module's meaning, which closures name it by.
+
+    Raises
+    ------
+    SyntaxError, ValueError
+        A text that is no code.
+    """
+    return _digest(ast.parse(source))
+
+
+def _digest(tree: ast.AST) -> str:
+    return hashlib.sha256(canonical_text(tree).encode(errors="surrogatepass")).hexdigest()
+
+
 @functools.lru_cache(maxsize=4096)
 def _parse(source: bytes, path: str) -> _Module:
     # Also where the markers stand inside of a text, so that the code would parse.
@@ -150,9 +165,8 @@ def _parse(source: bytes, path: str) -> _Module:
             place=f"{path}:{line}" if line else path,
             remedy="mend that line",
         ) from None
-    text = canonical_text(tree)
     imports = tuple(one for node in ast.walk(tree) for one in _imports_of(node))
-    return _Module(hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest(), imports)
+    return _Module(_digest(tree), imports)
 
 
 def _imports_of(node: ast.AST) -> Iterator[_Import]:

@@ -34,7 +34,12 @@ written, read, told and recorded, never what is computed.
 PREPARATION = "preparation"
 REPORT = "report"
 
-_COMPUTING = ("workflow_src.compute", "workflow_src.models.building")
+_COMPUTING = (
+    "workflow_src.compute",
+    "workflow_src.data.prepared",
+    "workflow_src.models.building",
+    "workflow_src.train.checkpoints",
+)
 """What every step that computes with a model goes through."""
 
 
@@ -87,11 +92,12 @@ class Closures:
         """The code that a run of ``model`` can depend on: the model's and its trainer's."""
         declaration = model_declaration(model)
         trainer = trainer_declaration(declaration.trainer).module
-        return self._of(f"training of {model}", declaration.module, trainer, *_COMPUTING)
+        roots = (declaration.module, trainer, "workflow_src.train.bank", *_COMPUTING)
+        return self._of(f"training of {model}", *roots)
 
     def of_preparation(self) -> Code:
         """The code that prepared data can depend on."""
-        return self._of(PREPARATION, "workflow_src.data.preparation")
+        return self._of(PREPARATION, "workflow_src.data.preparation", "workflow_src.data.arrays")
 
     def of_measurement(self, model: str) -> Code:
         """The code that a measurement of ``model`` can depend on, beside what trained it."""
@@ -130,19 +136,17 @@ def identity_of(step: str, modules: Mapping[str, str], acceptances: Acceptances)
     identity = acceptances.identity(step, digest(bare))
     if ENVIRONMENT not in modules:
         return identity
-    return _identity_with_environment(bare, identity, modules[ENVIRONMENT])
+    return _identity_with_environment(identity, modules[ENVIRONMENT])
 
 
 def _with_environment(code: Code) -> Code:
     versions = digest(_computing_versions())
     modules = code.modules | {ENVIRONMENT: versions}
-    identity = _identity_with_environment(code.modules, code.identity, versions)
+    identity = _identity_with_environment(code.identity, versions)
     return Code(code.step, digest(modules), modules, identity)
 
 
-def _identity_with_environment(modules: Mapping[str, str], identity: str, versions: str) -> str:
-    if identity == digest(modules):
-        return digest({**modules, ENVIRONMENT: versions})
+def _identity_with_environment(identity: str, versions: str) -> str:
     return digest({"code": identity, ENVIRONMENT: versions})
 
 

@@ -50,9 +50,17 @@ def write_memberships(plan: Plan) -> None:
     path = root / layout.report_membership(plan.report)
     _ensure(path, lambda: report_membership(plan))
     _drop_untrue_manifest(root / layout.report_manifest(plan.report))
+
+
+def discard_outdated(plan: Plan) -> None:
+    """Remove what says of files here that they are what the registry asks for, and is wrong.
+
+    For a process that is about to make things, and has the results alone; others only look.
+    """
     for data in plan.prepared:
-        if not (root / data.record).is_file():
-            _drop_outdated_raw_record(root / layout.raw(data.data_set) / RAW_RECORD, data)
+        if not (plan.root / data.record).is_file():
+            raw = plan.root / plan.layout.raw(data.data_set)
+            _drop_outdated_raw_record(raw / RAW_RECORD, data)
 
 
 def _drop_outdated_raw_record(path: Path, data: PlannedData) -> None:

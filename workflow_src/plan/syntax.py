@@ -50,7 +50,8 @@ def _write_list(values: Sequence[object], parts: list[str]) -> None:
         if isinstance(value, ast.AST):
             _write(value, parts)
         else:
-            parts.append(ascii(value))
+            # An entry that is absent, as in {**x} or def f(*, a), is not the constant None.
+            parts.append("-" if value is None else ascii(value))
         parts.append(",")
     parts.append("]")
 
@@ -69,11 +70,11 @@ def _meaningful(node: ast.AST, name: str, values: list[ast.AST]) -> Sequence[obj
     if isinstance(node, ast.JoinedStr):
         return _joined(values)
     if name in ("body", "orelse", "finalbody"):
-        return [value for value in values if not _says_nothing(value)]
+        return [value for value in values if not says_nothing(value)]
     return values
 
 
-def _says_nothing(statement: ast.AST) -> bool:
+def says_nothing(statement: ast.AST) -> bool:
     """A docstring, another bare constant, or ``pass``."""
     if isinstance(statement, ast.Expr):
         return isinstance(statement.value, ast.Constant)

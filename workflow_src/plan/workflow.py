@@ -18,7 +18,7 @@ from workflow_src.config.settings import Settings
 from workflow_src.errors import UserError
 from workflow_src.plan.exclusive import hold
 from workflow_src.plan.layout import PREPARED_RECORD, RAW_RECORD, Layout
-from workflow_src.plan.memberships import write_memberships
+from workflow_src.plan.memberships import discard_outdated, write_memberships
 from workflow_src.plan.plan import PACKAGE_ROOT, Plan, build_plan
 from workflow_src.plan.planned import PlannedEvaluation, Shard
 from workflow_src.storage import read_json_object
@@ -161,6 +161,8 @@ def workflow_plan(
         hold(results)
     plan = build_plan(settings, package_root=package_root, root=root)
     write_memberships(plan)
+    if alone:
+        discard_outdated(plan)
     return WorkflowPlan(
         settings=settings,
         layout=plan.layout,

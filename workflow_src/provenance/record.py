@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ def build_record(
     content: Mapping[str, Any],
     parents: Sequence[Mapping[str, str]] = (),
     outputs: Mapping[str, Path] | None = None,
+    timed_outputs: Collection[str] = (),
     started: datetime,
     ended: datetime | None = None,
     threads: int | None = None,
@@ -70,6 +71,8 @@ def build_record(
         What it was made from, by `parent`.
     outputs:
         Name relative to the record's own directory -> file; sizes and digests are taken here.
+    timed_outputs:
+        Those of them that also tell how long something took, so that equal results differ in them.
     started, ended:
         With a time zone; ``ended`` is now where it is left out.
     threads:
@@ -103,9 +106,34 @@ def build_record(
         },
         "peak_memory": peak_memory(),
         "outputs": {name: describe_file(path) for name, path in sorted((outputs or {}).items())},
+        "timed_outputs": sorted(timed_outputs),
         "parents": [dict(item) for item in parents],
     }
+    record["result_digest"] = result_digest(record)
     return record | {"record_digest": digest(record)}
+
+
+def result_digest(record: Mapping[str, Any]) -> str:
+    """The digest of what came out, without time and circumstances: equal if it is made again.
+
+    What is made from a result names its record and this, so that a result that was lost and made
+    again with equal outputs still stands under it.
+    """
+    content = record["content"]
+    result = content.get("result") or {}
+    return digest(
+        {
+            "kind": record["kind"],
+            "fingerprint": record["fingerprint"],
+            "outputs": {
+                name: facts["sha256"]
+                for name, facts in record["outputs"].items()
+                if name not in record["timed_outputs"]
+            },
+            "result": {name: one for name, one in result.items() if name != "device_seconds"},
+            **{name: content.get(name) for name in ("status", "metrics", "winner")},
+        }
+    )
 
 
 def _described_repository(root: Path, sources: Path | None) -> dict[str, Any]:
@@ -137,6 +165,7 @@ def parent(kind: str, fingerprint: str, path: Path, *, root: Path | None = None)
         "fingerprint": fingerprint,
         "path": shown.as_posix(),
         "sha256": sha256_file(where / path),
+        "result_digest": read_json_object(where / path).get("result_digest", ""),
     }
 
 

@@ -1,25 +1,45 @@
 """The state of the source tree that a result was made from: commit and uncommitted changes.
 
 Asked of git once per process, since a process runs the code that it started with. A tree without
-git, or a machine without it, is a fact too and no error.
+git, or a machine without it, is a fact too and no error; so are changes that cannot be copied.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from workflow_src.provenance.git import git
+
 _COPIED_LIMIT = 1_000_000
-_TIMEOUT = 20.0
-_EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+_STATUS = ("--porcelain=v1", "-z", "--untracked-files=all", "--no-renames")
+_DIFF = (
+    # In full and with fixed context, whatever a person set: the same changes are the same bytes.
+    "--binary",
+    "--diff-algorithm=myers",
+    "--dst-prefix=b/",
+    "--full-index",
+    "--indent-heuristic",
+    "--inter-hunk-context=0",
+    "--no-color",
+    "--no-ext-diff",
+    "--no-relative",
+    "--no-renames",
+    "--no-textconv",
+    "--src-prefix=a/",
+    "--submodule=short",
+    "--unified=3",
+)
+
+
+class _CopyError(Exception):
+    """Why there is no copy of the changes."""
 
 
 @functools.cache
@@ -28,34 +48,42 @@ def describe_repository(root: Path) -> dict[str, Any]:
 
     ``commit`` is None before the first commit; the whole answer is ``{"commit": None, "reason":
     ...}`` where git does not answer. ``difference`` is the copy, as ``git apply`` takes it, with
-    bytes that are no UTF-8 as surrogates. New files above 1 MB are not in it, but in
-    ``left_out_files``; of them the digest covers the name and the size.
+    bytes that are no UTF-8 as surrogates; where none can be made, ``reason`` says why, and there
+    is no ``changes_digest``. Not in it, but in ``left_out_files``, are new files above 1 MB and
+    repositories inside of this one (names that end in a slash, 0 bytes); the digest covers name
+    and size of them.
     """
-    if _git(root, "rev-parse", "--is-inside-work-tree") is None:
+    if git(root, "rev-parse", "--is-inside-work-tree") is None:
         return {"commit": None, "reason": "not a git work tree, or git does not answer"}
-    commit = _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
-    status = _git(root, "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames")
+    commit = git(root, "rev-parse", "--verify", "--quiet", "HEAD")
+    status = git(root, "status", *_STATUS)
     base = commit.decode().strip() if commit else None
     facts: dict[str, Any] = {"commit": base, "dirty": bool(status)}
     if status is None:
         return facts | {"dirty": None, "reason": "git status did not answer"}
     if status:
-        facts |= _changes(root, base or _EMPTY_TREE, status)
+        facts |= _changes(root, base, status)
     return facts
 
 
-def _changes(root: Path, base: str, status: bytes) -> dict[str, Any]:
-    top = Path(os.fsdecode((_git(root, "rev-parse", "--show-toplevel") or b".").strip()))
+def _changes(root: Path, base: str | None, status: bytes) -> dict[str, Any]:
     entries = sorted(os.fsdecode(entry) for entry in status.split(b"\0") if entry)
     new = [entry[3:] for entry in entries if entry.startswith("??")]
-    small = [name for name in new if _size(top / name) <= _COPIED_LIMIT]
-    difference = _difference(root, top, base, small)
-    left_out = [{"name": _printable(n), "bytes": _size(top / n)} for n in new if n not in small]
-    return {
-        "changes_digest": changes_digest(difference, left_out),
+    facts: dict[str, Any] = {
         "changed_files": [_printable(e[3:]) for e in entries if not e.startswith("??")],
         "new_files": [_printable(name) for name in new],
-        "left_out_files": left_out,
+    }
+    try:
+        top = Path(os.fsdecode(_asked(root, "rev-parse", "--show-toplevel").removesuffix(b"\n")))
+        sizes = {name: _size(top, name) for name in new}
+        small = [n for n in new if sizes[n] <= _COPIED_LIMIT and not n.endswith("/")]
+        left_out = [{"name": _printable(n), "bytes": sizes[n]} for n in new if n not in small]
+        facts["left_out_files"] = left_out
+        difference = _difference(root, top, base, small)
+    except _CopyError as error:
+        return facts | {"reason": f"the uncommitted changes could not be copied: {error}"}
+    return facts | {
+        "changes_digest": changes_digest(difference, left_out),
         "difference": difference.decode(errors="surrogateescape"),
         "difference_bytes": len(difference),
     }
@@ -69,48 +97,52 @@ def changes_digest(difference: bytes, left_out: Iterable[Mapping[str, Any]] = ()
     return total.hexdigest()
 
 
-def _difference(root: Path, top: Path, base: str, new: list[str]) -> bytes:
+def _difference(root: Path, top: Path, base: str | None, new: list[str]) -> bytes:
     """The changes as ``git apply`` takes them, new files with them; the real index is untouched."""
-    index = _git(root, "rev-parse", "--path-format=absolute", "--git-path", "index")
+    if base is None:
+        base = _asked(root, "hash-object", "-t", "tree", "--stdin").decode().strip()
+    path = _asked(root, "rev-parse", "--path-format=absolute", "--git-path", "index")
+    real = Path(os.fsdecode(path.removesuffix(b"\n")))
     with tempfile.TemporaryDirectory(prefix="density-bench-") as folder:
-        copy = Path(folder) / "index"
-        if index is not None:
-            with contextlib.suppress(OSError):
-                shutil.copyfile(os.fsdecode(index.strip()), copy)
-        names = b"\0".join(os.fsencode(f":(top,literal){name}") for name in new)
-        if names:
+        index = Path(folder) / "index"
+        try:
+            if real.exists():
+                shutil.copyfile(real, index)
+        except OSError as error:
+            raise _CopyError(f"the index cannot be read ({error.strerror})") from None
+        if names := b"\0".join(os.fsencode(f":(top,literal){name}") for name in new):
             listed = ("--pathspec-from-file=-", "--pathspec-file-nul")
-            _git(top, "add", "--intent-to-add", *listed, index=copy, text=names)
-        options = ("--no-color", "--no-ext-diff", "--binary")
-        return _git(top, "diff", *options, base, index=copy) or b""
+            _asked(top, "add", "--intent-to-add", *listed, index=index, text=names)
+        difference = _asked(top, "diff", *_DIFF, base, index=index)
+        if difference:
+            _try(top, base, difference, Path(folder) / "tried")
+    return difference
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.lstat().st_size
-    except OSError:
+def _try(top: Path, base: str, difference: bytes, index: Path) -> None:
+    """Whether git takes the copy on top of the commit."""
+    _asked(top, "read-tree", base, index=index)
+    check = ("apply", "--check", "--cached", "--whitespace=nowarn")
+    _asked(top, *check, index=index, text=difference)
+
+
+def _asked(
+    root: Path, command: str, *words: str, index: Path | None = None, text: bytes = b""
+) -> bytes:
+    answer = git(root, command, *words, index=index, text=text)
+    if answer is None:
+        raise _CopyError(f"git {command} failed")
+    return answer
+
+
+def _size(top: Path, name: str) -> int:
+    if name.endswith("/"):
         return 0
+    try:
+        return (top / name).lstat().st_size
+    except OSError as error:
+        raise _CopyError(f"{_printable(name)} cannot be read ({error.strerror})") from None
 
 
 def _printable(name: str) -> str:
     return os.fsencode(name).decode(errors="replace")
-
-
-def _git(root: Path, *arguments: str, index: Path | None = None, text: bytes = b"") -> bytes | None:
-    command = ["git", "-C", str(root), "--no-optional-locks", *arguments]
-    # A person's own settings must not change what is recorded, nor may git ask for a password.
-    environment = os.environ | {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
-    if index is not None:
-        environment["GIT_INDEX_FILE"] = str(index)
-    try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            timeout=_TIMEOUT,
-            check=True,
-            env=environment,
-            input=text,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout

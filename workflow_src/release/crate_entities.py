@@ -7,7 +7,6 @@ equal text.
 from __future__ import annotations
 
 import mimetypes
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from workflow_src.config.data_sets import DataSet, data_set
 from workflow_src.config.settings import Settings
+from workflow_src.provenance.git import git_text
 from workflow_src.storage import read_json_object, sha256_file
 
 RO_CRATE_VERSION = "1.1"
@@ -61,11 +61,11 @@ class Entities:
         self.crate: Any = ROCrate(version=RO_CRATE_VERSION)
         self.crate.metadata.extra_contexts.append(RUN_TERMS)
         self.packages: Mapping[str, str] = described.report["environment"]["packages"]
-        self.commit = _git(described.root, "rev-parse", "HEAD")
+        self.commit = git_text(described.root, "rev-parse", "HEAD")
         self.homepage = _homepage(described.root)
         self.files: dict[str, Any] = {}
         # Whoever made the commit that it was written from is said to have run it.
-        name = _git(described.root, "log", "-1", "--format=%an") or "density-bench contributors"
+        name = git_text(described.root, "log", "-1", "--format=%an") or "density-bench contributors"
         self.agent = self.entity("#agent", "Organization", name=name, url=self.homepage)
 
     def entity(self, address: str, kind: str, /, **properties: Any) -> Any:
@@ -175,14 +175,5 @@ def _type(name: str) -> str:
 
 
 def _homepage(root: Path) -> str | None:
-    address = _git(root, "remote", "get-url", "origin").removesuffix(".git")
+    address = git_text(root, "remote", "get-url", "origin").removesuffix(".git")
     return address if address.startswith("https://") and "@" not in address else None
-
-
-def _git(root: Path, *words: str) -> str:
-    command = ["git", "-C", str(root), *words]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from workflow_src.plan.fingerprints import ENVIRONMENT
 from workflow_src.plan.layout import PREPARED_RECORD
 from workflow_src.plan.memberships import evaluation_membership
 from workflow_src.plan.plan import Plan
+from workflow_src.provenance.git import git_text
 from workflow_src.release.releases import FOLDER, RELEASE
 from workflow_src.storage import explain, read_json_object
 
@@ -304,7 +304,7 @@ def _released(root: Path) -> tuple[set[str], set[str]]:
 
 
 def _release_texts(root: Path) -> Iterator[tuple[str, str]]:
-    tracked = _git(root, "ls-files", "-z", "--", f"{FOLDER}/*/{RELEASE}") or ""
+    tracked = git_text(root, "ls-files", "-z", "--", f"{FOLDER}/*/{RELEASE}")
     names = {name for name in tracked.split("\0") if name}
     names |= {path.relative_to(root).as_posix() for path in root.glob(f"{FOLDER}/*/{RELEASE}")}
     for name in sorted(names):
@@ -313,16 +313,7 @@ def _release_texts(root: Path) -> Iterator[tuple[str, str]]:
             yield name, path.read_text(errors="replace")
         else:
             # Removed here without a commit: what was committed still counts.
-            yield name, _git(root, "show", f":./{name}") or ""
-
-
-def _git(root: Path, *words: str) -> str | None:
-    command = ["git", "-C", str(root), *words]
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=60)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.decode(errors="replace") if done.returncode == 0 else None
+            yield name, git_text(root, "show", f":./{name}")
 
 
 def _is_left(name: str) -> bool:

@@ -14,6 +14,7 @@ from workflow_src.trace.links import (
     ABSENT,
     DIFFERS,
     OK,
+    Entry,
     Ground,
     Link,
     Seen,
@@ -34,19 +35,19 @@ class Lineage:
         self.ground = ground
         self._told: dict[tuple[str, str], Link] = {}
 
-    def evaluation(self, fingerprint: str, sha256: str | None = None) -> Link:
+    def evaluation(self, fingerprint: str, remembered: Entry | None = None) -> Link:
         """One seed's choice of a winner and its measurement, and all below."""
-        seen = self.ground.record("evaluations", fingerprint, sha256)
+        seen = self.ground.record("evaluations", fingerprint, remembered)
         return self._once("evaluation", fingerprint, seen, self._evaluation)
 
-    def run(self, fingerprint: str, sha256: str | None = None) -> Link:
+    def run(self, fingerprint: str, remembered: Entry | None = None) -> Link:
         """One training, its files, and what they came from."""
-        seen = self.ground.record("runs", fingerprint, sha256)
+        seen = self.ground.record("runs", fingerprint, remembered)
         return self._once("run", fingerprint, seen, self._run)
 
-    def measurement(self, fingerprint: str, sha256: str | None = None) -> Link:
+    def measurement(self, fingerprint: str, remembered: Entry | None = None) -> Link:
         """What was measured on one run, beside the run itself."""
-        seen = self.ground.record("measurements", fingerprint, sha256)
+        seen = self.ground.record("measurements", fingerprint, remembered)
         return self._once("measurement", fingerprint, seen, self._measurement)
 
     def _once(self, kind: str, fingerprint: str, seen: Seen, tell: Any) -> Link:
@@ -64,9 +65,10 @@ class Lineage:
         content, record = seen.content, seen.record
         candidates = [_candidate(one) for one in content["candidates"]]
         again, _ = choose(candidates)
-        remarks = list(seen.remarks)
+        remarks, verdict = list(seen.remarks), seen.verdict
         if again != content["winner"]:
             remarks.append(f"choosing again gives {again}, not {content['winner']}")
+            verdict = DIFFERS
         rule = content.get("selection", {}).get("metric", "validation_bound")
         winner = content["winner"]
         if winner:
@@ -82,22 +84,19 @@ class Lineage:
         )
         below = []
         for entry in parents_of(record, "measurement"):
-            below.append(self.measurement(entry["fingerprint"], entry["sha256"]))
+            below.append(self.measurement(entry["fingerprint"], entry))
         runs = {entry["fingerprint"]: entry for entry in parents_of(record, "run")}
         if winner in runs:
-            below.append(self.run(winner, runs[winner]["sha256"]))
+            below.append(self.run(winner, runs[winner]))
         others = [entry for name, entry in runs.items() if name != winner]
         if others:
             below.append(self._others(others))
         below += self.circumstances(record, f"evaluation of {content['axes']['model']}")
-        verdict = DIFFERS if remarks else seen.verdict
         title = f"seed {content['axes']['seed']}: evaluation {fingerprint}"
         return Link(title, facts, verdict, tuple(below))
 
     def _others(self, entries: list[Mapping[str, str]]) -> Link:
-        verdicts = [
-            self.ground.record("runs", one["fingerprint"], one["sha256"]).verdict for one in entries
-        ]
+        verdicts = [self.ground.record("runs", one["fingerprint"], one).verdict for one in entries]
         counts = {word: verdicts.count(word) for word in (OK, DIFFERS, ABSENT) if word in verdicts}
         said = ", ".join(f"{count} {word}" for word, count in counts.items())
         wrong = [

@@ -11,18 +11,22 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from workflow_src.archive.results import RECORDS, Results
 from workflow_src.errors import UserError
-from workflow_src.provenance.record import record_is_whole, refuse_newer_record
+from workflow_src.provenance.record import record_is_whole, refuse_newer_record, result_digest
 from workflow_src.storage import sha256_file
 
 OK = "ok"
 DIFFERS = "differs"
 ABSENT = "not here"
 NOT_KEPT = "not kept"
+
+Entry = Mapping[str, str]
+"""What a record remembers of a parent: kind, fingerprint, path, sha256 and result_digest; with when
+the record that names it ``ended``."""
 
 PACKAGE_ROOT = Path(__file__).resolve().parents[1]
 
@@ -58,6 +62,7 @@ class Seen:
     sha256: str | None
     verdict: str
     remarks: tuple[str, ...] = ()
+    """What is wrong with it, or worth to know where the verdict is `OK`."""
 
     @property
     def content(self) -> Mapping[str, Any]:
@@ -69,16 +74,21 @@ class Seen:
 class Ground:
     """Where links are looked up.
 
-    ``results`` is the results directory; ``root`` is what the paths in records are relative to;
+    ``results`` and ``data`` are these directories; ``root`` is what they are relative to;
     ``package_root`` is the folder of the code and of its acceptances.
     """
 
     def __init__(
-        self, results: Path, root: Path | None = None, package_root: Path = PACKAGE_ROOT
+        self,
+        results: Path,
+        root: Path | None = None,
+        package_root: Path = PACKAGE_ROOT,
+        data: Path = Path("data"),
     ) -> None:
         self.root = Path() if root is None else root
         self.results = Results(self.root / results)
         self.shown_results = results
+        self.data = data
         self.package_root = package_root
 
     @functools.cached_property
@@ -93,8 +103,8 @@ class Ground:
         """The result directory of that fingerprint; None where it is not here."""
         return self._by_fingerprint.get((kind, fingerprint))
 
-    def record(self, kind: str, fingerprint: str, sha256: str | None = None) -> Seen:
-        """A result's record, checked against the digest that its child remembers, if any."""
+    def record(self, kind: str, fingerprint: str, remembered: Entry | None = None) -> Seen:
+        """A result's record, checked against what its child remembers of it, if any."""
         directory = self.directory(kind, fingerprint)
         if directory is None:
             return Seen(f"{kind}: {fingerprint}", {}, None, ABSENT)
@@ -104,9 +114,15 @@ class Ground:
             data = self.results.read(directory, name)
         except UserError as error:
             return Seen(place, {}, None, DIFFERS, (str(error),))
-        return seen_record(data, f"{place}/{name}", fingerprint, sha256)
+        return seen_record(data, f"{place}/{name}", fingerprint, remembered)
 
-    def file_record(self, path: str, fingerprint: str | None, sha256: str | None) -> Seen:
+    def of_data(self, path: str) -> str:
+        """Where the record of raw or prepared data lies, by the path that was recorded once."""
+        return (self.data / Path(*PurePosixPath(path).parts[-3:])).as_posix()
+
+    def file_record(
+        self, path: str, fingerprint: str | None, remembered: Entry | None = None
+    ) -> Seen:
         """As `record`, for one that is no result: of data, or of the report."""
         try:
             data = (self.root / path).read_bytes()
@@ -114,7 +130,7 @@ class Ground:
             return Seen(path, {}, None, ABSENT)
         except OSError as error:
             return Seen(path, {}, None, DIFFERS, (str(error),))
-        return seen_record(data, path, fingerprint, sha256)
+        return seen_record(data, path, fingerprint, remembered)
 
     def place(self, directory: str) -> str:
         """Where a result directory lies, for people."""
@@ -153,8 +169,10 @@ class Ground:
             return None
 
 
-def seen_record(data: bytes, place: str, fingerprint: str | None, sha256: str | None) -> Seen:
+def seen_record(data: bytes, place: str, fingerprint: str | None, remembered: Entry | None) -> Seen:
     """A record out of a file's bytes, with what is wrong with it.
+
+    One that was made again after its child, with an equal result, stands.
 
     Raises
     ------
@@ -172,16 +190,32 @@ def seen_record(data: bytes, place: str, fingerprint: str | None, sha256: str | 
     remarks = []
     if not record_is_whole(record):
         remarks.append("the record was changed after it was written")
-    if sha256 is not None and found != sha256:
-        remarks.append(f"what was made from it remembers sha256 {sha256}, found {found}")
+    again = []
+    if remembered is not None and found != remembered["sha256"]:
+        if _was_remade(record, remembered):
+            again.append("made again since, with an equal result")
+        else:
+            remarks.append(
+                f"what was made from it remembers sha256 {remembered['sha256']}, found {found}"
+            )
     if fingerprint is not None and record.get("fingerprint") != fingerprint:
         remarks.append(f"the record is of {record.get('fingerprint')}, not of {fingerprint}")
-    return Seen(place, record, found, DIFFERS if remarks else OK, tuple(remarks))
+    return Seen(place, record, found, DIFFERS if remarks else OK, (*remarks, *again))
 
 
-def parents_of(record: Mapping[str, Any], kind: str) -> list[Mapping[str, str]]:
-    """What a record names as its parents of one kind: fingerprint, path and sha256 each."""
-    return [one for one in record.get("parents", []) if one.get("kind") == kind]
+def _was_remade(record: Mapping[str, Any], remembered: Entry) -> bool:
+    """Whether it was made after its child, with the result that the child remembers."""
+    try:
+        later = bool(record["time"]["started"] >= remembered["ended"])
+        return later and result_digest(record) == remembered["result_digest"]
+    except (KeyError, TypeError, AttributeError):
+        return False
+
+
+def parents_of(record: Mapping[str, Any], kind: str) -> list[Entry]:
+    """What a record remembers of its parents of one kind."""
+    ended = record.get("time", {}).get("ended", "")
+    return [{**one, "ended": ended} for one in record.get("parents", []) if one.get("kind") == kind]
 
 
 def worst(verdicts: Iterable[str | None]) -> str | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from workflow_src.errors import UserError
 from workflow_src.plan.acceptances import Acceptance, read_acceptances
 from workflow_src.plan.fingerprints import ENVIRONMENT, Closures
 from workflow_src.plan.syntax import canonical_text
+from workflow_src.provenance.git import has_commit
 from workflow_src.provenance.repository import changes_digest
 from workflow_src.storage import digest
 from workflow_src.trace.links import (
@@ -86,21 +86,20 @@ def commit_link(ground: Ground, git: Mapping[str, Any]) -> Link:
     commit = git.get("commit")
     if not commit:
         return Link(f"commit unknown: {git.get('reason', 'before the first one')}")
-    known = _git_knows(ground.root, commit)
+    known = has_commit(ground.root, commit)
     if not git.get("dirty"):
         return Link(f"commit {commit}, no uncommitted changes", (), OK if known else ABSENT)
-    name = f"{git.get('changes_digest')}.patch"
     changed = [*git.get("changed_files", []), *git.get("new_files", [])]
-    text = ground.results.difference(str(git.get("changes_digest")))
     facts = [f"{len(changed)} files: {', '.join(changed[:8])}{' ...' if changed[8:] else ''}"]
     left_out = [f"{one['name']} ({one['bytes']:,} bytes)" for one in git.get("left_out_files", [])]
     if left_out:
-        facts.append(f"without a copy, as they are large: {', '.join(left_out)}")
-    below = Link(
-        f"uncommitted changes {ground.shown_results.as_posix()}/sources/{name}",
-        tuple(facts),
-        _difference_verdict(git, text),
-    )
+        facts.append(f"without a copy, large or repositories themselves: {', '.join(left_out)}")
+    if "changes_digest" in git:
+        name = f"{ground.shown_results.as_posix()}/sources/{git['changes_digest']}.patch"
+        below = Link(f"uncommitted changes {name}", tuple(facts), _difference_verdict(ground, git))
+    else:
+        facts.append(str(git.get("reason", "no copy of them was made")))
+        below = Link("uncommitted changes without a copy", tuple(facts), ABSENT)
     return Link(f"commit {commit}, with uncommitted changes", (), OK if known else ABSENT, (below,))
 
 
@@ -145,9 +144,10 @@ def machine_link(record: Mapping[str, Any]) -> Link:
 
 def prepared_link(ground: Ground, entry: Mapping[str, str]) -> Link:
     """Prepared data, down to the published files; ``entry`` is what a child remembers."""
-    seen = ground.file_record(entry["path"], entry["fingerprint"], entry.get("sha256"))
+    path = ground.of_data(entry["path"])
+    seen = ground.file_record(path, entry["fingerprint"], entry)
     content = seen.content
-    title = f"prepared data {entry['fingerprint']} at {Path(entry['path']).parent.as_posix()}"
+    title = f"prepared data {entry['fingerprint']} at {Path(path).parent.as_posix()}"
     if not seen.record:
         return Link(title, seen.remarks, seen.verdict)
     recipe = content.get("recipe", {})
@@ -160,7 +160,7 @@ def prepared_link(ground: Ground, entry: Mapping[str, str]) -> Link:
         f"split indices sha256 {indices}",
         *seen.remarks,
     )
-    folder = Path(entry["path"]).parent.as_posix()
+    folder = Path(path).parent.as_posix()
     files = Link("arrays", (), None, tuple(ground.loose_files(folder, seen.record)))
     below = (
         files,
@@ -173,8 +173,9 @@ def prepared_link(ground: Ground, entry: Mapping[str, str]) -> Link:
 
 def raw_link(ground: Ground, entry: Mapping[str, str]) -> Link:
     """The published files of a data set, with their origins and licence."""
-    seen = ground.file_record(entry["path"], entry["fingerprint"], entry.get("sha256"))
-    folder = Path(entry["path"]).parent.as_posix()
+    path = ground.of_data(entry["path"])
+    seen = ground.file_record(path, entry["fingerprint"], entry)
+    folder = Path(path).parent.as_posix()
     title = f"raw data at {folder}"
     if not seen.record:
         return Link(title, seen.remarks, seen.verdict)
@@ -291,15 +292,11 @@ def _bare(module: str) -> str:
     return module.partition(".")[2] or module
 
 
-def _git_knows(root: Path, commit: str) -> bool:
-    command = ["git", "-C", str(root), "cat-file", "-e", f"{commit}^{{commit}}"]
+def _difference_verdict(ground: Ground, git: Mapping[str, Any]) -> str:
     try:
-        return subprocess.run(command, capture_output=True, timeout=20).returncode == 0
-    except (OSError, subprocess.SubprocessError):
-        return False
-
-
-def _difference_verdict(git: Mapping[str, Any], text: str | None) -> str:
+        text = ground.results.difference(str(git["changes_digest"]))
+    except (UserError, OSError):
+        return DIFFERS
     if text is None:
         return ABSENT
     copy = text.encode(errors="surrogateescape")

@@ -7,8 +7,8 @@ sha256. Text is made here and nothing is run.
 from __future__ import annotations
 
 import json
+import re
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 from workflow_src.archive.packs import FOLDER, SOURCES_PACK
 from workflow_src.archive.results import RECORDS, SOURCES
 from workflow_src.errors import UserError
+from workflow_src.provenance.git import git_text
 from workflow_src.trace.links import Ground, parents_of, short
 
 BOUNDS = "bounds.npz"
@@ -129,6 +130,8 @@ def _origin(record: Mapping[str, Any]) -> Origin:
             f"so no clone has it ({git.get('reason', 'there was no commit yet')})",
             remedy="its modules are in results/sources, by the digests that trace shows",
         )
+    if not re.fullmatch(r"[0-9a-f]{40,64}", str(git["commit"])):
+        raise UserError(f"{git['commit']!r} is no commit", place=f"record {record['fingerprint']}")
     known = ("commit", "dirty", "changes_digest", "difference_file", "left_out_files")
     return Origin(
         git=_text({name: git.get(name) for name in known}),
@@ -190,11 +193,11 @@ def _about_training(circumstances: Mapping[str, Any]) -> list[str]:
 
 def _address(root: Path, commit: str) -> str:
     """The origin where that has the commit, else this repository itself."""
-    if _git(root, "branch", "--remotes", "--contains", commit):
-        address = _git(root, "remote", "get-url", "origin")
+    if git_text(root, "branch", "--remotes", "--contains", commit, "--list", "origin/*"):
+        address = git_text(root, "remote", "get-url", "origin")
         if address:
             return shlex.quote(_without_password(address))
-    top = _git(root, "rev-parse", "--show-toplevel") or str(root.resolve())
+    top = git_text(root, "rev-parse", "--show-toplevel") or str(root.resolve())
     return shlex.quote(top)
 
 
@@ -209,14 +212,19 @@ def _apply(ground: Ground, git: Mapping[str, Any]) -> list[str]:
     """The recorded difference, from where it is kept."""
     if not git.get("dirty"):
         return []
-    name = git.get("difference_file") or f"{git['changes_digest']}.patch"
     lines = [
         f"# Not committed and without a copy: {one['name']} ({one['bytes']} bytes)."
         for one in git.get("left_out_files") or []
     ]
+    if not git.get("changes_digest"):
+        return [*lines, "# No copy of the uncommitted changes was made: not here."]
+    name = git.get("difference_file") or f"{git['changes_digest']}.patch"
     loose = ground.results.root / SOURCES / name
     if loose.is_file():
-        return [*lines, f"git apply --allow-empty {shlex.quote(str(loose.resolve()))}"]
+        return [
+            *lines,
+            f"git apply --allow-empty --whitespace=nowarn {shlex.quote(str(loose.resolve()))}",
+        ]
     pack = ground.results.root / FOLDER / SOURCES_PACK
     if ground.results.difference(name.removesuffix(".patch")) is None:
         return [*lines, f"# The uncommitted changes {name} are not in results/sources: not here."]
@@ -224,7 +232,7 @@ def _apply(ground: Ground, git: Mapping[str, Any]) -> list[str]:
     return [
         *lines,
         f"python3 -m zipfile -e {shlex.quote(str(pack.resolve()))} {unpacked}",
-        f"git apply --allow-empty {unpacked}/{name}",
+        f"git apply --allow-empty --whitespace=nowarn {unpacked}/{name}",
     ]
 
 
@@ -262,12 +270,3 @@ def _comparison(members: Iterable[Wanted]) -> list[str]:
 
 def _text(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
-
-
-def _git(root: Path, *words: str) -> str:
-    command = ["git", "-C", str(root), *words]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

@@ -82,9 +82,7 @@ def find_cell(results: Path, table: str, row: str, column: str) -> Cell:
 def trace_cell(ground: Ground, cell: Cell) -> Link:
     """The whole line below one cell."""
     manifest = _manifest(ground)
-    remembered = {
-        one["fingerprint"]: one["sha256"] for one in parents_of(manifest.record, "evaluation")
-    }
+    remembered = {one["fingerprint"]: one for one in parents_of(manifest.record, "evaluation")}
     lineage = Lineage(ground)
     below = (
         _table_link(ground, cell, manifest),
@@ -192,7 +190,7 @@ def _manifest(ground: Ground) -> Seen:
     if not paths:
         return Seen(f"{ground.shown_results.as_posix()}/report", {}, None, ABSENT)
     shown = f"{ground.shown_results.as_posix()}/report/{paths[-1].name}"
-    return ground.file_record(shown, paths[-1].stem.removeprefix("manifest-"), None)
+    return ground.file_record(shown, paths[-1].stem.removeprefix("manifest-"))
 
 
 def _manifest_link(lineage: Lineage, manifest: Seen) -> Link:

@@ -10,21 +10,20 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from workflow_src.archive.results import read_not_kept
+from workflow_src.archive.results import CHECKPOINT, read_not_kept
 from workflow_src.compute import settings
-from workflow_src.data.prepared import SPLIT_INDICES
+from workflow_src.data.arrays import SPLIT_INDICES
 from workflow_src.errors import UserError
 from workflow_src.plan.layout import PREPARED_RECORD, RUN_RECORD
 from workflow_src.provenance.record import build_record, parent, refuse_newer_record, verify_outputs
 from workflow_src.storage import NewerSchemaError, new_directory, read_json_object, write_json
+from workflow_src.train.checkpoints import tensors_of, write_tensors
 from workflow_src.train.membership import ShardRun
 
 log = logging.getLogger(__name__)
 
-CHECKPOINT = "checkpoint.safetensors"
 HISTORY = "history.parquet"
 
 
@@ -48,8 +47,7 @@ def write_run(
         pq.write_table(pa.Table.from_pylist([dict(row) for row in history]), directory / HISTORY)
         if parameters:
             outputs[CHECKPOINT] = directory / CHECKPOINT
-            cpu = {name: value.detach().cpu().contiguous() for name, value in parameters.items()}
-            save_file(cpu, directory / CHECKPOINT)
+            write_tensors(directory / CHECKPOINT, parameters)
         data_record = run.prepared / PREPARED_RECORD
         data = read_json_object(data_record)
         record = build_record(
@@ -70,6 +68,7 @@ def write_run(
             },
             parents=[parent("prepared", run.prepared_fingerprint, data_record)],
             outputs=outputs,
+            timed_outputs=(HISTORY,),
             started=started,
             threads=settings()["threads"],
             determinism=settings(),
@@ -115,8 +114,7 @@ def read_parameters(directory: Path) -> dict[str, Tensor]:
             remedy=f"drop the run with `python -m workflow_src pack --forget {fingerprint}` and "
             "start Snakemake; it is trained anew",
         )
-    parameters: dict[str, Tensor] = load_file(path)
-    return parameters
+    return tensors_of(path.read_bytes())
 
 
 def is_finished(run: ShardRun) -> bool:

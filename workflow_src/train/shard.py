@@ -17,17 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from workflow_src.compute import open_device
 from workflow_src.config.models import model_declaration, trainer_declaration
-from workflow_src.data.prepared import PreparedData, open_verified
+from workflow_src.data.prepared import open_verified
 from workflow_src.errors import UserError
-from workflow_src.models.building import build_model
 from workflow_src.plan.fingerprints import ENVIRONMENT, Closures
 from workflow_src.plan.layout import RUN_RECORD
 from workflow_src.provenance.record import remember_code
 from workflow_src.storage import read_json_object, sha256_file, write_json
+from workflow_src.train.bank import train_bank
 from workflow_src.train.membership import Shard, ShardRun, read_shard
 from workflow_src.train.run_directory import is_finished, write_run
 from workflow_src.train.states import State, discard_state, load_state, save_state
@@ -121,7 +120,6 @@ def _train_bank(runs: list[ShardRun], device: torch.device, options: ShardOption
     started = datetime.now(UTC)
     first = runs[0]
     data = open_verified(first.prepared, first.prepared_fingerprint)
-    model = _build(first, data)
     trainer = _trainer(first)
     states = [load_state(run.state) for run in runs]
     keeper = _StateKeeper(runs, states, options)
@@ -132,20 +130,17 @@ def _train_bank(runs: list[ShardRun], device: torch.device, options: ShardOption
         stop_is_wanted=options.stop_is_wanted,
         progress=_Teller(len(runs)),
     )
-    outcomes = trainer.train(
-        model,
-        [run.spec for run in runs],
-        {"train": _tensor(data.train), "validation": _tensor(data.validation)},
-        device,
-        states,
-        hooks,
-    )
-    for outcome in outcomes:
+    try:
+        trained = train_bank(trainer, [run.spec for run in runs], data, device, states, hooks)
+    except ValueError as error:
+        place = f"model {first.spec['model']} on {first.spec['data_set']}"
+        raise UserError(str(error), place=place) from None
+    for outcome, result in trained:
         run = runs[outcome.run]
         write_run(
             run,
             status={"state": outcome.state, "reason": outcome.reason},
-            result=_result(outcome) | {"parameter_count": model.parameter_count()},
+            result=result,
             parameters=outcome.parameters,
             history=outcome.history,
             circumstances={
@@ -157,29 +152,6 @@ def _train_bank(runs: list[ShardRun], device: torch.device, options: ShardOption
         )
         discard_state(run.state)
         log.info("%s %s: %s", outcome.state, run.directory, outcome.reason)
-
-
-def _result(outcome: Any) -> dict[str, Any]:
-    """What a run's record says about how its training went."""
-    return {
-        "best_validation_bound": outcome.best_validation_bound,
-        "best_step": outcome.best_step,
-        "steps": outcome.steps,
-        "device_seconds": round(outcome.device_seconds, 3),
-    }
-
-
-def _build(run: ShardRun, data: PreparedData) -> Any:
-    try:
-        return build_model(run.spec, data.shape, data.levels)
-    except ValueError as error:
-        place = f"model {run.spec['model']} on {run.spec['data_set']}"
-        raise UserError(str(error), place=place) from None
-
-
-def _tensor(array: Any) -> Tensor:
-    # A copy: the memory map is read-only, and training reads at random.
-    return torch.tensor(array)
 
 
 class _StateKeeper:

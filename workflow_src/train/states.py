@@ -5,22 +5,20 @@ Tensors and facts share one safetensors file, so that they can never be of diffe
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
 from torch import Tensor
 
 from workflow_src.storage import replacing_file
+from workflow_src.train.checkpoints import read_tensors, write_tensors
 
 log = logging.getLogger(__name__)
 
 STATE_FILE = "state.safetensors"
-_FACTS = "facts"
 
 State = tuple[dict[str, Tensor], dict[str, Any]]
 
@@ -28,9 +26,8 @@ State = tuple[dict[str, Tensor], dict[str, Any]]
 def save_state(directory: Path, state: State) -> None:
     """Replace the state in ``directory``."""
     tensors, facts = state
-    contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     with replacing_file(directory / STATE_FILE) as temporary:
-        save_file(contiguous, temporary, metadata={_FACTS: json.dumps(facts)})
+        write_tensors(temporary, tensors, facts)
 
 
 def load_state(directory: Path) -> State | None:
@@ -39,10 +36,8 @@ def load_state(directory: Path) -> State | None:
     if not path.exists():
         return None
     try:
-        with safe_open(path, framework="pt") as stream:
-            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-            return tensors, json.loads(stream.metadata()[_FACTS])
-    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError, OSError) as error:
+        return read_tensors(path)
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
         log.warning("%s is damaged (%s); the run starts from its beginning", path, error)
         return None
 

@@ -1,0 +1,68 @@
+"""Code that can change a number is in fingerprints; the rest of what jobs load is named here."""
+
+from __future__ import annotations
+
+import pytest
+from support import architecture
+
+from workflow_src.config.models import model_declarations
+from workflow_src.plan.fingerprints import BEYOND, Closures
+
+BESIDE = {
+    "workflow_src.data.fetching": "files are checked against the registry, the recipe's digests",
+    "workflow_src.data.downloading": "files are checked against the registry, the recipe's digests",
+    "workflow_src.data.progress": "shows how a download goes",
+    "workflow_src.data.job": "hands the recipe to preparation.py and its splits to arrays.py",
+    "workflow_src.train.shard": "hands specs and whole prepared data to bank.py, keeps its results",
+    "workflow_src.train.membership": "reads specs, of which the fingerprint is made",
+    "workflow_src.train.run_directory": "writes what bank.py gives by checkpoints.py, with records",
+    "workflow_src.train.states": "keeps what checkpoints.py writes between attempts",
+    "workflow_src.evaluate.job": "hands whole records, data and parameters to the covered modules",
+}
+"""Modules that jobs load and no closure covers, and why they cannot change a number."""
+
+JOBS = ("workflow_src.data.job", "workflow_src.train.shard", "workflow_src.evaluate.job")
+
+
+@pytest.fixture(scope="module")
+def covered() -> set[str]:
+    closures = Closures(architecture.PACKAGE)
+    closures.of_preparation()
+    for model in model_declarations():
+        closures.of_model(model), closures.of_evaluation(model), closures.of_measurement(model)
+    return {name for code in closures.known for name in code.modules}
+
+
+def housekeeping(module: str) -> bool:
+    # Planning makes the names themselves; of its modules only seeds decides numbers.
+    return architecture.part(module) in {*BEYOND, "exit_codes", "__init__"} or (
+        module.startswith("workflow_src.plan") and module != "workflow_src.plan.seeds"
+    )
+
+
+def test_everything_that_jobs_load_is_covered_or_named_with_its_reason(covered: set[str]) -> None:
+    loaded = architecture.reachable(JOBS, architecture.imports())
+    beside = {name for name in loaded - covered if not housekeeping(name)}
+    empty = {name for name in beside if name.endswith((".train", ".evaluate", ".data", ".models"))}
+    assert beside - empty == set(BESIDE)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "data.arrays",
+        "data.preparation",
+        "data.prepared",
+        "data.streams",
+        "evaluate.bounds",
+        "evaluate.measurement",
+        "evaluate.selection",
+        "models.building",
+        "plan.seeds",
+        "train.bank",
+        "train.checkpoints",
+        "train.gradient.trainer",
+    ],
+)
+def test_what_decides_numbers_is_covered(module: str, covered: set[str]) -> None:
+    assert f"workflow_src.{module}" in covered
