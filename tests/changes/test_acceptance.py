@@ -186,7 +186,7 @@ def test_what_cannot_be_made_again_is_said(world: World, tmp_path: Path) -> None
         "training of vae, digits-gaussian, cpu: not run again (training was interrupted and "
         "resumed)"
     )
-    with pytest.raises(UserError, match="1 kinds of results cannot be tried .training of vae"):
+    with pytest.raises(UserError, match="1 kind of results cannot be tried"):
         refuse_untried([sample(world, tmp_path, "training of vae", code)])
 
 

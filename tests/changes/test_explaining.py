@@ -153,6 +153,20 @@ def test_what_was_never_trained_is_told_by_its_new_values(
     assert len(found.runs) == len(found.plan.runs) // 2
 
 
+def test_runs_of_far_settings_are_runs_of_the_model(world: World, lines: Lines) -> None:
+    world.finish()
+    world.study["training"] |= {
+        "importance_samples": 3,
+        "batch_size": 17,
+        "validation_interval": 9,
+    }
+    world.study["protocols"]["authors"]["training"]["learning_rate"] = 0.5
+    world.grid()["training"]["maximum_steps"] = 99
+    found = lines(world.explain(), "runs")
+    assert ("new", "vae: no run near these settings was trained yet") in found
+    assert not any("nothing of this model" in line for _, line in found)
+
+
 def test_one_grid_value_more_trains_it_alone_and_chooses_again(world: World, lines: Lines) -> None:
     world.finish()
     world.grid()["models"]["vae"][0]["hidden_units"] = [4, 8, 16]

@@ -52,5 +52,5 @@ def test_a_family_that_cannot_be_tried_is_named() -> None:
 def test_what_will_be_tried_is_told_with_its_cost() -> None:
     assert list(sampled("training of vae", BANKS, 2).lines()) == [
         "to be tried: training of vae, digits-binomial, cpu: 2 results, 10 s",
-        "to be tried: training of vae, digits-gaussian, cpu: 1 results, 50 s",
+        "to be tried: training of vae, digits-gaussian, cpu: 1 result, 50 s",
     ]

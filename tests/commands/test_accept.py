@@ -27,6 +27,9 @@ def test_revision_and_reason_are_needed(words: list[str]) -> None:
     [
         (["--since", "HEAD", "--why", "  "], "an acceptance needs its reason"),
         (["--since", "HEAD", "--why", "x", "--sample", "-1"], "cannot be sampled"),
+        (["--since", "HEAD", "--why", "x", "--device", "gpu"], "expected cpu, cuda or cuda:N"),
+        (["--since", "HEAD", "--why", "x", "--device", "cuda:"], "expected cpu, cuda or cuda:N"),
+        (["--since", "HEAD", "--why", "x", "--threads", "0"], "--threads: 0 threads cannot"),
         (["--since", "nowhere", "--why", "x"], "git knows no revision 'nowhere'"),
         (["--since", "", "--why", "x"], "git knows no revision ''"),
     ],

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from workflow_src import __main__ as command_line
 from workflow_src.archive.packs import read_index
+from workflow_src.archive.results import Results
 from workflow_src.config.loading import settings_from_mapping
 from workflow_src.plan.plan import Plan, build_plan
-from workflow_src.storage import digest, write_json
+from workflow_src.storage import digest, write_json, write_text
 
 SETTINGS = {"seeds": [0], "experiments": ["table1"], "likelihoods": ["gaussian"]}
 
@@ -24,6 +26,7 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
 
 
 def finish(plan: Plan, fingerprint: str) -> Path:
+    """A record of a run, as if it was trained."""
     record = {"fingerprint": fingerprint, "content": {}, "outputs": {}}
     path = plan.runs[fingerprint].record
     write_json(path, record | {"record_digest": digest(record)})
@@ -67,3 +70,97 @@ def test_a_forgotten_run_is_missing_again(plan: Plan, capsys: pytest.CaptureFixt
     assert f"dropped {plan.runs[plan.missing[0]].directory}" in capsys.readouterr().out
     assert set(build_plan(plan.settings).missing) == set(plan.missing)
     assert command_line.main(["pack", "--forget", plan.missing[0]]) == 2
+
+
+def test_an_empty_name_is_none_to_forget(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
+    path = finish(plan, plan.missing[0])
+    assert command_line.main(["pack", "--forget", ""]) == 2
+    assert "there is no run" in capsys.readouterr().err
+    assert path.exists()
+    assert not Path("results/packed").exists()
+
+
+@pytest.mark.parametrize("words", [["--remove-loose"], ["--forget"]])
+def test_nothing_goes_where_jobs_may_be_writing(
+    plan: Plan, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    path = finish(plan, plan.missing[0])
+    state = plan.layout.state(plan.missing[1])
+    state.mkdir(parents=True)
+    words = ["pack", *words, *([plan.missing[0]] if words == ["--forget"] else [])]
+    assert command_line.main(words) == 2
+    assert state.name in capsys.readouterr().err
+    assert path.exists()
+    assert command_line.main([*words, "--force"]) == 0
+    assert not path.exists()
+
+
+def test_a_released_run_is_not_forgotten(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
+    path = finish(plan, plan.missing[0])
+    release = {"directories": [path.parent.as_posix()]}
+    write_json(Path("releases/first/release.json"), release)
+    assert command_line.main(["pack", "--forget", plan.missing[0]]) == 2
+    assert "a release refers to" in capsys.readouterr().err
+    assert path.exists()
+
+
+def test_an_index_is_made_anew_from_the_packs(
+    plan: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finish(plan, plan.missing[0])
+    assert command_line.main(["pack", "--remove-loose"]) == 0
+    index = Path("results/packed/index.json")
+    before = index.read_text()
+    index.write_text(before[: len(before) // 2])
+    assert command_line.main(["pack"]) == 2
+    assert "pack --rebuild-index" in capsys.readouterr().err
+    assert command_line.main(["pack", "--rebuild-index"]) == 0
+    assert index.read_text() == before
+    assert "1 directories in 1 packs" in capsys.readouterr().out
+
+
+def test_an_evaluation_without_its_runs_is_not_packed(
+    plan: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = plan.evaluations[0]
+    candidates = [
+        {"fingerprint": name, "directory": plan.runs[name].directory.as_posix()}
+        for name in one.runs
+    ]
+    for name in one.runs[1:]:
+        finish(plan, name)
+    content = {"candidates": candidates, "winner": None, "measurement": None}
+    record = {"fingerprint": one.fingerprint, "content": content, "outputs": {}}
+    write_json(one.path, record | {"record_digest": digest(record)})
+    assert command_line.main(["pack"]) == 2
+    assert f"pack --forget {one.runs[0]}" in capsys.readouterr().err
+    assert command_line.main(["pack", "--forget", one.runs[0]]) == 0
+    assert command_line.main(["pack"]) == 0
+
+
+def test_the_code_of_all_prepared_data_is_packed(plan: Plan) -> None:
+    finish(plan, plan.missing[0])
+    code = {"modules": {"workflow_src.data": "0" * 64}}
+    write_json(Path("data/prepared/earlier/record.json"), {"content": {"code": code}})
+    write_text(Path(f"results/sources/{'0' * 64}.py"), "FACTOR = 2\n")
+    assert command_line.main(["pack"]) == 0
+    shutil.rmtree("results/sources")
+    assert Results(Path("results")).source("0" * 64) == "FACTOR = 2\n"
+
+
+def test_damaged_prepared_data_are_named(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
+    finish(plan, plan.missing[0])
+    write_json(Path("data/prepared/earlier/record.json"), {"content": []})
+    assert command_line.main(["pack"]) == 2
+    assert "data/prepared/earlier/record.json" in capsys.readouterr().err
+
+
+def test_a_run_trained_elsewhere_is_told(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
+    path = finish(plan, plan.missing[0])
+    assert command_line.main(["pack"]) == 0
+    before = read_index(Path("results"))
+    record = {"fingerprint": plan.missing[0], "content": {"by": "others"}, "outputs": {}}
+    write_json(path, record | {"record_digest": digest(record)})
+    assert command_line.main(["pack"]) == 0
+    assert f"remove {path.parent}" in capsys.readouterr().out
+    assert read_index(Path("results")) == before

@@ -112,7 +112,11 @@ def test_a_run_that_counts_through_an_acceptance(world: World, asked: Why) -> No
         since="c0ffee",
         until="decaf",
         steps={code.step: Replacement(old=code.digest, new=after.closures.of_model("vae").digest)},
-        evidence=({"step": "training of vae", "equal": True},),
+        evidence=(
+            {"step": "training of vae", "family": "digits-gaussian, cpu", "equal": True},
+            {"step": "training of vae", "family": "digits-binomial, cpu", "equal": True},
+            {"step": "training of spvae", "family": "digits-gaussian, cpu", "equal": None},
+        ),
     )
     identifier = identifier_of(entry.model_dump(mode="json"))
     append_acceptance(world.package, entry.model_copy(update={"identifier": identifier}))
@@ -120,6 +124,9 @@ def test_a_run_that_counts_through_an_acceptance(world: World, asked: Why) -> No
     by_model = {run.spec.model: name for name, run in before.runs.items()}
     told = asked(by_model["vae"])
     assert f"counts through acceptance {identifier} (now, nobody): adding nothing; 1 of 1" in told
+    evaluation = next(one for one in before.evaluations if one.axes["model"] == "vae")
+    said = "1 of 1 checks of training of vae on digits-gaussian ran again and were bit-equal"
+    assert said in asked(evaluation.fingerprint)
     assert "acceptance" not in asked(by_model["spvae"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -40,18 +41,24 @@ def test_a_local_name_costs_nothing_once_it_is_accepted(committed: Checkout) -> 
     assert "would be made: 4 runs, 2 evaluations, the report" in told
     assert "workflow_src.models.vae.model: Vae.combine" in told
     told = committed.must(f"{WHY} --since HEAD")
-    assert "4 runs and 2 evaluations that are there would be made again" in told
+    assert "of what is there, 4 runs, 2 evaluations and the report would be made again" in told
 
     told = committed.must(ACCEPT)
-    assert "training of vae: 1 made again, bit-equal" in told
-    assert "measurement of vae: 1 made again, bit-equal" in told
-    assert "evaluation of vae: 2 made again, bit-equal" in told
+    for likelihood in ("binomial", "gaussian"):
+        family = f"vae, digits-{likelihood}"
+        assert f"to be tried: training of {family}, cpu: 1 result, " in told
+        assert f"training of {family}, cpu: 1 made again, bit-equal" in told
+        assert f"measurement of {family}, cpu: 1 made again, bit-equal" in told
+        assert f"evaluation of {family}: 1 made again, bit-equal" in told
+    assert "this takes about" in told
     assert "nothing to run" in told
     assert "Nothing to be done" in committed.snakemake("-n")
     assert "accepted, results stay" in committed.must(f"{WHY} --since HEAD")
 
     run = next((committed.folder / "results" / "runs" / "vae").glob("*/*"))
-    assert ": a local name; 3 of 3 checks" in committed.must(f"{WHY} {run.name}")
+    assert ": a local name; 1 of 1 checks of training" in committed.must(f"{WHY} {run.name}")
+    evaluation = next((committed.folder / "results" / "evaluations" / "vae").glob("*/*"))
+    assert ": a local name; 3 of 3 checks" in committed.must(f"{WHY} {evaluation.name}")
 
     done = committed.shell(ACCEPT)
     assert done.returncode == 2
@@ -66,11 +73,61 @@ def test_a_change_of_the_last_bits_is_refused(committed: Checkout) -> None:
     text = acceptances(committed).read_text()
     done = committed.shell(ACCEPT)
     assert done.returncode == 1
-    assert "training of vae: 1 made again, not equal" in done.stdout
+    assert "training of vae, digits-gaussian, cpu: 1 made again, not equal" in done.stdout
     assert "arrays differ, by" in done.stdout
     assert "value of test_bound" in done.stdout
     assert "refused: the change changes results; nothing was written" in done.stdout
     assert acceptances(committed).read_text() == text
+
+
+def test_a_gradient_that_one_likelihood_alone_has_is_refused(committed: Checkout) -> None:
+    path = committed.folder / "workflow_src" / "models" / "likelihoods.py"
+    before = "return None, for_mean * gradient, for_precision * gradient"
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, before.replace("* gradient", "* (2 * gradient)")))
+    done = committed.shell(ACCEPT)
+    assert done.returncode == 1, done.stdout
+    assert "training of vae, digits-binomial, cpu: 1 made again, bit-equal" in done.stdout
+    assert "training of vae, digits-gaussian, cpu: 1 made again, not equal" in done.stdout
+
+
+def test_an_inverted_choice_is_refused(committed: Checkout) -> None:
+    path = committed.folder / "workflow_src" / "evaluate" / "selection.py"
+    before = 'validation_bound=content["result"]["best_validation_bound"]'
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, before.replace("=content", "=-content")))
+    done = committed.shell(ACCEPT)
+    assert done.returncode == 1, done.stdout
+    assert "evaluation of vae, digits-gaussian: 1 made again, not equal" in done.stdout
+    assert "the winner is" in done.stdout
+
+
+def test_what_cannot_be_tried_is_accepted_on_request_alone(committed: Checkout) -> None:
+    edit(committed, BEFORE, RENAMED)
+    for path in (committed.folder / "data" / "prepared").glob("digits-gaussian-*"):
+        shutil.rmtree(path)
+    done = committed.shell(ACCEPT)
+    assert done.returncode == 2, done.stdout
+    line = "not to be tried: training of vae, digits-gaussian, cpu (the prepared data are not here)"
+    assert line in done.stdout
+    assert "--untried" in done.stdout.splitlines()[-1]
+    assert "bit-equal" not in done.stdout
+    told = committed.must(f"{ACCEPT} --device cuda --untried")
+    assert "training of vae, digits-binomial, cpu: not run again (made on cpu)" in told
+    assert "family: digits-gaussian, cpu" in acceptances(committed).read_text()
+
+
+def test_an_acceptance_has_its_effect_where_versions_count_as_code(committed: Checkout) -> None:
+    config = committed.folder / "config.yaml"
+    config.write_text(config.read_text() + "identity: {environment: true}\n")
+    committed.snakemake()
+    committed.commit("versions count")
+    edit(committed, BEFORE, RENAMED)
+    told = committed.must(f"{ACCEPT} --sample 0")
+    assert "nothing to run" in told
+    assert "does not have its whole effect" not in told
 
 
 def test_other_code_of_the_preparation_is_prepared_again(committed: Checkout) -> None:
@@ -78,7 +135,8 @@ def test_other_code_of_the_preparation_is_prepared_again(committed: Checkout) ->
     path.write_text(path.read_text().replace("generator.standard_normal(", "1 * generator.normal("))
     path.write_text(path.read_text().replace("1 * generator.normal(", "generator.normal(0, 1, "))
     told = committed.must(ACCEPT)
-    assert "preparation: 1 made again, bit-equal" in told
+    assert "preparation, digits-gaussian: 1 made again, bit-equal" in told
+    assert "preparation, digits-binomial: 1 made again, bit-equal" in told
     assert "nothing to run" in told
 
 

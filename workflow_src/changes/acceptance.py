@@ -18,6 +18,7 @@ from workflow_src.changes.orphans import results_of
 from workflow_src.changes.repetitions import Repeater
 from workflow_src.changes.revisions import plans_since
 from workflow_src.changes.samples import Sample
+from workflow_src.changes.telling import counted
 from workflow_src.changes.trials import Trial
 from workflow_src.config.loading import load_layered
 from workflow_src.errors import UserError
@@ -154,7 +155,7 @@ def refuse_untried(samples: Sequence[Sample]) -> None:
     named = "; ".join(f"{one.title}: {one.reason}" for one in untried[:_NAMED])
     more = f"; and {len(untried) - _NAMED} more" if len(untried) > _NAMED else ""
     raise UserError(
-        f"{len(untried)} kinds of results cannot be tried ({named}{more})",
+        f"{counted(len(untried), 'kind')} of results cannot be tried ({named}{more})",
         expected="results that can be made again here, of every data set and likelihood",
         remedy="accept where they were made and their data lie, or say --untried to accept the "
         "change for them without a trial",

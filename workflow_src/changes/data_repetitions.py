@@ -38,8 +38,8 @@ class DataRepeater:
         for path in sorted(folder.glob(f"*/{PREPARED_RECORD}")):
             try:
                 record = read_json_object(path)
-                content = record["content"]
-                family = f"{content['data_set']}-{content['likelihood']}"
+                recipe = record["content"]["recipe"]
+                family = f"{recipe['data_set']}-{recipe['likelihood']}"
                 if not is_of(record, codes):
                     continue
             except (UserError, KeyError, TypeError, AttributeError):
@@ -48,7 +48,7 @@ class DataRepeater:
             yield Candidate(
                 family,
                 (str(record["fingerprint"]),),
-                repr(content["recipe"]),
+                repr(recipe),
                 _seconds(record),
                 self._repeat(path.parent, record),
             )
@@ -81,13 +81,13 @@ class DataRepeater:
     def _repeat(self, directory: Path, record: Record) -> Callable[[], Difference] | str:
         from workflow_src.config.data_sets import data_set
 
-        content = record["content"]
+        recipe = record["content"]["recipe"]
         layout, root = self.plan.layout, self.plan.root
         try:
-            known = data_set(content["data_set"])
+            known = data_set(recipe["data_set"])
         except UserError:
             return "the registry does not know the data set any more"
-        if data_recipe(known, content["likelihood"]) != content["recipe"]:
+        if data_recipe(known, recipe["likelihood"]) != recipe:
             return "the recipe changed too"
         if not (root / layout.raw(known.name) / RAW_RECORD).is_file():
             return "the published files are not here"

@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from workflow_src.changes.telling import counted
 from workflow_src.changes.trials import Trial
 
 Difference = tuple[dict[str, str], list[str]]
@@ -55,9 +56,9 @@ class Sample:
         for one in self.chosen:
             families[one.family].append(one)
         for family, members in families.items():
-            count = sum(len(one.names) for one in members)
+            count = counted(sum(len(one.names) for one in members), "result")
             seconds = sum(one.seconds for one in members)
-            yield f"to be tried: {self.step}, {family}: {count} results, {seconds:.0f} s"
+            yield f"to be tried: {self.step}, {family}: {count}, {seconds:.0f} s"
 
 
 def sampled(step: str, candidates: Iterable[Candidate], size: int) -> Sample:

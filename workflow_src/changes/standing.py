@@ -34,10 +34,9 @@ class Ground:
         entry = self.acceptance
         trials = [one for one in entry.evidence if self._concerns(one)]
         equal = sum(one.get("equal") is True for one in trials)
-        return (
-            f"{entry.identifier} ({entry.at}, {entry.by}): {entry.why}; of {', '.join(self.steps)} "
-            f"on {self.family}, {equal} of {len(trials)} checks ran again and were bit-equal"
-        )
+        of = f"{', '.join(self.steps)} on {self.family}"
+        told = f"{equal} of {len(trials)} checks of {of} ran again and were bit-equal"
+        return f"{entry.identifier} ({entry.at}, {entry.by}): {entry.why}; {told}"
 
     def _concerns(self, trial: Mapping[str, Any]) -> bool:
         family = str(trial.get("family", self.family)).partition(",")[0]

@@ -26,9 +26,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the crate and say what it holds."""
-    from workflow_src.release.crate import kinds_of, write_crate
+    from workflow_src.plan.plan import build_plan
+    from workflow_src.release.crate import kinds_of, refuse_other_report, write_crate
 
     settings = load_layered(settings_files(arguments))
+    refuse_other_report(build_plan(settings))
     contents = write_crate(settings, arguments.output)
     counts = kinds_of(contents.directories)
     said = ", ".join(f"{count} {kind}" for kind, count in counts.items())
