@@ -1,4 +1,4 @@
-"""Packing many runs: seconds and the most memory held, anew, again, and from packs alone.
+"""Packing many runs: seconds and the most memory held, anew, again, from packs alone, and reading.
 
     python benchmarks/packing.py [--runs 12000] [--kilobytes 100]
 
@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from workflow_src.archive.loose import remove_loose
+from workflow_src.archive.rebuilding import rebuild_index
 from workflow_src.archive.references import References
+from workflow_src.archive.results import Results
 from workflow_src.archive.writing import write_packs
-from workflow_src.provenance.record import verify_outputs
+from workflow_src.provenance.record import record_is_whole, verify_outputs
 from workflow_src.storage import digest
 
 PACKS = 24
@@ -43,6 +45,12 @@ def make_run(root: Path, number: int, checkpoint: int) -> str:
     text = {**record, "record_digest": digest(record)}
     (place / "run.json").write_text(str(text).replace("'", '"'))
     return name
+
+
+def read(root: Path) -> None:
+    results = Results(root)
+    for directory in results.directories("runs"):
+        results.record(directory)
 
 
 def timed(title: str, what: Callable[[], object]) -> None:
@@ -71,6 +79,8 @@ def main() -> None:
         timed("packing again", pack)
         timed("removing loose directories", lambda: remove_loose(root))
         timed("packing from packs alone", pack)
+        timed("reading all records", lambda: read(root))
+        timed("making the index anew", lambda: rebuild_index(root, record_is_whole))
 
 
 if __name__ == "__main__":

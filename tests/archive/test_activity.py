@@ -29,7 +29,7 @@ def test_results_that_change_are_in_use_for_an_hour(written: Path, tmp_path: Pat
 
 
 def test_what_is_in_use_is_named_with_the_way_to_go_on(written: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="jobs may be writing.*add --force") as caught:
+    with pytest.raises(UserError, match=r"jobs may be writing.*add --force") as caught:
         refuse_while_writing(tmp_path)
     assert written.parent.name in str(caught.value)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from workflow_src.archive.packs import EMPTY, index_content, read_index
+from workflow_src.archive.packs import EMPTY, DamagedIndexError, index_content, read_index
 from workflow_src.errors import UserError
 from workflow_src.storage import digest
 
@@ -28,14 +28,20 @@ def test_an_index_reads_as_it_was_written(tree: Any) -> None:
         lambda text: text.replace('"bytes": ', '"bytes": 1'),
         lambda text: text[: len(text) // 2],
         lambda text: "[]",
+        lambda text: "",
+        lambda text: "{}",
     ],
 )
 def test_a_changed_index_is_refused(tree: Any, spoil: Any) -> None:
     tree.pack()
     path = tree.root / "packed" / "index.json"
     path.write_text(spoil(path.read_text()))
-    with pytest.raises(UserError, match=r"index\.json"):
+    with pytest.raises(DamagedIndexError, match=r"index\.json") as caught:
         read_index(tree.root)
+    told = str(caught.value)
+    assert "dvc checkout --force results/packed" in told
+    assert "python -m workflow_src pack --rebuild-index" in told
+    assert "made anew" not in told
 
 
 def test_an_index_of_a_newer_version_is_refused_as_such(tree: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from typing import Any
 
 import pytest
@@ -93,6 +94,40 @@ def test_a_changed_pack_is_not_brought(packed: Any) -> None:
     with pytest.raises(UserError, match="pack"):
         Results(packed.root).bring(RUN_A)
     assert not (packed.root / RUN_A).exists()
+
+
+def test_a_pack_that_is_none_of_the_index_is_not_read(packed: Any) -> None:
+    # A whole zip file with other bytes, whose own checksums fit.
+    path = packed.root / "packed" / "runs-vae-digits-gaussian.zip"
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data.replace(b"history of", b"History of"))
+        archive.writestr(f"{RUN_A}/another.txt", b"")
+    results = Results(packed.root)
+    assert results.record(RUN_A)["fingerprint"] == A
+    for name in ("history.parquet", "another.txt"):
+        with pytest.raises(UserError, match="is not what the index says"):
+            results.read(RUN_A, name)
+    with pytest.raises(UserError, match="is not what the index says"):
+        results.sha256(RUN_B, "history.parquet")
+
+
+def test_a_damaged_list_of_what_was_not_kept_is_told(packed: Any) -> None:
+    Results(packed.root).bring(RUN_B)
+    for text in ("[]", '{"a": 1}', '{"a": {}}'):
+        (packed.root / RUN_B / "not_kept.json").write_text(text)
+        with pytest.raises(UserError, match="damaged"):
+            Results(packed.root).not_kept(RUN_B)
+
+
+def test_a_directory_taken_from_packs_is_read_from_there(tree: Any) -> None:
+    tree.pack()
+    tree.run(A, note=", trained again")
+    results = Results(tree.root, from_packs=[RUN_A])
+    assert b"trained again" not in results.read(RUN_A, "checkpoint.safetensors")
+    assert not results.is_loose(RUN_A)
 
 
 def test_texts_of_code_are_read_from_the_pack(tree: Any) -> None:

@@ -213,3 +213,19 @@ def test_a_directory_with_something_in_it_is_refused(world: World) -> None:
 
 def test_lists_of_one_become_their_value() -> None:
     assert plain({"a": [1], "b": [1, [2]]}) == {"a": 1, "b": [1, 2]}
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"content": []}'])
+def test_damaged_records_of_data_are_not_exported(world: World, text: str) -> None:
+    world.file("data/prepared/*/record.json").write_text(text)
+    with pytest.raises(UserError, match=r"changed after|damaged"):
+        write_crate(settings(), Path("crate.zip"))
+
+
+def test_a_report_of_other_settings_or_code_is_not_exported(world: World) -> None:
+    assert main(["crate", "--output", "one.zip"]) == 0
+    config = Path("config.yaml")
+    before = config.read_text()
+    config.write_text(before.replace("seeds: [0]", "seeds: [0, 1]"))
+    assert main(["crate", "--output", "two.zip"]) == 2
+    assert not Path("two.zip").exists()

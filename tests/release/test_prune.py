@@ -17,6 +17,7 @@ from workflow_src.config.loading import load_layered
 from workflow_src.errors import UserError
 from workflow_src.plan.plan import build_plan
 from workflow_src.release.prune import DAY, Found, find_stale, remove
+from workflow_src.storage import write_json
 
 pytestmark = pytest.mark.workflow
 
@@ -140,6 +141,15 @@ def test_a_damaged_record_stops_it(world: World, gaussian: Path) -> None:
         found(gaussian)
 
 
+def test_a_record_of_another_shape_stops_it(world: World) -> None:
+    path = world.file("data/prepared/*/record.json")
+    record = json.loads(path.read_text())
+    record["content"]["code"]["modules"] = []
+    write_json(path, record)
+    with pytest.raises(UserError, match="damaged"):
+        found()
+
+
 def test_texts_of_code_that_nothing_names_are_stale(world: World) -> None:
     extra = layer(f"results/sources/{'0' * 64}.py", "UNUSED = 0\n")
     (stale,) = found().stale
@@ -196,3 +206,10 @@ def test_snakemake_at_work_refuses_it(world: World, gaussian: Path) -> None:
     assert refused.returncode == 2
     assert "another Snakemake works on these results" in refused.stdout
     assert Path("results/runs/vae/digits-binomial").is_dir()
+
+
+@pytest.mark.parametrize("text", ['{"runs": [[1]]}', '{"runs": [{}]}', "{}"])
+def test_a_shard_s_manifest_of_another_shape_stops_it(world: World, text: str) -> None:
+    world.file("results/shards/*.json").write_text(text)
+    with pytest.raises(UserError, match="damaged"):
+        found()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import zipfile
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from support.spoiling import World
 
 from workflow_src.__main__ import main
 from workflow_src.errors import UserError
+from workflow_src.release import releases
 from workflow_src.release.releases import verify_release
-from workflow_src.storage import digest, sha256_file
+from workflow_src.storage import digest, sha256_file, write_json
 
 pytestmark = pytest.mark.workflow
 
@@ -80,6 +82,43 @@ def test_a_changed_byte_is_found(world_with_release: Path, name: str) -> None:
     data[place] ^= 1
     path.write_bytes(data)
     assert main(["release", "--verify", "v1"]) == 1
+
+
+@pytest.mark.parametrize("content", [[], {"sha256": "0", "files": {"a": []}}, {"files": ["a"]}])
+def test_a_release_that_lists_no_files_does_not_stand(
+    world_with_release: Path, content: object
+) -> None:
+    path = world_with_release / "release.json"
+    release = json.loads(path.read_text()) | {"crate": content}
+    del release["release_digest"]
+    write_json(path, release | {"release_digest": digest(release)})
+    assert verify_release("v1", root=HERE)
+
+
+def test_a_crate_whose_compressed_bytes_are_damaged_does_not_stand(
+    world_with_release: Path,
+) -> None:
+    path = world_with_release / "crate.zip"
+    with zipfile.ZipFile(path) as archive:
+        entry = next(one for one in archive.infolist() if one.filename == "README.md")
+        start = entry.header_offset + 30 + len(entry.filename)
+    data = bytearray(path.read_bytes())
+    data[start : start + 40] = b"\xff" * 40
+    path.write_bytes(data)
+    findings = verify_release("v1", root=HERE)
+    assert any("it cannot be read" in finding for finding in findings)
+
+
+@SIGNING
+def test_a_key_that_waits_for_its_passphrase_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def late(*words: object, **options: object) -> None:
+        raise subprocess.TimeoutExpired("ssh-keygen", 120)
+
+    monkeypatch.setattr(subprocess, "run", late)
+    with pytest.raises(UserError, match="ssh-keygen did not end"):
+        releases._sign(tmp_path / "release.json", tmp_path / "key")
 
 
 def test_a_crate_that_is_elsewhere_is_told(world_with_release: Path) -> None:

@@ -279,3 +279,41 @@ def test_data_in_another_folder_are_found_there(world: World) -> None:
     line = trace_cell(ground, find_cell(RESULTS, *NAMES))
     assert verdicts(line) <= {OK, None}
     assert link(line, "prepared data").title.rpartition(" at ")[2].startswith("elsewhere/prepared")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "results/evaluations/vae/digits-gaussian/*/evaluation.json",
+        "results/measurements/vae/digits-gaussian/*/measurement.json",
+        "data/prepared/digits-gaussian-*/record.json",
+        "results/report/manifest-*.json",
+    ],
+)
+@pytest.mark.parametrize("part", ["content", "outputs", "parents", "time"])
+def test_a_record_of_another_shape_differs_and_stops_nothing(
+    world: World, pattern: str, part: str
+) -> None:
+    for path in world.files(pattern):
+        record = json.loads(path.read_text()) | {part: [1]}
+        write_json(path, record | {"record_digest": digest(record)})
+    assert DIFFERS in verdicts(traced())
+
+
+def test_a_table_without_its_columns_is_told(world: World) -> None:
+    table = world.file("results/tables/tiny_comparison.csv")
+    for old, new in [("digits.evaluations", "digits.others"), ("importance_samples", "samples")]:
+        before = table.read_text()
+        table.write_text(before.replace(old, new))
+        with pytest.raises(UserError, match="the table cannot be read"):
+            find_cell(RESULTS, *NAMES)
+        table.write_text(before)
+
+
+def test_an_evaluation_that_the_manifest_does_not_name_is_told(world: World) -> None:
+    path = world.file("results/report/manifest-*.json")
+    record = json.loads(path.read_text()) | {"parents": []}
+    write_json(path, with_digests(record))
+    told = link(traced(), "seed 0: evaluation")
+    assert told.verdict == DIFFERS
+    assert "the report's manifest does not name it" in told.facts

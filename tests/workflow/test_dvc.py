@@ -11,10 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.checkout import Checkout
+import yaml
+from support.checkout import ROOT, Checkout
 
 from workflow_src.archive.packs import read_index
 from workflow_src.archive.results import Results
+from workflow_src.plan.closure import module_file
+from workflow_src.plan.fingerprints import Closures
 
 pytestmark = pytest.mark.workflow
 
@@ -52,6 +55,10 @@ def pulled(clone: Callable[[], Checkout]) -> Checkout:
     made = clone()
     made.must("dvc pull")
     return made
+
+
+def prepared(checkout: Checkout) -> set[str]:
+    return {path.parent.name for path in checkout.folder.glob("data/prepared/*/record.json")}
 
 
 def loose(checkout: Checkout) -> list[Path]:
@@ -187,6 +194,63 @@ def test_the_original_without_loose_directories_is_as_complete(published: Checko
     after = emptied.clone(published.folder.parent / "clone-of-without-loose")
     after.must("dvc pull")
     assert NOTHING in after.snakemake("-n")
+
+
+def test_all_code_that_prepared_data_depend_on_is_known_to_dvc() -> None:
+    stage = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["prepared"]
+    package = ROOT / "workflow_src"
+    for name in Closures(package).of_preparation().modules:
+        path = module_file(name, package)
+        assert path is not None
+        assert any(path.relative_to(ROOT).is_relative_to(one) for one in stage["deps"]), name
+
+
+def test_edited_code_leaves_nothing_behind_that_dvc_does_not_know(pulled: Checkout) -> None:
+    seeds = pulled.folder / "workflow_src" / "plan" / "seeds.py"
+    seeds.write_text(seeds.read_text() + "\n\nEDITED = True\n")
+    before = prepared(pulled)
+    pulled.must("dvc repro")
+    assert len(prepared(pulled)) == 2 * len(before)
+    assert UP_TO_DATE in pulled.must("dvc status")
+    pulled.must("dvc push")
+    pulled.commit("Edited")
+    after = pulled.clone(pulled.folder.with_name(f"{pulled.folder.name}-edited"))
+    after.must("dvc pull")
+    assert prepared(after) == prepared(pulled)
+    after.must("python -m workflow_src audit")
+
+
+def test_a_damaged_index_comes_back_either_way(pulled: Checkout) -> None:
+    index = pulled.folder / "results" / "packed" / "index.json"
+    whole = index.read_text()
+    for remedy in (
+        "dvc checkout --force results/packed",
+        "python -m workflow_src pack --rebuild-index",
+    ):
+        index.write_text(whole[: len(whole) // 2])
+        failed = pulled.shell("snakemake --profile local -n")
+        assert failed.returncode != 0
+        assert remedy in failed.stdout
+        pulled.must(remedy)
+        assert index.read_text() == whole
+    assert NOTHING in pulled.snakemake("-n")
+    assert UP_TO_DATE in pulled.must("dvc status")
+
+
+def test_packs_that_come_after_the_same_was_trained_here_stay_as_they_are(
+    pulled: Checkout,
+) -> None:
+    before = pulled.files()
+    packed = pulled.folder / "results" / "packed"
+    packed.rename(pulled.folder / "packed")
+    pulled.snakemake("train")
+    shutil.rmtree(packed, ignore_errors=True)
+    (pulled.folder / "packed").rename(packed)
+    told = pulled.must("python -m workflow_src pack")
+    assert "packed stays what was packed" in told
+    after = pulled.files()
+    names = [name for name in before if name.startswith("packed/")]
+    assert {name: after[name] for name in names} == {name: before[name] for name in names}
 
 
 def test_dvc_and_snakemake_at_once_corrupt_neither(pulled: Checkout) -> None:

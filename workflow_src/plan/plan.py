@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workflow_src.archive.packs import FOLDER, INDEX, read_index
+from workflow_src.archive.packs import FOLDER, read_index
 from workflow_src.config.data_sets import data_set
 from workflow_src.config.metrics import METRICS
 from workflow_src.config.models import model_declaration
@@ -152,8 +152,8 @@ def _archived(layout: Layout, root: Path) -> frozenset[str]:
         raise UserError(
             f"packs that the index names are not there: {', '.join(absent)}",
             place=str(folder),
-            remedy=f"fetch them with `dvc pull`, or remove {folder / INDEX} and all that they held "
-            "is made anew",
+            remedy="fetch them with `dvc pull`; if they are lost, `python -m workflow_src pack "
+            "--rebuild-index` has what they held made anew",
         )
     return frozenset(os.path.join(layout.results, name) for name in index.directories)
 

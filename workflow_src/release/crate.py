@@ -22,10 +22,12 @@ from workflow_src.archive.packs import FOLDER, SOURCES_PACK, Packs
 from workflow_src.archive.references import References, follow
 from workflow_src.archive.results import KINDS, NOT_KEPT, RECORDS, SOURCES, Results
 from workflow_src.archive.writing import write_packs
+from workflow_src.audit.shapes import misshapen
 from workflow_src.config.settings import Settings
 from workflow_src.config.studies import load_study
 from workflow_src.errors import UserError
 from workflow_src.plan.memberships import asked
+from workflow_src.plan.plan import Plan
 from workflow_src.provenance.record import record_is_whole, verify_outputs
 from workflow_src.release.crate_entities import Described
 from workflow_src.release.crate_metadata import metadata
@@ -144,6 +146,25 @@ def stage(settings: Settings, folder: Path, *, root: Path) -> Contents:
     )
     write_json(folder / METADATA, metadata(described))
     return contents
+
+
+def refuse_other_report(plan: Plan) -> None:
+    """Refuse a report that was made of other settings or by other code than would go with it.
+
+    Raises
+    ------
+    UserError
+        If the report of this plan is not there.
+    """
+    manifest = plan.layout.report_manifest(plan.report)
+    if not (plan.root / manifest).is_file():
+        raise UserError(
+            "there is no finished report of these settings and this code",
+            place=str(manifest.parent),
+            expected=manifest.name,
+            remedy="run `snakemake --profile local` to its end first, or go back to the settings "
+            "and the commit of the report that is there",
+        )
 
 
 def contents_of(results: Results) -> Contents:
@@ -295,7 +316,15 @@ def _copy_data_records(data: Path, target: Path) -> None:
     for pattern in ("raw/*/record.json", "prepared/*/record.json", "prepared/*/split_indices.npz"):
         for path in sorted(data.glob(pattern)):
             if not any(part.startswith(".") for part in path.relative_to(data).parts):
+                if path.suffix == ".json":
+                    _refuse_damaged(path)
                 _copy(path, target / path.relative_to(data))
+
+
+def _refuse_damaged(path: Path) -> None:
+    record = read_json_object(path)
+    if not record_is_whole(record) or misshapen(record) is not None:
+        raise _changed(path)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workflow_src.archive.activity import changed_within
 from workflow_src.archive.references import References, directory_name, follow, sources_of
+from workflow_src.archive.removal import remove as remove_directory
 from workflow_src.archive.results import KINDS, RECORDS, SOURCES, Results
 from workflow_src.audit.files import is_leftover, listed
 from workflow_src.errors import UserError
@@ -30,8 +31,6 @@ from workflow_src.storage import explain, read_json_object
 
 DAY = 86_400.0
 """Seconds for which a half written file or a state is taken for one that is in use."""
-
-_REMOVED = ".removed"
 
 
 @dataclass(frozen=True)
@@ -83,11 +82,7 @@ def remove(stale: Iterable[Stale]) -> None:
     for one in stale:
         try:
             if one.path.is_dir() and not one.path.is_symlink():
-                aside = one.path
-                if not one.path.name.endswith(_REMOVED):
-                    aside = one.path.with_name(f".{one.path.name.lstrip('.')}{_REMOVED}")
-                    one.path.rename(aside)
-                shutil.rmtree(aside)
+                remove_directory(one.path)
             else:
                 one.path.unlink(missing_ok=True)
         except OSError as error:
@@ -138,8 +133,15 @@ class _Search:
             for name, digest in code.modules.items()
             if name != ENVIRONMENT
         }
-        for record in self._records(wanted.directories, prepared):
-            sources |= sources_of(record)
+        for place, record in self._records(wanted.directories, prepared):
+            try:
+                sources |= sources_of(record)
+            except (TypeError, AttributeError) as error:
+                raise UserError(
+                    f"the record is damaged ({error})",
+                    place=place,
+                    remedy="`python -m workflow_src audit` says how to mend it",
+                ) from None
         return _Kept(wanted.directories, frozenset(prepared), frozenset(sources))
 
     def _planned(self, plan: Plan) -> References:
@@ -154,17 +156,19 @@ class _Search:
         }
         return follow(self.results, evaluations, runs | measurements)
 
-    def _records(self, directories: Iterable[str], prepared: set[str]) -> Iterator[dict[str, Any]]:
+    def _records(
+        self, directories: Iterable[str], prepared: set[str]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
         """Every record whose texts of code are to be kept."""
         for name in sorted(directories):
-            yield self.results.record(name)
+            yield name, self.results.record(name)
         data = self.root / self.layout.data
         paths = [data / "prepared" / name / PREPARED_RECORD for name in sorted(prepared)]
         paths += sorted((data / "raw").glob("*/record.json"))
         paths += sorted((self.results.root / "report").glob("manifest-*.json"))
         for path in paths:
             if path.is_file():
-                yield read_json_object(path)
+                yield str(path), read_json_object(path)
 
     def _prepared(self, kept: _Kept) -> list[Stale]:
         folder = self.root / self.layout.data / "prepared"
@@ -206,7 +210,7 @@ class _Search:
 
     def _vouches(self, manifest: Path, kept: _Kept) -> bool:
         """Whether every run that a shard's manifest vouches for stays, as it was then."""
-        runs = read_json_object(manifest).get("runs", [])
+        runs = _runs(manifest, ("directory", "record_sha256"))
         for run in runs:
             name = directory_name(run["directory"])
             if name not in kept.directories:
@@ -217,8 +221,8 @@ class _Search:
 
     def _is_in_use(self, membership: Path) -> bool:
         """Whether a job of an earlier plan is still saving states of this shard."""
-        for run in read_json_object(membership).get("runs", []):
-            state = self.root / run.get("state", "")
+        for run in _runs(membership, ("state",)):
+            state = self.root / run["state"]
             if state.is_dir() and self._is_young(state):
                 return True
         return False
@@ -246,11 +250,11 @@ class _Search:
         stale = []
         for place, names, files in (step for top in places for step in os.walk(top)):
             for name in [*names, *files]:
-                if _is_left(name):
+                if is_leftover(name):
                     path = Path(place, name)
                     if self._is_old(path):
                         stale.append(self._stale("leftovers", path))
-            names[:] = [name for name in names if not _is_left(name)]
+            names[:] = [name for name in names if not is_leftover(name)]
         for kind in KINDS:
             for path in sorted((self.results.root / kind).glob("*/*/*")):
                 if path.is_dir() and path.name[0] != "." and not any(path.iterdir()):
@@ -279,10 +283,22 @@ class _Search:
         return True
 
     def _is_young(self, path: Path) -> bool:
-        return self.now - max(_times(path), default=0.0) < DAY
+        return changed_within(path, DAY, self.now)
 
     def _stale(self, kind: str, path: Path) -> Stale:
         return Stale(kind, path, _size(path))
+
+
+def _runs(path: Path, names: Iterable[str]) -> list[dict[str, str]]:
+    """What a shard's manifest or membership says under ``names`` of each of its runs."""
+    try:
+        return [{name: str(run[name]) for name in names} for run in read_json_object(path)["runs"]]
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"the file is damaged ({type(error).__name__}: {error})",
+            place=str(path),
+            remedy="remove it and start again; it is made anew",
+        ) from None
 
 
 def _released(root: Path) -> tuple[set[str], set[str]]:
@@ -314,19 +330,6 @@ def _release_texts(root: Path) -> Iterator[tuple[str, str]]:
         else:
             # Removed here without a commit: what was committed still counts.
             yield name, git_text(root, "show", f":./{name}")
-
-
-def _is_left(name: str) -> bool:
-    return is_leftover(name) or (name.startswith(".") and name.endswith(_REMOVED))
-
-
-def _times(path: Path) -> Iterator[float]:
-    """When the path and everything in it changed last; what goes meanwhile is passed over."""
-    for one in [path, *(path.rglob("*") if path.is_dir() and not path.is_symlink() else ())]:
-        try:
-            yield one.lstat().st_mtime
-        except FileNotFoundError:
-            continue
 
 
 def _size(path: Path) -> int:

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import zipfile
+import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +39,9 @@ NAMESPACE = "density-bench"
 SCHEMA_VERSION = 1
 LATEST = "latest"
 """Where a crate goes that is no release."""
+
+_PATIENCE = 120.0
+"""Seconds for ssh-keygen, which may ask for a passphrase."""
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 
@@ -141,7 +145,10 @@ def verify_release(name: str, *, root: Path, allowed_signers: Path | None = None
     findings = []
     if release.get("release_digest") != digest(rest):
         findings.append(f"{folder / RELEASE}: it was changed after it was written")
-    findings += _verify_crate(folder / CRATE, release.get("crate", {}))
+    try:
+        findings += _verify_crate(folder / CRATE, release["crate"])
+    except (AttributeError, KeyError, TypeError) as error:
+        findings.append(f"{folder / RELEASE}: it is damaged ({type(error).__name__}: {error})")
     return findings + _verify_signature(folder, allowed_signers)
 
 
@@ -174,7 +181,7 @@ def _verify_crate(path: Path, expected: Mapping[str, Any]) -> list[str]:
                 for name in sorted(names & files.keys())
                 if hashlib.sha256(archive.read(name)).hexdigest() != files[name]["sha256"]
             ]
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
         findings.append(f"{path}: it cannot be read ({error})")
     return findings
 
@@ -217,7 +224,13 @@ def _ssh_keygen(what: str, words: list[str], data: bytes) -> subprocess.Complete
             remedy="install OpenSSH 8.0 or later, or leave signatures out",
         )
     command = [program, "-Y", what, *words]
-    return subprocess.run(command, input=data, capture_output=True, timeout=120)
+    try:
+        return subprocess.run(command, input=data, capture_output=True, timeout=_PATIENCE)
+    except subprocess.TimeoutExpired:
+        raise UserError(
+            f"ssh-keygen did not end within {_PATIENCE:g} s",
+            remedy="unlock the key first (`ssh-add`), and start again",
+        ) from None
 
 
 def _said(done: subprocess.CompletedProcess[bytes]) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workflow_src.archive.results import Results
+from workflow_src.archive.results import Results, making_anew
 from workflow_src.config.studies import Study, load_study
 from workflow_src.errors import UserError
 from workflow_src.provenance.record import record_is_whole, refuse_newer_record
@@ -282,8 +282,4 @@ def _metrics(rows: list[Mapping[str, Any]], winner: Run | None) -> tuple[Metric,
 
 
 def _damaged(problem: str, path: Path, directory: Path) -> UserError:
-    return UserError(
-        problem,
-        place=str(path),
-        remedy=f"remove {directory} and start again; it is made anew",
-    )
+    return UserError(problem, place=str(path), remedy=making_anew(directory.as_posix()))

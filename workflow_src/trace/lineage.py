@@ -18,6 +18,7 @@ from workflow_src.trace.links import (
     Ground,
     Link,
     Seen,
+    followed,
     parents_of,
     short,
     worst,
@@ -57,7 +58,8 @@ class Lineage:
         if not seen.record:
             link = Link(f"{kind} {fingerprint}", (seen.place, *seen.remarks), seen.verdict)
         else:
-            link = tell(fingerprint, seen)
+            title = f"{kind} {fingerprint}"
+            link = followed(title, seen.place, lambda: tell(fingerprint, seen))
         self._told[kind, fingerprint] = link
         return link
 
@@ -150,7 +152,11 @@ class Lineage:
         key = "prepared", entry["fingerprint"]
         if key in self._told:
             return _again(self._told[key], self._told[key].verdict)
-        self._told[key] = prepared_link(self.ground, entry)
+        self._told[key] = followed(
+            f"prepared data {entry['fingerprint']}",
+            entry["path"],
+            lambda: prepared_link(self.ground, entry),
+        )
         return self._told[key]
 
     def circumstances(self, record: Mapping[str, Any], step: str) -> list[Link]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -27,6 +27,9 @@ NOT_KEPT = "not kept"
 Entry = Mapping[str, str]
 """What a record remembers of a parent: kind, fingerprint, path, sha256 and result_digest; with when
 the record that names it ``ended``."""
+
+MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What following a record raises that lacks something, or has something else in its place."""
 
 PACKAGE_ROOT = Path(__file__).resolve().parents[1]
 
@@ -216,6 +219,15 @@ def parents_of(record: Mapping[str, Any], kind: str) -> list[Entry]:
     """What a record remembers of its parents of one kind."""
     ended = record.get("time", {}).get("ended", "")
     return [{**one, "ended": ended} for one in record.get("parents", []) if one.get("kind") == kind]
+
+
+def followed(title: str, place: str, tell: Callable[[], Link]) -> Link:
+    """What ``tell`` makes of the record at ``place``; where it is no whole one, that it differs."""
+    try:
+        return tell()
+    except MISSHAPEN as error:
+        said = f"the record is damaged ({type(error).__name__}: {error})"
+        return Link(title, (place, said), DIFFERS)
 
 
 def worst(verdicts: Iterable[str | None]) -> str | None:

@@ -10,20 +10,19 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from workflow_src.archive.packs import FOLDER, SOURCES_PACK
-from workflow_src.archive.results import RECORDS, SOURCES
+from workflow_src.archive.results import CHECKPOINT, RECORDS, SOURCES
 from workflow_src.errors import UserError
 from workflow_src.provenance.git import git_text
-from workflow_src.trace.links import Ground, parents_of, short
+from workflow_src.trace.links import MISSHAPEN, Ground, parents_of, short
 
 BOUNDS = "bounds.npz"
-CHECKPOINT = "checkpoint.safetensors"
 _DIRECTORIES = {"data": "data", "results": "results"}
 
 
@@ -52,12 +51,12 @@ class Wanted:
 
 def commands_for_evaluations(ground: Ground, fingerprints: Sequence[str]) -> list[str]:
     """The shell commands that make these evaluations again, one clone per state of the code."""
-    return _commands(ground, [_wanted_evaluation(ground, one) for one in fingerprints])
+    return _commands(ground, _wanted_evaluation, fingerprints)
 
 
 def commands_for_run(ground: Ground, fingerprint: str) -> list[str]:
     """The shell commands that train this run again, with the others of its bank."""
-    return _commands(ground, [_wanted_run(ground, fingerprint)])
+    return _commands(ground, _wanted_run, [fingerprint])
 
 
 def _wanted_evaluation(ground: Ground, fingerprint: str) -> Wanted:
@@ -110,7 +109,20 @@ def _record(ground: Ground, kind: str, fingerprint: str) -> Mapping[str, Any]:
     return seen.record
 
 
-def _commands(ground: Ground, wanted: Sequence[Wanted]) -> list[str]:
+def _commands(
+    ground: Ground, find: Callable[[Ground, str], Wanted], fingerprints: Sequence[str]
+) -> list[str]:
+    try:
+        return _of_all(ground, [find(ground, one) for one in fingerprints])
+    except MISSHAPEN as error:
+        raise UserError(
+            f"a record is damaged ({type(error).__name__}: {error})",
+            place=", ".join(fingerprints),
+            remedy="`python -m workflow_src audit` says which, and how to mend it",
+        ) from None
+
+
+def _of_all(ground: Ground, wanted: Sequence[Wanted]) -> list[str]:
     groups: dict[Origin, list[Wanted]] = {}
     for one in wanted:
         groups.setdefault(_origin(one.record), []).append(one)

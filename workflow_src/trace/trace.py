@@ -8,7 +8,7 @@ import io
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,19 @@ from workflow_src.trace.lineage import Lineage
 from workflow_src.trace.links import (
     ABSENT,
     DIFFERS,
+    MISSHAPEN,
     OK,
+    Entry,
     Ground,
     Link,
     Seen,
+    followed,
     parents_of,
     sha256_or_none,
 )
 
 _SHARED = ("metric", "unit", "importance_samples")
+_FIELDS = frozenset({"published", "difference", "spread_kind", "reason", "notes", "evaluations"})
 
 
 @dataclass(frozen=True)
@@ -70,27 +74,49 @@ def find_cell(results: Path, table: str, row: str, column: str) -> Cell:
     chosen = _chosen(f"column of {path.stem}", column, names)
     values = dict(zip(header, line, strict=True))
     prefix = f"{chosen}."
+    fields = {n.removeprefix(prefix): v for n, v in values.items() if n.startswith(prefix)}
+    if not _is_whole(fields):
+        raise _unreadable(path, f"not what a table says under {chosen}")
     return Cell(
         table=path,
         row=".".join(line[:first]),
         column=chosen,
         metric={name: values[name] for name in _SHARED},
-        fields={n.removeprefix(prefix): v for n, v in values.items() if n.startswith(prefix)},
+        fields=fields,
     )
 
 
 def trace_cell(ground: Ground, cell: Cell) -> Link:
     """The whole line below one cell."""
     manifest = _manifest(ground)
-    remembered = {one["fingerprint"]: one for one in parents_of(manifest.record, "evaluation")}
+    remembered = _remembered(manifest)
     lineage = Lineage(ground)
     below = (
         _table_link(ground, cell, manifest),
-        _manifest_link(lineage, manifest),
+        followed("report manifest", manifest.place, lambda: _manifest_link(lineage, manifest)),
         _metrics_link(ground, cell, manifest),
-        *(lineage.evaluation(one, remembered.get(one)) for one in cell.evaluations),
+        *(_evaluation_link(lineage, one, remembered) for one in cell.evaluations),
     )
     return Link(_title(cell), tuple(_facts(cell)), None, below)
+
+
+def _remembered(manifest: Seen) -> dict[str, Entry] | None:
+    """What the report's manifest remembers of its evaluations; None where there is none."""
+    try:
+        entries = parents_of(manifest.record, "evaluation")
+        return {one["fingerprint"]: one for one in entries} if manifest.record else None
+    except MISSHAPEN:
+        return None
+
+
+def _evaluation_link(
+    lineage: Lineage, fingerprint: str, remembered: Mapping[str, Entry] | None
+) -> Link:
+    link = lineage.evaluation(fingerprint, (remembered or {}).get(fingerprint))
+    if remembered is None or fingerprint in remembered:
+        return link
+    said = "the report's manifest does not name it"
+    return replace(link, facts=(*link.facts, said), verdict=DIFFERS)
 
 
 def find_run(ground: Ground, name: str) -> str:
@@ -145,12 +171,25 @@ def _listed(names: Sequence[str], most: int = 20) -> str:
 def _read(path: Path) -> tuple[list[str], list[list[str]]]:
     try:
         lines = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"))))
-        if lines and _SHARED[0] in lines[0] and all(len(x) == len(lines[0]) for x in lines):
+        if lines and set(_SHARED) <= set(lines[0]) and all(len(x) == len(lines[0]) for x in lines):
             return lines[0], lines[1:]
         reason = "not the lines of a table"
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = str(error)
-    raise UserError(
+    raise _unreadable(path, reason)
+
+
+def _is_whole(fields: Mapping[str, str]) -> bool:
+    try:
+        for name in ("ours", "spread", "seeds"):
+            (int if name == "seeds" else float)(fields[name] or 0)
+    except (KeyError, ValueError):
+        return False
+    return fields.keys() >= _FIELDS
+
+
+def _unreadable(path: Path, reason: str) -> UserError:
+    return UserError(
         f"the table cannot be read ({reason})",
         place=str(path),
         remedy="remove it and start snakemake again; it is made anew",
@@ -211,17 +250,23 @@ def _table_link(ground: Ground, cell: Cell, manifest: Seen) -> Link:
 def _written_by_report(title: str, path: Path, manifest: Seen, *facts: str) -> Link:
     """A file of the report, against what the manifest vouches for."""
     name = f"../{path.parent.name}/{path.name}"
-    outputs = manifest.record.get("outputs", {})
-    expected = outputs.get(name, outputs.get(f"../{path.name}"))
+    expected = _vouched(manifest, name) or _vouched(manifest, f"../{path.name}")
     found = sha256_or_none(path)
     said = (f"sha256 {found}", *facts)
     if found is None:
         return Link(title, (), ABSENT)
     if expected is None:
         return Link(title, (*said, "no manifest vouches for it"), ABSENT)
-    if found != expected["sha256"]:
-        return Link(title, (*said, f"the manifest says sha256 {expected['sha256']}"), DIFFERS)
+    if found != expected:
+        return Link(title, (*said, f"the manifest says sha256 {expected}"), DIFFERS)
     return Link(title, said, OK)
+
+
+def _vouched(manifest: Seen, name: str) -> str | None:
+    try:
+        return str(manifest.record["outputs"][name]["sha256"])
+    except MISSHAPEN:
+        return None
 
 
 def _metrics_link(ground: Ground, cell: Cell, manifest: Seen) -> Link:
