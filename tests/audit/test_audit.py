@@ -153,6 +153,20 @@ def test_a_lost_run_is_trained_again_and_what_was_made_from_it_stands(
     assert f"{lost}/run.json: made again since" in remarks(report)
 
 
+@pytest.mark.parametrize(
+    ("started", "ended"),
+    [("2999-01-01T00:00:00.000+00:00", "2999-01-01T00:00:01.000+00:00"), ("2999", "2000")],
+)
+def test_a_forged_time_does_not_make_it_one_made_again(
+    started: str, ended: str, world: World
+) -> None:
+    path = world.file("results/runs/spvae/*/*/run.json")
+    record = read(path)
+    record["time"] |= {"started": started, "ended": ended}
+    write_json(path, sealed(record | {"threads": 7}))
+    assert {finding.kind for finding in world.audit().findings} == {"chain"}
+
+
 def test_a_record_changed_by_hand_does_not_pass_for_one_made_again(world: World) -> None:
     path = world.file("results/runs/spvae/*/*/run.json")
     write_json(path, sealed(read(path) | {"threads": 7}))

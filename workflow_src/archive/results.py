@@ -173,7 +173,7 @@ class Results:
     def _loose(self, kind: str) -> list[str]:
         found = []
         folder = self.root / kind
-        for place, names, files in os.walk(folder):
+        for place, names, files in os.walk(folder, followlinks=True):
             if RECORDS[kind] in files:
                 found.append(Path(place).relative_to(self.root).as_posix())
                 names.clear()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -30,6 +31,7 @@ class Read:
     outputs: Mapping[str, Any]
     result_digest: str
     started: str
+    ended: str
 
 
 def read_of(place: str, sha256: str, record: Mapping[str, Any]) -> Read:
@@ -41,6 +43,7 @@ def read_of(place: str, sha256: str, record: Mapping[str, Any]) -> Read:
         record["outputs"],
         record["result_digest"],
         record["time"]["started"],
+        record["time"]["ended"],
     )
 
 
@@ -52,6 +55,8 @@ class Chain:
         self.examined: dict[tuple[str, str], Examined] = {}
         self.absent: set[str] = set()
         self.remade: dict[str, str] = {}
+        # Records tell time alike, in UTC to the millisecond, so that their texts are in its order.
+        self.now = datetime.now(UTC).isoformat(timespec="milliseconds")
         for one in examined:
             if one.record is not None:
                 key = (one.record["kind"], one.fingerprint)
@@ -172,7 +177,8 @@ class Chain:
 
     def _was_remade(self, found: Read, named: Mapping[str, str], ended: str) -> bool:
         """Whether a parent was made again, after what names it, and with the result named."""
-        if found.result_digest != named["result_digest"] or found.started < ended:
+        in_order = ended <= found.started <= found.ended <= self.now
+        if found.result_digest != named["result_digest"] or not in_order:
             return False
         self.remade[found.place] = found.sha256
         return True

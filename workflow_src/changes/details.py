@@ -132,7 +132,8 @@ def _tell_record(plan: Plan, results: Results, directory: str, console: Console)
     refuse_newer_record(record, directory)
     git = record.get("git") or {}
     commit = commit_of(record) or "no commit"
-    changes = f", with uncommitted changes {git['changes_digest'][:12]}" if git.get("dirty") else ""
+    known = str(git.get("changes_digest", "of which no copy could be made"))[:30]
+    changes = f", with uncommitted changes {known}" if git.get("dirty") else ""
     machine = record.get("machine") or {}
     where = "packed" if not results.is_loose(directory) else "here"
     say(console, f"since {record['time']['ended']}, on {machine.get('host', 'an unknown host')}")
