@@ -10,6 +10,7 @@ from support.checkout import Checkout
 from support.forging import forge, read, sealed
 from support.spoiling import World
 
+from workflow_src.archive import sources
 from workflow_src.audit.audit import audit_results
 from workflow_src.audit.findings import Report
 from workflow_src.audit.telling import lines, verdict
@@ -146,8 +147,7 @@ def test_a_lost_run_is_trained_again_and_what_was_made_from_it_stands(
     lost = world.file("results/runs/spvae/*/*/run.json").parent
     shutil.rmtree(lost)
     told = copy_of_finished.snakemake()
-    assert told.count("rule train_shard:") == 1
-    assert "rule evaluate_group:" not in told
+    assert [told.count(f"rule {name}:") for name in ("train_shard", "evaluate_group")] == [1, 0]
     report = world.audit()
     assert report.findings == ()
     assert f"{lost}/run.json: made again since" in remarks(report)
@@ -303,7 +303,7 @@ class TestAcceptances:
             assert code.digest == new
             said = {"digest": code.digest, "modules": code.modules, "identity": code.identity}
             text = Path("results/sources", f"{code.modules['workflow_src.models.vae.model']}.py")
-            text.write_bytes(MODEL.read_bytes())
+            text.write_bytes(sources.sealed(MODEL.read_bytes()))
             record["content"]["code"] = said  # type: ignore[index]
 
         forge(path, retrain)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from support.forging import forge, read, settle
 from support.spoiling import World
 
 from workflow_src.audit.audit import audit
-from workflow_src.audit.recompute import Repetition, recompute
+from workflow_src.audit.recompute import Repetition, _is_within, recompute
 from workflow_src.storage import write_json
 
 pytestmark = pytest.mark.workflow
@@ -144,3 +145,25 @@ def test_a_measurement_of_other_samples_cannot_pass(world: World) -> None:
     forge(world.file(MEASUREMENT), lambda record: record["content"].update(images=249))
     plan = world.plan()
     assert audit(plan, jobs=1).report.findings != ()
+
+
+@pytest.mark.parametrize(
+    ("again", "said", "within"),
+    [
+        (-math.inf, -math.inf, True),
+        (math.nan, math.nan, True),
+        (-math.inf, -100.0, False),
+        (-100.0, -math.inf, False),
+        (math.nan, -100.0, False),
+        (-100.0, -100.001, True),
+        (-100.0, -101.0, False),
+    ],
+)
+def test_bounds_that_are_no_numbers_are_equal_to_themselves_alone(
+    again: float, said: float, within: bool
+) -> None:
+    one, other = (
+        [{"metric": "test_bound", "importance_samples": 1, "value": v, "standard_error": math.nan}]
+        for v in (again, said)
+    )
+    assert _is_within(one, other, device=True) is within

@@ -29,10 +29,9 @@ Edit = Callable[[Checkout], None]
 
 
 @pytest.fixture
-def edited(finished: Checkout, copy_of_finished: Checkout) -> Checkout:
+def edited(copy_of_finished: Checkout) -> Checkout:
     """A finished checkout with Snakemake's memory, where what is missing gets one job per run."""
     folder = copy_of_finished.folder
-    shutil.copytree(finished.folder / ".snakemake", folder / ".snakemake")
     (folder / "config.yaml").write_text(CONFIG + ALONE)
     return copy_of_finished
 

@@ -240,7 +240,7 @@ def _check_code(
     manifest: dict[str, Any] | None,
     notes: Notes,
 ) -> None:
-    needed = Needed()
+    needed = Needed({one.fingerprint for one in plan.prepared})
     if manifest is not None:
         needed.add(plan.layout.report_manifest(plan.report).as_posix(), manifest)
     read = [(one.place, one.record) for one in looked.results]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +26,38 @@ _TIMEOUT = 60.0
 _NAME = re.compile(r"[0-9a-f]{64}\.(py|patch)")
 
 
-class Needed:
-    """The modules and changes that records name, each once, with the first record that does."""
+@dataclass
+class _Named:
+    """Who names a module: one record, whether it is of other settings or code, all commits."""
 
-    def __init__(self) -> None:
-        self.modules: dict[tuple[str, str], tuple[str, str | None]] = {}
+    place: str
+    commits: dict[str, None]
+    other: bool
+
+
+class Needed:
+    """The modules and changes that records name, each once.
+
+    Prepared data other than ``prepared`` (their fingerprints) may have lost their code.
+    """
+
+    def __init__(self, prepared: Collection[str] | None = None) -> None:
+        self._prepared = prepared
+        self.modules: dict[tuple[str, str], _Named] = {}
         self.changes: dict[str, tuple[str, Mapping[str, Any]]] = {}
 
     def add(self, place: str, record: Mapping[str, Any]) -> None:
         """Take in what one record names."""
         git = record.get("git", {})
+        other = record["kind"] == "prepared" and (
+            self._prepared is not None and record["fingerprint"] not in self._prepared
+        )
         for name, digest in record["content"].get("code", {}).get("modules", {}).items():
             if name != ENVIRONMENT and digest != EMPTY:
-                self.modules.setdefault((name, digest), (place, git.get("commit")))
+                named = self.modules.setdefault((name, digest), _Named(place, {}, other))
+                named.commits[str(git.get("commit"))] = None
+                if named.other and not other:
+                    named.place, named.other = place, False
         if "difference_file" in git:
             self.changes.setdefault(git["difference_file"], (place, git))
 
@@ -95,26 +115,29 @@ def _kept(results: Results, shown: Path, notes: Notes) -> dict[str, bytes]:
 
 
 def _check_modules(digests: set[str], root: Path, needed: Needed, notes: Notes) -> None:
-    wanted = [
-        (name, digest, place, commit)
-        for (name, digest), (place, commit) in needed.modules.items()
-        if digest not in digests
-    ]
-    paths = [_paths(name) for name, *_ in wanted]
+    wanted = {key: named for key, named in needed.modules.items() if key[1] not in digests}
     specs = [
-        f"{commit}:./{path}"
-        for (*_, commit), both in zip(wanted, paths, strict=True)
-        for path in both
+        (key, f"{commit}:./{path}")
+        for key, named in wanted.items()
+        for commit in named.commits
+        for path in _paths(key[0])
     ]
-    blobs = _blobs(root, specs)
-    lost: dict[str, list[tuple[str, str]]] = {}
-    for at, (name, digest, place, _) in enumerate(wanted):
-        found = {_meaning(data) for data in blobs[2 * at : 2 * at + 2] if data is not None}
-        if digest not in found:
-            lost.setdefault(place, []).append((name, digest))
-    for place, modules in lost.items():
+    found: set[tuple[str, str]] = set()
+    for (key, _), data in zip(specs, _blobs(root, [spec for _, spec in specs]), strict=True):
+        if data is not None and key not in found and _meaning(data) == key[1]:
+            found.add(key)
+    lost: dict[tuple[str, bool], list[tuple[str, str]]] = {}
+    for key, named in wanted.items():
+        if key not in found:
+            lost.setdefault((named.place, named.other), []).append(key)
+    for (place, other), modules in lost.items():
         name, digest = modules[0]
         others = f" and of {len(modules) - 1} other modules" if len(modules) > 1 else ""
+        if other:
+            notes.remark(
+                place, f"of other code or settings; the code of {name}{others} is kept nowhere"
+            )
+            continue
         notes.find(
             "code",
             place,

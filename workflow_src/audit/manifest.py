@@ -39,8 +39,17 @@ def check_manifest(
     folder = wanted.parent
     vouched: set[str] = set()
     found: dict[str, Any] | None = None
+    made = (plan.root / wanted).is_file()
     for path in sorted((plan.root / folder).glob("manifest-*.json")):
         place = (folder / path.name).as_posix()
+        if made and path.name != wanted.name:
+            notes.find(
+                "extra",
+                place,
+                f"a manifest of another report; expected {wanted.name} alone (remove it; when its "
+                "settings are asked for again, a start of snakemake makes that report)",
+            )
+            continue
         data = b""
         with notes.reading(place):
             data = read_bytes(path)
@@ -55,7 +64,6 @@ def check_manifest(
             if path.name == wanted.name:
                 found = record
                 _check_content(plan, place, record, chain, identities, notes)
-    made = (plan.root / wanted).is_file()
     if not made:
         notes.find("unmade", wanted, "the report of these settings and this code is not yet made")
     _check_listing(plan, vouched, notes, interim=not made)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -238,7 +239,7 @@ def _largest_difference(
 ) -> str:
     """The largest difference of a bound, in words."""
     differences = [
-        abs(row["value"] - other["value"])
+        0.0 if _is_equal_value(row, other) else abs(row["value"] - other["value"])
         for row, other in _pairs(again, said)
         if other is not None and row["metric"] == "test_bound"
     ]
@@ -259,9 +260,16 @@ def _is_within(
         elif row["metric"] == "effective_sample_size":
             # Weights are exponentials of bounds, and a few of them decide.
             room = STANDARD_ERRORS * _error(row)
-        if not abs(row["value"] - other["value"]) <= room:
+        near = math.isfinite(room) and abs(row["value"] - other["value"]) <= room
+        if not near and not _is_equal_value(row, other):
             return False
     return True
+
+
+def _is_equal_value(row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two values are equal, or both not a number."""
+    first, second = row["value"], other["value"]
+    return bool(first == second or (math.isnan(first) and math.isnan(second)))
 
 
 def _error(row: Mapping[str, Any]) -> float:

@@ -82,8 +82,8 @@ class Examined:
 
 def examine_all(results: Path, shown: Path, directories: Sequence[str]) -> list[Examined]:
     """Look at every byte of these directories; ``shown`` is how messages name the results."""
-    store = Results(results)
-    return [_examine(store, shown, directory) for directory in directories]
+    store, packs = Results(results), Results(results, from_packs=directories)
+    return [_examine(store, packs, shown, directory) for directory in directories]
 
 
 def slim(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def check_output(
     return True
 
 
-def _examine(store: Results, shown: Path, directory: str) -> Examined:
+def _examine(store: Results, packs: Results, shown: Path, directory: str) -> Examined:
     notes = Notes()
     kind = directory.partition("/")[0]
     name = RECORDS[kind]
@@ -139,6 +139,8 @@ def _examine(store: Results, shown: Path, directory: str) -> Examined:
             _check_files(store, shown, directory, record, kept, notes)
     with notes.reading(place):
         _check_packing(store, shown, directory, record, data, notes)
+        if record is not None and store.is_loose(directory) and store.is_packed(directory):
+            _check_twice(packs, shown, directory, record, data, notes)
     notes.counted[f"bytes in {kind}"] += len(data)
     found = slim(record) if record is not None else None
     return Examined(directory, place, found, sha256(data), tuple(sorted(kept)), notes)
@@ -227,6 +229,41 @@ def _check_packing(
         if vouched.get(name, own) != {"sha256": facts.sha256, "bytes": facts.bytes}:
             pack = (shown / "packed" / packed.pack).as_posix()
             notes.find("changed", f"{pack}: {directory}/{name}", "the index says other bytes")
+
+
+def _check_twice(
+    packs: Results,
+    shown: Path,
+    directory: str,
+    loose: Mapping[str, Any],
+    data: bytes,
+    notes: Notes,
+) -> None:
+    """A directory that lies loose and packed: the packed one holds the same, or the same result."""
+    name = RECORDS[directory.partition("/")[0]]
+    place = (
+        f"{(shown / 'packed' / packs.index.directories[directory].pack).as_posix()}: {directory}"
+    )
+    text, record = packs.read(directory, name), loose
+    if text != data:
+        parsed = parsed_record(text, f"{place}/{name}", str(loose["kind"]), notes)
+        if parsed is None:
+            return
+        if parsed["result_digest"] != loose["result_digest"]:
+            notes.find("changed", place, "packed it is another result than the loose one")
+            return
+        notes.remark(place, "packed it is another record than the loose one, of an equal result")
+        record = parsed
+    for file in packs.names(directory):
+        if file == name:
+            continue
+        if file not in record["outputs"]:
+            notes.find("extra", f"{place}/{file}", "its record does not know this file")
+            continue
+        packed = _read(packs, directory, file, f"{place}/{file}", notes)
+        if packed is not None:
+            expected = record["outputs"][file]
+            check_output(f"{place}/{file}", expected, packed, notes, "its record")
 
 
 def _read(store: Results, directory: str, name: str, place: str, notes: Notes) -> bytes | None:

@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import dataclasses
 import io
-import re
+import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from workflow_src.audit.findings import Notes
+from workflow_src.audit.galleries import figure_files, galleries_of
 from workflow_src.plan.memberships import membership_text, report_membership
 from workflow_src.plan.plan import Plan
 
 NOT_THERE = "the file is missing; expected it in the report"
 _SHOWN = 5
-_FIGURES = re.compile(
-    r'\n *<div class="figures">.*?</div>|\n *<p class="files">Samples and .*?</p>', re.S
-)
+_DEPTH = 5
+"""Parts of an evaluation's path from its kind on."""
 
 Cells = Mapping[tuple[str, str], Any]
 
@@ -41,10 +42,63 @@ def check_report(plan: Plan, manifest: Mapping[str, Any], notes: Notes) -> None:
         membership.write_text(membership_text(report_membership(plan)))
         with notes.reading(plan.layout.report_manifest(plan.report)):
             evidence = read_evidence(membership)
-            _check_parquet(evidence, manifest, notes)
-            chapters = _chapters(evidence)
-            _check_texts(evidence, chapters, notes)
-            _check_page(evidence, chapters, manifest, notes)
+            then = _as_then(evidence, manifest)
+            files = _check_parquet(evidence.results, then, manifest, notes)
+            chapters = _chapters(then)
+            files |= _check_texts(evidence.results, then, chapters, notes)
+            files.add(evidence.manifest.parent / "index.html")
+            with notes.reading(evidence.manifest.parent / "index.html"):
+                here = _as_here(evidence)
+                galleries = [galleries_of(here, study) for study in evidence.studies]
+                for one in galleries:
+                    files |= figure_files(evidence.results, one)
+                _check_names(evidence, files, manifest, notes)
+                chapters = [
+                    dataclasses.replace(chapter, galleries=one)
+                    for chapter, one in zip(chapters, galleries, strict=True)
+                ]
+                _check_page(evidence, then, chapters, manifest, notes)
+
+
+def _as_then(evidence: Any, manifest: Mapping[str, Any]) -> Any:
+    """The evidence with the places that the results had when the report was made of them."""
+    places = [PurePosixPath(one["path"]) for one in manifest["parents"]]
+    results = Path(*places[0].parts[:-_DEPTH]) if places else evidence.results
+    groups = (
+        dataclasses.replace(
+            group,
+            evaluation=dataclasses.replace(
+                group.evaluation, path=results.joinpath(*group.evaluation.path.parts[-_DEPTH:])
+            ),
+        )
+        for group in evidence.groups
+    )
+    place = results.joinpath(*evidence.manifest.parts[-2:])
+    return dataclasses.replace(evidence, manifest=place, groups=tuple(groups))
+
+
+def _as_here(evidence: Any) -> Any:
+    """The evidence with its measurements where they lie now, to read their arrays."""
+    groups = []
+    for group in evidence.groups:
+        one = group.evaluation
+        if one.measurement is not None:
+            here = evidence.results.joinpath(*one.measurement.parts[1 - _DEPTH :])
+            one = dataclasses.replace(one, measurement=here)
+        groups.append(dataclasses.replace(group, evaluation=one))
+    return dataclasses.replace(evidence, groups=tuple(groups))
+
+
+def _check_names(
+    evidence: Any, expected: Collection[Path], manifest: Mapping[str, Any], notes: Notes
+) -> None:
+    """That the manifest vouches for the files that a report of the plan has, and for no others."""
+    folder = evidence.manifest.parent
+    vouched = {Path(os.path.normpath(folder / name)) for name in manifest["outputs"]}
+    for path in sorted(set(expected) - vouched):
+        notes.find("missing", path, "the report's manifest does not vouch for it; expected it to")
+    for path in sorted(vouched - set(expected)):
+        notes.find("extra", path, "the manifest vouches for it; the plan's report has no such file")
 
 
 def _chapters(evidence: Any) -> list[Any]:
@@ -64,7 +118,10 @@ def _chapters(evidence: Any) -> list[Any]:
     return chapters
 
 
-def _check_parquet(evidence: Any, manifest: Mapping[str, Any], notes: Notes) -> None:
+def _check_parquet(
+    results: Path, evidence: Any, manifest: Mapping[str, Any], notes: Notes
+) -> set[Path]:
+    """The Parquet files below ``results``; their paths."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -83,7 +140,7 @@ def _check_parquet(evidence: Any, manifest: Mapping[str, Any], notes: Notes) -> 
         "runs.parquet": (run_rows(evidence), columns, ("fingerprint",)),
     }
     for name, (rows, described, key) in files.items():
-        place = evidence.results / name
+        place = results / name
         if not _is_there(place, notes):
             continue
         expected = pq.read_table(io.BytesIO(parquet_bytes(rows, described, footer)))
@@ -100,44 +157,45 @@ def _check_parquet(evidence: Any, manifest: Mapping[str, Any], notes: Notes) -> 
             notes.find("number", place, "columns or footer; expected those of the report's code")
         elif not found.equals(expected):
             notes.find("number", place, "rows in another order, or twice; expected the plan's")
+    return {results / name for name in files}
 
 
-def _check_texts(evidence: Any, chapters: Sequence[Any], notes: Notes) -> None:
+def _check_texts(results: Path, evidence: Any, chapters: Sequence[Any], notes: Notes) -> set[Path]:
+    """Tables, metrics and plots below ``results``; their paths."""
     from workflow_src.report.summaries import metrics_text, test_bounds_text, validation_bounds_text
     from workflow_src.report.table_files import csv_text, markdown_text
 
     texts: dict[Path, tuple[str, int]] = {}
     for chapter in chapters:
         for name, table in chapter.tables.items():
-            stem = evidence.results / "tables" / f"{chapter.study.name}_{name}"
+            stem = results / "tables" / f"{chapter.study.name}_{name}"
             texts[stem.with_suffix(".csv")] = (csv_text(table), len(table.row_axes))
             texts[stem.with_suffix(".md")] = (markdown_text(table, chapter.study), 0)
             notes.counted["cells of tables"] += len(table.cells)
             notes.counted["tables"] += 1
     tables = [table for chapter in chapters for table in chapter.tables.values()]
-    texts[evidence.results / "metrics.json"] = (metrics_text(tables), 0)
-    plots = evidence.results / "plots"
+    texts[results / "metrics.json"] = (metrics_text(tables), 0)
+    plots = results / "plots"
     texts[plots / "test_bounds.csv"] = (test_bounds_text(tables), 1)
     texts[plots / "validation_bounds.csv"] = (validation_bounds_text(evidence), 0)
     for place, (expected, keys) in texts.items():
         if _is_there(place, notes):
             _compare_text(place, place.read_bytes(), expected.encode(), keys, notes)
+    return set(texts)
 
 
 def _check_page(
-    evidence: Any, chapters: Sequence[Any], manifest: Mapping[str, Any], notes: Notes
+    evidence: Any, then: Any, chapters: Sequence[Any], manifest: Mapping[str, Any], notes: Notes
 ) -> None:
-    """The page but for its figures, whose bytes the manifest vouches for."""
+    """The page; the pixels in it are those of the figures' files."""
     from workflow_src.report.page import render_page
 
     place = evidence.manifest.parent / "index.html"
     if not _is_there(place, notes):
         return
     made = datetime.fromisoformat(manifest["time"]["started"])
-    expected = render_page(evidence, chapters, git=manifest["git"], made=made)
-    found = place.read_bytes().decode(errors="replace")
-    without = [_FIGURES.sub("", text).encode() for text in (found, expected)]
-    _compare_text(place, without[0], without[1], 0, notes)
+    expected = render_page(then, chapters, git=manifest["git"], made=made)
+    _compare_text(place, place.read_bytes(), expected.encode(), 0, notes)
 
 
 def _is_there(place: Path, notes: Notes) -> bool:

@@ -113,6 +113,7 @@ def _ensure_measurement(
     group: Mapping[str, Any], run: Mapping[str, Any], device: torch.device, memory_bytes: int
 ) -> dict[str, Any]:
     """The winner's measurement record, made where it is not there yet."""
+    started = datetime.now(UTC)
     directory = Path(run["measurement"]["directory"])
     path = directory / MEASUREMENT_RECORD
     if path.exists():
@@ -124,8 +125,11 @@ def _ensure_measurement(
                 place=str(directory),
                 remedy=f"remove {directory} and start again; it is measured anew",
             )
-        return record
-    started = datetime.now(UTC)
+        if _is_of_this_run(record, Path(run["directory"])):
+            return record
+        aside = directory.with_name(f".{directory.name}.damaged-{started:%Y%m%d%H%M%S%f}")
+        log.warning("the run was made again with another result; %s is measured anew", directory)
+        directory.rename(aside)
     prepared = group["prepared"]
     data = open_verified(Path(prepared["directory"]), prepared["fingerprint"])
     parameters = read_parameters(Path(run["directory"]))
@@ -142,6 +146,13 @@ def _ensure_measurement(
         ) from error
     _write_measurement(directory, group, run, measurement, started)
     return read_json_object(path)
+
+
+def _is_of_this_run(measurement: Mapping[str, Any], run: Path) -> bool:
+    """Whether a measurement is of the result that the run has now."""
+    named = next(one for one in measurement["parents"] if one["kind"] == "run")
+    result = read_json_object(run / RUN_RECORD)["result_digest"]
+    return bool(named["result_digest"] == result)
 
 
 def _write_measurement(

@@ -91,14 +91,14 @@ class WorkflowPlan:
     def evaluation_inputs(self, fingerprint: str) -> list[str]:
         """The membership, the prepared data, and the manifests of shards with missing runs.
 
-        Of an evaluation that exists, the prepared data are not asked for: a checkout with results
-        and without data has nothing to do.
+        An evaluation that exists asks for its membership alone: a checkout with results and without
+        data has nothing to do, and a run that was lost is trained again without it.
         """
         manifests = [self.layout.shard_manifest(s).as_posix() for s in self._shards_of(fingerprint)]
         inputs = [self.evaluation_membership(fingerprint), *manifests]
         if fingerprint in self.evaluations:
             one = self.evaluations[fingerprint]
-            return inputs if one.exists else [*inputs, one.prepared.record.as_posix()]
+            return inputs[:1] if one.exists else [*inputs, one.prepared.record.as_posix()]
         place = self.layout.evaluation_membership(fingerprint)
         content = self._membership(place, f"evaluation {fingerprint}")
         return [*inputs, *_records([Path(content["prepared"]["directory"])])]
