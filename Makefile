@@ -46,7 +46,7 @@ test: env
 	$(BIN)/python -m pytest -m 'not workflow'
 
 test-long: env
-	$(BIN)/python -m pytest -m workflow
+	$(BIN)/python -m pytest -m workflow -n 2 --dist loadfile
 
 lint: env
 	$(BIN)/ruff check .
