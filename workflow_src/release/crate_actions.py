@@ -79,7 +79,7 @@ class Actions(Entities):
         ]
         version = self.packages.get("snakemake", "")
         engine = self.entity(
-            f"https://pypi.org/project/snakemake/{version}/",
+            f"https://github.com/snakemake/snakemake/releases/tag/v{version}",
             "SoftwareApplication",
             name="Snakemake",
             softwareVersion=version,
