@@ -201,5 +201,6 @@ def test_an_unsigned_release_does_not_pass_for_a_signed_one(
 
 
 def test_make_makes_a_release(checkout: Checkout) -> None:
-    told = checkout.must("make --dry-run release NAME=v1 SIGN=key --assume-old=.venv/.installed")
+    words = "release NAME=v1 SIGN=key --assume-old=.venv/.installed"
+    told = checkout.must(f"make --no-print-directory --dry-run {words}")
     assert told.splitlines()[-1].endswith("python -m workflow_src release v1 --sign key")
