@@ -105,13 +105,17 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def replacing_file(final: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``final`` that takes its name on success."""
+def replacing_file(final: Path, *, durable: bool = True) -> Iterator[Path]:
+    """Yield a temporary path beside ``final`` that takes its name on success.
+
+    A file that is not ``durable`` may be damaged by a power cut, but not by a kill.
+    """
     temporary = _temporary_sibling(final)
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        _flush_to_disk(temporary)
+        if durable:
+            _flush_to_disk(temporary)
         temporary.replace(final)
     except OSError as error:
         raise explain(error, final) from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import subprocess
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from workflow_src.audit.files import is_leftover, listed, read_bytes
 from workflow_src.audit.findings import Notes
 from workflow_src.plan.closure import meaning
 from workflow_src.plan.fingerprints import ENVIRONMENT
+from workflow_src.provenance.git import git
 from workflow_src.provenance.repository import changes_digest
 
 EMPTY = hashlib.sha256(b"").hexdigest()
@@ -48,18 +48,18 @@ class Needed:
 
     def add(self, place: str, record: Mapping[str, Any]) -> None:
         """Take in what one record names."""
-        git = record.get("git", {})
+        facts = record.get("git", {})
         other = record["kind"] == "prepared" and (
             self._prepared is not None and record["fingerprint"] not in self._prepared
         )
         for name, digest in record["content"].get("code", {}).get("modules", {}).items():
             if name != ENVIRONMENT and digest != EMPTY:
                 named = self.modules.setdefault((name, digest), _Named(place, {}, other))
-                named.commits[str(git.get("commit"))] = None
+                named.commits[str(facts.get("commit"))] = None
                 if named.other and not other:
                     named.place, named.other = place, False
-        if "difference_file" in git:
-            self.changes.setdefault(git["difference_file"], (place, git))
+        if "difference_file" in facts:
+            self.changes.setdefault(facts["difference_file"], (place, facts))
 
 
 def check_code_texts(
@@ -79,8 +79,8 @@ def check_code_texts(
             if problem is not None:
                 notes.find("changed", shown / SOURCES / name, problem)
     _check_modules(digests, root, needed, notes)
-    for name, (place, git) in needed.changes.items():
-        _check_changes(shown / SOURCES / name, place, git, texts.get(name), notes)
+    for name, (place, facts) in needed.changes.items():
+        _check_changes(shown / SOURCES / name, place, facts, texts.get(name), notes)
     for name in sorted(texts):
         if name.endswith(".patch") and name not in needed.changes:
             notes.remark(shown / SOURCES / name, "changes that no record names any more")
@@ -152,19 +152,20 @@ def _paths(name: str) -> tuple[str, str]:
 
 
 def _check_changes(
-    where: Path, place: str, git: Mapping[str, Any], text: bytes | None, notes: Notes
+    where: Path, place: str, facts: Mapping[str, Any], text: bytes | None, notes: Notes
 ) -> None:
     if text is None:
         notes.find("code", place, f"the changes that it names are not kept; expected {where}")
         return
-    if changes_digest(text, git.get("left_out_files", ())) != git.get("changes_digest"):
+    if changes_digest(text, facts.get("left_out_files", ())) != facts.get("changes_digest"):
         notes.find("changed", where, "expected the changes of which its name is the digest")
 
 
 def _blobs(root: Path, names: list[str]) -> list[bytes | None]:
     """The contents of git objects, None for those that git does not have."""
     found: list[bytes | None] = []
-    out = _ask_git(root, names) or b""
+    asked = "".join(f"{name}\n" for name in names).encode()
+    out = (git(root, "cat-file", "--batch", text=asked, timeout=_TIMEOUT) if names else None) or b""
     at = 0
     while at < len(out):
         line, _, _ = out[at:].partition(b"\n")
@@ -177,19 +178,3 @@ def _blobs(root: Path, names: list[str]) -> list[bytes | None]:
         else:
             found.append(None)
     return found + [None] * (len(names) - len(found))
-
-
-def _ask_git(root: Path, names: list[str]) -> bytes | None:
-    if not names:
-        return None
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), "--no-optional-locks", "cat-file", "--batch"],
-            input="".join(f"{name}\n" for name in names).encode(),
-            capture_output=True,
-            timeout=_TIMEOUT,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout

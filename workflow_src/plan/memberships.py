@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ from workflow_src.plan.layout import RAW_RECORD
 from workflow_src.plan.plan import Plan
 from workflow_src.plan.planned import PlannedData, PlannedEvaluation, PlannedRun, Shard
 from workflow_src.plan.sources import write_sources
-from workflow_src.storage import digest, explain, read_json_object
+from workflow_src.storage import digest, explain, read_json_object, replacing_file
 
 SCHEMA = 2
 
@@ -237,14 +235,9 @@ def _ensure(path: Path, content: Callable[[], dict[str, Any]]) -> None:
             there = path.read_text()
             if there == text or _asks_for_the_same(there, value):
                 return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Not flushed to disk one by one as results are: hundreds are written while Snakemake
-        # starts, and one that a power cut damages is found to differ and written again.
-        temporary = path.with_name(f".{path.name}.partial-{os.getpid()}-{uuid.uuid4().hex[:8]}")
-        try:
-            temporary.write_text(text)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise explain(error, path) from error
+    # Hundreds are written while Snakemake starts, and one that a power cut damages is found to
+    # differ and written again.
+    with replacing_file(path, durable=False) as temporary:
+        temporary.write_text(text)

@@ -7,14 +7,12 @@ can be read and compared also where no commit ever held it.
 from __future__ import annotations
 
 import os
-import uuid
-from pathlib import Path
 
 from workflow_src.archive.sources import sealed
 from workflow_src.plan.closure import module_file
 from workflow_src.plan.fingerprints import ENVIRONMENT
 from workflow_src.plan.plan import Plan
-from workflow_src.storage import explain
+from workflow_src.storage import explain, write_bytes
 
 
 def write_sources(plan: Plan) -> None:
@@ -32,15 +30,6 @@ def write_sources(plan: Plan) -> None:
             path = module_file(name, package_root)
             # Many modules mean nothing, such as empty __init__.py files, and share one digest.
             present.add(final.name)
-            _write(final, sealed(path.read_bytes() if path else b""))
+            write_bytes(final, sealed(path.read_bytes() if path else b""))
     except OSError as error:
         raise explain(error, folder) from error
-
-
-def _write(final: Path, text: bytes) -> None:
-    temporary = final.with_name(f".{final.name}.partial-{os.getpid()}-{uuid.uuid4().hex[:8]}")
-    try:
-        temporary.write_bytes(text)
-        temporary.replace(final)
-    finally:
-        temporary.unlink(missing_ok=True)
