@@ -8,7 +8,7 @@ from itertools import pairwise, product
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workflow_src.plan.shards import bank_key, family, pack
+from workflow_src.plan.shards import bank_key, family, fill_shards
 from workflow_src.plan.specs import RunSpec
 
 
@@ -48,7 +48,7 @@ some_runs = st.sets(
 @settings(deadline=None)
 def test_every_run_is_in_one_shard_with_its_like(specs: set[RunSpec], maximum: int) -> None:
     runs = named(*specs)
-    shards = pack(runs, maximum)
+    shards = fill_shards(runs, maximum)
     assert sorted(name for shard in shards for name in shard) == sorted(runs)
     for shard in shards:
         assert 1 <= len(shard) <= maximum
@@ -59,9 +59,9 @@ def test_every_run_is_in_one_shard_with_its_like(specs: set[RunSpec], maximum: i
 @settings(deadline=None)
 def test_the_order_of_runs_does_not_matter(specs: set[RunSpec], maximum: int, random) -> None:  # type: ignore[no-untyped-def]
     runs = list(named(*specs).items())
-    before = pack(dict(runs), maximum)
+    before = fill_shards(dict(runs), maximum)
     random.shuffle(runs)
-    assert pack(dict(runs), maximum) == before
+    assert fill_shards(dict(runs), maximum) == before
 
 
 @given(some_runs, st.integers(1, 20))
@@ -69,7 +69,7 @@ def test_the_order_of_runs_does_not_matter(specs: set[RunSpec], maximum: int, ra
 def test_a_bank_that_fits_is_whole(specs: set[RunSpec], maximum: int) -> None:
     runs = named(*specs)
     places = defaultdict(list)
-    for number, shard in enumerate(pack(runs, maximum)):
+    for number, shard in enumerate(fill_shards(runs, maximum)):
         for name in shard:
             places[bank_key(runs[name])].append(number)
     for numbers in places.values():
@@ -83,7 +83,7 @@ def test_a_bank_that_fits_is_whole(specs: set[RunSpec], maximum: int) -> None:
 @settings(deadline=None)
 def test_members_of_a_bank_stand_together(specs: set[RunSpec], maximum: int) -> None:
     runs = named(*specs)
-    for shard in pack(runs, maximum):
+    for shard in fill_shards(runs, maximum):
         keys = [bank_key(runs[name]) for name in shard]
         changes = sum(one != other for one, other in pairwise(keys))
         assert changes == len(set(keys)) - 1
@@ -101,32 +101,32 @@ def test_other_rates_do_not() -> None:
 
 def test_a_small_family_is_one_shard() -> None:
     runs = named(*(spec(hidden=h, latent=n) for h, n in product([30, 100], [2, 10])))
-    assert len(pack(runs, 16)) == 1
+    assert len(fill_shards(runs, 16)) == 1
 
 
 def test_the_paper_s_vae_grid_fills_its_shards() -> None:
     grid = product([30, 100, 300, 600], [1, 2, 5, 25, 50, 100, 150, 200])
-    shards = pack(named(*(spec(hidden=h, latent=n) for h, n in grid)), 16)
+    shards = fill_shards(named(*(spec(hidden=h, latent=n) for h, n in grid)), 16)
     assert [len(shard) for shard in shards] == [16, 16]
 
 
 def test_one_more_value_at_an_end_moves_no_shard() -> None:
     grid = list(product([30, 100, 300, 600], [1, 2, 5, 25, 50, 100, 150, 200]))
-    before = pack(named(*(spec(hidden=h, latent=n) for h, n in grid)), 16)
+    before = fill_shards(named(*(spec(hidden=h, latent=n) for h, n in grid)), 16)
     more = [*grid, *((1000, n) for n in (1, 2, 5))]
-    after = pack(named(*(spec(hidden=h, latent=n) for h, n in more)), 16)
+    after = fill_shards(named(*(spec(hidden=h, latent=n) for h, n in more)), 16)
     assert after[: len(before)] == before
 
 
 def test_one_more_cell_in_between_moves_its_own_branch_alone() -> None:
     grid = list(product([30, 100, 300, 600], range(1, 13)))
-    before = pack(named(*(spec(hidden=h, latent=n) for h, n in grid)), 16)
-    after = pack(named(*(spec(hidden=h, latent=n) for h, n in [*grid, (100, 13)])), 16)
+    before = fill_shards(named(*(spec(hidden=h, latent=n) for h, n in grid)), 16)
+    after = fill_shards(named(*(spec(hidden=h, latent=n) for h, n in [*grid, (100, 13)])), 16)
     assert len(set(before) - set(after)) == 1
 
 
 def test_other_families_do_not_matter() -> None:
     mine = named(*(spec(hidden=h, seed=s) for h, s in product([8, 16, 32], range(5))))
     others = named(*(spec(model="spvae", hidden=h) for h in range(1, 30)))
-    alone = pack(mine, 4)
-    assert [shard for shard in pack(mine | others, 4) if shard[0] in mine] == alone
+    alone = fill_shards(mine, 4)
+    assert [shard for shard in fill_shards(mine | others, 4) if shard[0] in mine] == alone

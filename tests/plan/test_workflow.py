@@ -57,7 +57,7 @@ def test_every_membership_that_is_an_input_exists(main: WorkflowPlan) -> None:
     inputs = [main.shard_inputs(name)[0] for name in main.shards]
     inputs += [main.evaluation_inputs(name)[0] for name in main.evaluations]
     assert main.plan is not None
-    inputs += [main.prepared_inputs(data.fingerprint)[0] for data in main.plan.prepared]
+    inputs += [main.prepared_membership(data.fingerprint) for data in main.plan.prepared]
     inputs += [main.report_inputs(main.plan.report)[0]]
     assert all((main.root / path).is_file() for path in inputs)
 

@@ -33,7 +33,7 @@ from workflow_src.plan.fingerprints import (
 from workflow_src.plan.grids import Group, expand
 from workflow_src.plan.layout import EVALUATION_RECORD, Layout
 from workflow_src.plan.planned import PlannedData, PlannedEvaluation, PlannedRun, Shard
-from workflow_src.plan.shards import pack
+from workflow_src.plan.shards import fill_shards
 from workflow_src.plan.specs import RunSpec
 from workflow_src.storage import digest, explain, sha256_file
 
@@ -219,8 +219,8 @@ def _shards(
     maximum_runs: int,
     manifests: frozenset[str],
 ) -> tuple[Shard, ...]:
-    packed = pack({name: runs[name].spec for name in missing}, maximum_runs)
-    return tuple(Shard(_shard_digest([runs[n] for n in s], manifests), s) for s in packed)
+    filled = fill_shards({name: runs[name].spec for name in missing}, maximum_runs)
+    return tuple(Shard(_shard_digest([runs[n] for n in s], manifests), s) for s in filled)
 
 
 def _shard_digest(runs: list[PlannedRun], manifests: frozenset[str]) -> str:

@@ -35,7 +35,7 @@ def bank_key(spec: RunSpec) -> BankKey:
     return family(spec), shape
 
 
-def pack(runs: Mapping[str, RunSpec], maximum_runs: int) -> list[tuple[str, ...]]:
+def fill_shards(runs: Mapping[str, RunSpec], maximum_runs: int) -> list[tuple[str, ...]]:
     """The runs' fingerprints, divided into shards of at most ``maximum_runs``.
 
     The result depends on the specs alone, not on their order. A bank that fits is never divided,

@@ -66,10 +66,6 @@ class WorkflowPlan:
         """The file that tells a preparation job what to do."""
         return self.layout.prepared_membership(fingerprint).as_posix()
 
-    def prepared_inputs(self, fingerprint: str) -> list[str]:
-        """The membership of a preparation; raw files are the rule's own to name."""
-        return [self.prepared_membership(fingerprint)]
-
     def shard_membership(self, digest: str) -> str:
         """The file that tells a training job what to do."""
         return self.layout.shard_membership(digest).as_posix()
