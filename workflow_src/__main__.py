@@ -20,12 +20,13 @@ from pathlib import Path
 from workflow_src.config.conflicts import refuse_conflict
 from workflow_src.errors import UserError
 from workflow_src.exit_codes import ExitCode
+from workflow_src.jobs.heartbeat import Journal, StoppedError, stopping_on_signals
 from workflow_src.provenance.record import ATTEMPT_VARIABLE
 from workflow_src.storage import explain
 
 COMMANDS = Path(__file__).parent / "commands"
 
-_COMMON = ("debug", "log", "attempt")
+_COMMON = ("debug", "log", "attempt", "journal")
 
 log = logging.getLogger("workflow_src")
 
@@ -41,9 +42,10 @@ def main(words: Sequence[str] | None = None) -> int:
         os.environ[ATTEMPT_VARIABLE] = str(arguments.attempt)
     try:
         _open_log(arguments.log)
-        code = int(arguments.run(arguments))
-        sys.stdout.flush()
-        return code
+        return _run(arguments)
+    except StoppedError as error:
+        log.warning("stopped by %s; start snakemake again as before", error)
+        return ExitCode.INTERRUPTED
     except UserError as error:
         return _tell(error, arguments.debug)
     except SyntaxError as error:
@@ -57,6 +59,19 @@ def main(words: Sequence[str] | None = None) -> int:
         # To the log file alone: Python itself shows the traceback on the terminal.
         log.critical("failed", exc_info=True, extra={"file_only": True})
         raise
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    """Run the command; with a journal, signals end it in an orderly way that its entry tells."""
+    if arguments.journal is None:
+        code = int(arguments.run(arguments))
+    else:
+        with Journal(arguments.journal, attempt=arguments.attempt) as journal:
+            with stopping_on_signals():
+                code = int(arguments.run(arguments))
+            journal.end_with_code(code)
+    sys.stdout.flush()
+    return code
 
 
 def command_names() -> list[str]:
@@ -104,6 +119,7 @@ def _common_options() -> argparse.ArgumentParser:
     common.add_argument("--debug", action="store_true", help="show tracebacks of user errors")
     common.add_argument("--log", type=Path, metavar="FILE", help="write messages to FILE as well")
     common.add_argument("--attempt", type=int, metavar="N", help="recorded: Snakemake's attempt")
+    common.add_argument("--journal", type=Path, metavar="FILE", help="tell there how the job goes")
     return common
 
 

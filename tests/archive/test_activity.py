@@ -7,8 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from workflow_src.archive.activity import HOUR, changed_within, in_use, refuse_while_writing
+from workflow_src.archive.activity import (
+    HOUR,
+    SIGN_OF_LIFE,
+    changed_within,
+    in_use,
+    refuse_while_writing,
+)
 from workflow_src.errors import UserError
+from workflow_src.jobs.journal import Entry, State, entry_path, write_entry
 
 NAMES = ("states/0123/state.safetensors", "runs/vae/digits-gaussian/.one.partial-0123/run.json")
 
@@ -32,6 +39,19 @@ def test_what_is_in_use_is_named_with_the_way_to_go_on(written: Path, tmp_path: 
     with pytest.raises(UserError, match=r"jobs may be writing.*add --force") as caught:
         refuse_while_writing(tmp_path)
     assert written.parent.name in str(caught.value)
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_job_that_says_that_it_runs_is_believed_while_it_gives_signs_of_life(
+    state: State, tmp_path: Path
+) -> None:
+    path = entry_path(tmp_path, "evaluate_group", "0123456789abcdef")
+    write_entry(path, Entry("evaluate_group", "0123456789abcdef", state, "then", "then"))
+    (path.parent / ".train_shard-0.json.partial-0123").touch()
+    changed = path.stat().st_mtime
+    expected = [path] if state is State.RUNNING else []
+    assert in_use(tmp_path, now=changed + SIGN_OF_LIFE / 2) == expected
+    assert in_use(tmp_path, now=changed + SIGN_OF_LIFE * 2) == []
 
 
 def test_finished_results_are_in_nobodys_use(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from workflow_src.__main__ import main
 from workflow_src.archive.results import Results
 from workflow_src.config.loading import load_layered
 from workflow_src.errors import UserError
+from workflow_src.jobs.journal import Entry, State, entry_path, write_entry
 from workflow_src.plan.plan import build_plan
 from workflow_src.release.prune import DAY, Found, find_stale, remove
 from workflow_src.storage import write_json
@@ -167,6 +168,17 @@ def test_what_is_half_written_goes_after_a_day(world: World) -> None:
     assert (young.stale, young.young) == ((), 2)
     later = os.stat(state).st_mtime + 2 * DAY
     assert kinds(found(now=later)) == {"states": 1, "leftovers": 1}
+
+
+def test_the_journal_of_a_job_that_nobody_asks_for_goes_after_a_day(world: World) -> None:
+    shard = world.file("results/shards/*.json").stem
+    for rule, name in (("train_shard", "f" * 16), ("train_shard", shard), ("fetch", "digits")):
+        entry = Entry(rule, name, State.RUNNING, "then", "then")
+        write_entry(entry_path(RESULTS, rule, name), entry)
+    nobodys = entry_path(RESULTS, "train_shard", "f" * 16)
+    assert found().stale == ()
+    (stale,) = found(now=os.stat(nobodys).st_mtime + 2 * DAY).stale
+    assert (stale.kind, stale.path) == ("journal", Path.cwd() / nobodys)
 
 
 def test_the_state_of_a_run_to_come_stays(world: World) -> None:

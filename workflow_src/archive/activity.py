@@ -1,6 +1,7 @@
 """What jobs may be writing now: states and half written files that changed a while ago.
 
-Nothing else tells: a job that outlived its Snakemake holds no lock.
+And what jobs say themselves, by entries of the journal that are kept alive: a job that outlived its
+Snakemake holds no lock.
 """
 
 from __future__ import annotations
@@ -11,9 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from workflow_src.errors import UserError
+from workflow_src.jobs.journal import FOLDER, State, read_entry
 
 HOUR = 3600.0
 """Seconds in which a job that is at work changes something."""
+
+SIGN_OF_LIFE = 600.0
+"""Seconds in which a job that keeps a journal surely renews its entry."""
 
 _STATES = "states"
 _HALF_WRITTEN = ".partial-"
@@ -26,9 +31,10 @@ def changed_within(path: Path, seconds: float, now: float) -> bool:
 
 
 def in_use(root: Path, *, now: float | None = None) -> list[Path]:
-    """States and half written files below a results directory that changed within an hour."""
+    """States and half written files that changed within an hour, and entries of living jobs."""
     moment = time.time() if now is None else now
-    return [path for path in _candidates(root) if changed_within(path, HOUR, moment)]
+    written = [path for path in _candidates(root) if changed_within(path, HOUR, moment)]
+    return written + [path for path in _running(root) if changed_within(path, SIGN_OF_LIFE, moment)]
 
 
 def refuse_while_writing(root: Path) -> None:
@@ -51,10 +57,22 @@ def _candidates(root: Path) -> Iterator[Path]:
             yield from (Path(place, name) for name in sorted([*names, *files]))
             names.clear()
             continue
+        if Path(place) == root / FOLDER:
+            # Entries tell more than the rests of those that were being written.
+            names.clear()
+            continue
         for name in sorted([*names, *files]):
             if name.startswith(".") and _HALF_WRITTEN in name:
                 yield Path(place, name)
         names[:] = [name for name in names if not name.startswith(".")]
+
+
+def _running(root: Path) -> Iterator[Path]:
+    """Entries of jobs that have not said that they ended."""
+    for path in sorted((root / FOLDER).glob("*.json")):
+        entry = read_entry(path)
+        if entry is not None and entry.state is State.RUNNING:
+            yield path
 
 
 def _times(path: Path) -> Iterator[float]:

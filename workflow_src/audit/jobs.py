@@ -25,6 +25,7 @@ from workflow_src.plan.fingerprints import (
     prepared_fingerprint,
     run_fingerprint,
 )
+from workflow_src.plan.layout import OVERVIEW
 from workflow_src.plan.memberships import report_membership
 from workflow_src.plan.plan import Plan
 from workflow_src.plan.specs import from_canonical
@@ -46,8 +47,9 @@ class Memberships:
         """Every membership: its text, its digest, and the names in it."""
         folder = self._plan.layout.results / "plan"
         for entry in listed(self._plan.root / folder):
-            if entry.name not in _KINDS and not is_leftover(entry.name):
-                notes.find("extra", folder / entry.name, "expected memberships and nothing else")
+            if entry.name not in (*_KINDS, OVERVIEW) and not is_leftover(entry.name):
+                expected = f"expected memberships and {OVERVIEW}, nothing else"
+                notes.find("extra", folder / entry.name, expected)
         for kind in _KINDS:
             for path, content in _documents(self._plan.root, folder / kind, notes, sealed=True):
                 with notes.reading(path):

@@ -22,12 +22,13 @@ from workflow_src.audit.findings import Kind, Notes
 from workflow_src.audit.identity import Identities
 from workflow_src.audit.records import check_code, check_output
 from workflow_src.audit.tables import NOT_THERE
+from workflow_src.jobs.journal import FOLDER as JOBS
 from workflow_src.plan.exclusive import LOCK_FILE
 from workflow_src.plan.fingerprints import REPORT
 from workflow_src.plan.plan import Plan
 
 _REPORTED = ("tables", "figures", "plots", "report")
-_OTHER_FOLDERS = ("logs", "plan", "shards", "states", SOURCES, FOLDER)
+_OTHER_FOLDERS = (JOBS, "logs", "plan", "shards", "states", SOURCES, FOLDER)
 _KEPT_IN_GIT = ("README.md", ".gitignore", LOCK_FILE)
 
 

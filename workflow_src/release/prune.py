@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from workflow_src.archive.removal import remove as remove_directory
 from workflow_src.archive.results import KINDS, RECORDS, SOURCES, Results
 from workflow_src.audit.files import is_leftover, listed
 from workflow_src.errors import UserError
+from workflow_src.jobs.journal import FOLDER as JOBS
 from workflow_src.plan.fingerprints import ENVIRONMENT
 from workflow_src.plan.layout import PREPARED_RECORD
 from workflow_src.plan.memberships import evaluation_membership
@@ -206,7 +207,17 @@ class _Search:
             for path in self._files(f"plan/{kind}"):
                 if path.stem not in names and not (kind == "shards" and self._is_in_use(path)):
                     stale.append(self._stale("memberships", path))
-        return stale
+        return stale + self._journal({name for names in known.values() for name in names})
+
+    def _journal(self, names: Collection[str]) -> list[Stale]:
+        """Entries of jobs that no plan has and that gave no sign of life for a day."""
+        return [
+            self._stale("journal", path)
+            for path in self._files(JOBS)
+            if path.stem.rpartition("-")[2] not in names
+            and not path.stem.startswith("fetch-")
+            and not self._is_young(path)
+        ]
 
     def _vouches(self, manifest: Path, kept: _Kept) -> bool:
         """Whether every run that a shard's manifest vouches for stays, as it was then."""
