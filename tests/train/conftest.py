@@ -1,16 +1,26 @@
-"""A tiny model, tiny data and hooks that the training tests share."""
+"""A tiny model, tiny data, hooks and a small shard that the training tests share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import yaml
+from support.shards import STUDY, Planned
 
+from workflow_src.config.data_sets import data_set
+from workflow_src.config.loading import settings_from_mapping
+from workflow_src.data.job import current_fingerprint, fetch_data_set, prepare_data_set
 from workflow_src.models.images import ImageFacts
 from workflow_src.models.spvae.model import build
+from workflow_src.plan.layout import Layout
+from workflow_src.plan.memberships import write_memberships
+from workflow_src.plan.plan import build_plan
 from workflow_src.train.gradient.trainer import Hooks, Outcome, train
 
 SPEC = {
@@ -121,3 +131,49 @@ def assert_same_outcome() -> Callable[[Outcome, Outcome], None]:
             assert torch.equal(value, second.parameters[name]), name
 
     return check
+
+
+@pytest.fixture(autouse=True)
+def numerical_settings() -> Iterator[None]:
+    """A shard job sets its process up; here other tests share the process."""
+    yield
+    torch.use_deterministic_algorithms(False)
+    torch.set_flush_denormal(False)
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with digits fetched and prepared for the Gaussian."""
+    folder = tmp_path_factory.mktemp("data")
+    layout, digits = Layout(data=folder, results=Path()), data_set("digits")
+    fetch_data_set(digits, layout.raw("digits"), None)
+    fingerprint = current_fingerprint(digits, "gaussian")
+    output = layout.prepared("digits", "gaussian", fingerprint)
+    prepare_data_set(digits, "gaussian", fingerprint, layout.raw("digits"), output)
+    return folder
+
+
+@pytest.fixture
+def planned(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Planned]:
+    def make(**training: Any) -> Planned:
+        study = json.loads(json.dumps(STUDY))
+        study["protocols"]["authors"]["training"] |= training
+        (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(study))
+        settings = settings_from_mapping(
+            {
+                "studies": [str(tmp_path / "tiny.yaml")],
+                "seeds": [0, 1],
+                "directories": {"data": str(data), "results": "results"},
+            }
+        )
+        plan = build_plan(settings, root=tmp_path)
+        write_memberships(plan)
+        (shard,) = plan.shards
+        monkeypatch.chdir(tmp_path)
+        return Planned(
+            tmp_path,
+            tmp_path / plan.layout.shard_membership(shard.digest),
+            tmp_path / plan.layout.shard_manifest(shard.digest),
+        )
+
+    return make

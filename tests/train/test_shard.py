@@ -3,64 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 import torch
-import yaml
+from support.shards import INTERVAL, STEPS
 
-from workflow_src.config.data_sets import data_set
-from workflow_src.config.loading import settings_from_mapping
-from workflow_src.data.job import current_fingerprint, fetch_data_set, prepare_data_set
 from workflow_src.errors import UserError
-from workflow_src.plan.layout import Layout
-from workflow_src.plan.memberships import write_memberships
-from workflow_src.plan.plan import build_plan
 from workflow_src.train.run_directory import read_parameters, read_run
-from workflow_src.train.shard import ShardOptions, train_shard
 from workflow_src.train.states import load_state
-
-REPOSITORY = Path(__file__).parents[2]
-STEPS, INTERVAL = 24, 8
-
-STUDY: dict[str, Any] = {
-    "name": "tiny",
-    "title": "A tiny study",
-    "reference": "none",
-    "training": {"importance_samples": 2, "batch_size": 16, "validation_interval": INTERVAL},
-    "protocols": {
-        "authors": {
-            "description": "One way.",
-            "training": {"stopping": "eleven_below_best", "learning_rate": 0.01},
-        }
-    },
-    "experiments": {
-        "table1": {
-            "title": "A table",
-            "description": "Two shapes.",
-            "presentation": "table",
-            "table": {"rows": "model", "columns": ["data_set"], "metric": "test_bound"},
-            "measures": {"importance_samples": [2]},
-            "scales": {
-                "demo": {
-                    "data_sets": ["digits"],
-                    "likelihoods": ["gaussian"],
-                    "training": {"maximum_steps": STEPS},
-                    "models": {"spvae": [{"hidden_units": [2, 3], "latent_dimensions": [1]}]},
-                }
-            },
-        }
-    },
-}
 
 # Kills its own process, as the machine might, before the step given as third argument.
 KILLED = """
@@ -80,85 +35,6 @@ def kill_in_time():
 options = ShardOptions(seconds_between_saves=0.0, stop_is_wanted=kill_in_time)
 train_shard(Path(sys.argv[1]), Path(sys.argv[2]), options)
 """
-
-
-@dataclass(frozen=True)
-class Planned:
-    """One shard of four runs in two banks of two; paths are relative to ``root``."""
-
-    root: Path
-    membership: Path
-    manifest: Path
-
-    @property
-    def runs(self) -> list[dict[str, Any]]:
-        runs: list[dict[str, Any]] = json.loads(self.membership.read_text())["runs"]
-        return runs
-
-    def directories(self) -> list[Path]:
-        return [self.root / run["directory"] for run in self.runs]
-
-    def train(self, **options: Any) -> dict[str, Any]:
-        train_shard(self.membership, self.manifest, ShardOptions(**options))
-        manifest: dict[str, Any] = json.loads(self.manifest.read_text())
-        return manifest
-
-    def start(self, *words: str) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
-        return subprocess.run(
-            [sys.executable, *words],
-            cwd=self.root,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-
-
-@pytest.fixture(autouse=True)
-def numerical_settings() -> Iterator[None]:
-    """A shard job sets its process up; here other tests share the process."""
-    yield
-    torch.use_deterministic_algorithms(False)
-    torch.set_flush_denormal(False)
-
-
-@pytest.fixture(scope="session")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory with digits fetched and prepared for the Gaussian."""
-    folder = tmp_path_factory.mktemp("data")
-    layout, digits = Layout(data=folder, results=Path()), data_set("digits")
-    fetch_data_set(digits, layout.raw("digits"), None)
-    fingerprint = current_fingerprint(digits, "gaussian")
-    output = layout.prepared("digits", "gaussian", fingerprint)
-    prepare_data_set(digits, "gaussian", fingerprint, layout.raw("digits"), output)
-    return folder
-
-
-@pytest.fixture
-def planned(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Planned]:
-    def make(**training: Any) -> Planned:
-        study = json.loads(json.dumps(STUDY))
-        study["protocols"]["authors"]["training"] |= training
-        (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(study))
-        settings = settings_from_mapping(
-            {
-                "studies": [str(tmp_path / "tiny.yaml")],
-                "seeds": [0, 1],
-                "directories": {"data": str(data), "results": "results"},
-            }
-        )
-        plan = build_plan(settings, root=tmp_path)
-        write_memberships(plan)
-        (shard,) = plan.shards
-        monkeypatch.chdir(tmp_path)
-        return Planned(
-            tmp_path,
-            tmp_path / plan.layout.shard_membership(shard.digest),
-            tmp_path / plan.layout.shard_manifest(shard.digest),
-        )
-
-    return make
 
 
 def untimed_history(directory: Path) -> list[dict[str, Any]]:

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import FrameType
 
 from workflow_src.exit_codes import ExitCode
+from workflow_src.jobs.heartbeat import current
+from workflow_src.jobs.journal import State
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
             "saved last: start snakemake again as before",
             stop.name,
         )
+        current().end(State.INTERRUPTED, f"stopped by {stop.name}", worth_repeating=True)
         return ExitCode.INTERRUPTED
     return 0
 

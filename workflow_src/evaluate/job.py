@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from workflow_src.archive.results import Results
-from workflow_src.compute import open_device, settings
+from workflow_src.compute import settings
 from workflow_src.config.models import model_declaration
 from workflow_src.data.prepared import open_verified
 from workflow_src.errors import UserError
@@ -32,6 +32,7 @@ from workflow_src.plan.layout import (
 )
 from workflow_src.provenance.record import build_record, parent, remember_code, verify_outputs
 from workflow_src.storage import new_directory, read_json_object, write_json
+from workflow_src.train.devices import open_job_device
 from workflow_src.train.run_directory import read_parameters, read_run
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ def evaluate(membership: Path, *, device: str, threads: int, memory_megabytes: i
     remember_code()
     group = read_json_object(membership)
     _check_code(group)
-    place = open_device(device, threads)
+    place = open_job_device(device, threads)
     _bring_from_packs(group)
     records = [read_run(Path(run["directory"])) for run in group["runs"]]
     winner, reason = choose_among(records)

@@ -1,14 +1,14 @@
 """The job that trains one shard: finished runs are skipped, interrupted ones go on, the rest start.
 
 The shard is the unit that is safe against kills and doubles: every run is written whole under its
-fingerprint, and states are saved on the way. Numbers are the trainer's business.
+fingerprint, states are saved on the way, and a lease per run keeps two jobs from training the same.
+Numbers are the trainer's business.
 """
 
 from __future__ import annotations
 
 import importlib
 import logging
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,20 +16,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from workflow_src.compute import open_device
 from workflow_src.config.models import model_declaration, trainer_declaration
 from workflow_src.data.prepared import open_verified
 from workflow_src.errors import UserError
+from workflow_src.jobs.heartbeat import current
+from workflow_src.jobs.leases import EXPIRES_AFTER
 from workflow_src.plan.fingerprints import ENVIRONMENT, Closures
 from workflow_src.plan.layout import RUN_RECORD
 from workflow_src.provenance.record import remember_code
 from workflow_src.storage import read_json_object, sha256_file, write_json
 from workflow_src.train.bank import train_bank
+from workflow_src.train.devices import open_job_device
+from workflow_src.train.gradient.trainer import InterruptedTrainingError
+from workflow_src.train.holding import Holding
+from workflow_src.train.keeping import StateKeeper
 from workflow_src.train.membership import Shard, ShardRun, read_shard
 from workflow_src.train.run_directory import is_finished, write_run
-from workflow_src.train.states import State, discard_state, load_state, save_state
+from workflow_src.train.states import load_state
+from workflow_src.train.telling import BankTeller, described
 
 log = logging.getLogger(__name__)
 
@@ -50,40 +54,166 @@ class ShardOptions:
         A state is saved at the first validation after so long.
     stop_is_wanted:
         Asked before every step; true ends the job with all saved states standing.
+    lease_seconds:
+        A run whose job gave no sign of life for so long may be taken over by another one.
+    seconds_between_looks:
+        While other jobs have all that is left.
     """
 
     device: str = "cpu"
     threads: int = 1
     seconds_between_saves: float = 30.0
     stop_is_wanted: Callable[[], bool] = lambda: False
+    lease_seconds: float = EXPIRES_AFTER
+    seconds_between_looks: float = 5.0
 
 
 def train_shard(membership: Path, manifest: Path, options: ShardOptions) -> None:
     """Train what is missing of a shard and write its manifest.
 
+    Runs that another job has at the moment are left for the end and then waited for.
+
     Raises
     ------
+    InterruptedTrainingError
+        When ``options.stop_is_wanted`` says so.
     UserError
         If the code is no longer the one that was planned, or data or device are missing.
     """
     remember_code()
     shard = read_shard(membership)
     _check_code(shard)
-    device = open_device(options.device, options.threads)
-    waiting = [run for run in shard.runs if not is_finished(run)]
-    for run in shard.runs:
-        if run not in waiting:
-            # A job that was killed just after it wrote the run leaves the state behind.
-            discard_state(run.state)
-    log.info(
-        "shard %s: %d runs, %d of them finished before",
-        shard.digest[:12],
-        len(shard.runs),
-        len(shard.runs) - len(waiting),
-    )
-    for bank in _banks(waiting):
-        _train_bank(bank, device, options)
+    job = _Job(shard, options)
+    try:
+        job.train()
+    finally:
+        job.holding.release()
     write_json(manifest, _manifest(shard))
+
+
+class _Job:
+    """What is left of a shard, round by round until nothing is."""
+
+    def __init__(self, shard: Shard, options: ShardOptions) -> None:
+        self.shard = shard
+        self.options = options
+        self.holding = Holding(options.lease_seconds)
+        self.was_stopped = False
+        self.finished = 0
+        self.device = open_job_device(
+            options.device, options.threads, while_waiting=self._raise_if_stopped
+        )
+
+    def train(self) -> None:
+        left = self._unfinished(self.shard.runs)
+        log.info(
+            "shard %s: %d runs, %d of them finished before",
+            self.shard.digest[:12],
+            len(self.shard.runs),
+            len(self.shard.runs) - len(left),
+        )
+        self._tell(left)
+        while left:
+            any_ours = self._round(left)
+            left = self._unfinished(left)
+            self._tell(left, waiting_for=0 if any_ours else len(left))
+            if left and not any_ours:
+                # Another job finishes them, or its leases end.
+                self._raise_if_stopped()
+                time.sleep(self.options.seconds_between_looks)
+
+    def _unfinished(self, runs: Sequence[ShardRun]) -> list[ShardRun]:
+        left = [run for run in runs if not is_finished(run)]
+        for run in runs:
+            if run not in left:
+                self.holding.clear_up(run)
+        return left
+
+    def _round(self, runs: Sequence[ShardRun]) -> bool:
+        """Go through the banks once; whether any run of them was ours to train."""
+        any_ours = False
+        for bank in _banks(runs):
+            ours = self.holding.take(bank)
+            if ours:
+                any_ours = True
+                self._train_bank(ours)
+        return any_ours
+
+    def _tell(self, left: Sequence[ShardRun], waiting_for: int = 0) -> None:
+        self.finished = len(self.shard.runs) - len(left)
+        current().progress(
+            runs=len(self.shard.runs),
+            runs_finished=self.finished,
+            waiting_for=waiting_for,
+        )
+
+    def _train_bank(self, runs: list[ShardRun]) -> None:
+        """Train runs of one shape until they end, the job is to stop, or a lease is lost."""
+        started = datetime.now(UTC)
+        spec = runs[0].spec
+        data = open_verified(runs[0].prepared, runs[0].prepared_fingerprint)
+        trainer = _trainer(runs[0])
+        states = [load_state(run.state) for run in runs]
+        seconds = self.options.seconds_between_saves
+        keeper = StateKeeper(runs, states, seconds, self.holding.is_held)
+        log.info("training %d x %s on %s", len(runs), described(spec), self.device)
+        hooks = trainer.Hooks(
+            save=keeper.save,
+            saving_is_due=keeper.saving_is_due,
+            stop_is_wanted=self._stop_is_wanted,
+            progress=BankTeller(spec, len(runs), max(s[1]["step"] if s else 0 for s in states)),
+        )
+        specs = [run.spec for run in runs]
+        try:
+            trained = train_bank(trainer, specs, data, self.device, states, hooks)
+        except ValueError as error:
+            place = f"model {spec['model']} on {spec['data_set']}"
+            raise UserError(str(error), place=place) from None
+        try:
+            for outcome, result in trained:
+                interruptions = keeper.interruptions[outcome.run]
+                self._write(runs, outcome, result, interruptions, started)
+        except InterruptedTrainingError:
+            if self.was_stopped:
+                raise
+            log.warning("another job took runs of this bank over; the others go on")
+        finally:
+            self.holding.release()
+
+    def _write(
+        self,
+        bank: Sequence[ShardRun],
+        outcome: Any,
+        result: Mapping[str, Any],
+        interruptions: list[dict[str, Any]],
+        started: datetime,
+    ) -> None:
+        run = bank[outcome.run]
+        write_run(
+            run,
+            status={"state": outcome.state, "reason": outcome.reason},
+            result=result,
+            parameters=outcome.parameters,
+            history=outcome.history,
+            circumstances={
+                "device": str(self.device),
+                "bank": [bank[member].fingerprint for member in outcome.bank],
+                "interruptions": interruptions,
+            },
+            started=started,
+        )
+        self.holding.end(run)
+        self.finished += 1
+        current().progress(runs_finished=self.finished)
+        log.info("%s %s: %s", outcome.state, run.directory, outcome.reason)
+
+    def _stop_is_wanted(self) -> bool:
+        self.was_stopped = self.was_stopped or self.options.stop_is_wanted()
+        return self.was_stopped or self.holding.has_lost_one()
+
+    def _raise_if_stopped(self) -> None:
+        if self.options.stop_is_wanted():
+            raise InterruptedTrainingError
 
 
 def _check_code(shard: Shard) -> None:
@@ -114,114 +244,6 @@ def _banks(runs: Sequence[ShardRun]) -> list[list[ShardRun]]:
 def _trainer(run: ShardRun) -> Any:
     declaration = model_declaration(run.spec["model"])
     return importlib.import_module(trainer_declaration(declaration.trainer).module)
-
-
-def _train_bank(runs: list[ShardRun], device: torch.device, options: ShardOptions) -> None:
-    started = datetime.now(UTC)
-    first = runs[0]
-    data = open_verified(first.prepared, first.prepared_fingerprint)
-    trainer = _trainer(first)
-    states = [load_state(run.state) for run in runs]
-    keeper = _StateKeeper(runs, states, options)
-    log.info("training %d x %s on %s", len(runs), _described(first.spec), device)
-    hooks = trainer.Hooks(
-        save=keeper.save,
-        saving_is_due=keeper.saving_is_due,
-        stop_is_wanted=options.stop_is_wanted,
-        progress=_Teller(len(runs)),
-    )
-    try:
-        trained = train_bank(trainer, [run.spec for run in runs], data, device, states, hooks)
-    except ValueError as error:
-        place = f"model {first.spec['model']} on {first.spec['data_set']}"
-        raise UserError(str(error), place=place) from None
-    for outcome, result in trained:
-        run = runs[outcome.run]
-        write_run(
-            run,
-            status={"state": outcome.state, "reason": outcome.reason},
-            result=result,
-            parameters=outcome.parameters,
-            history=outcome.history,
-            circumstances={
-                "device": str(device),
-                "bank": [runs[member].fingerprint for member in outcome.bank],
-                "interruptions": keeper.interruptions[outcome.run],
-            },
-            started=started,
-        )
-        discard_state(run.state)
-        log.info("%s %s: %s", outcome.state, run.directory, outcome.reason)
-
-
-class _StateKeeper:
-    """Saves states at intervals and remembers what each run went on from."""
-
-    def __init__(
-        self, runs: list[ShardRun], states: Sequence[State | None], options: ShardOptions
-    ) -> None:
-        self._runs = runs
-        self._options = options
-        self._last = time.monotonic()
-        self.interruptions: list[list[dict[str, Any]]] = [
-            [*state[1].get("interruptions", []), _resumption(state)] if state else []
-            for state in states
-        ]
-
-    def saving_is_due(self) -> bool:
-        due = time.monotonic() - self._last >= self._options.seconds_between_saves
-        if due:
-            self._last = time.monotonic()
-        return due
-
-    def save(self, run: int, state: State) -> None:
-        tensors, facts = state
-        circumstances = {
-            "interruptions": self.interruptions[run],
-            "bank": [member.fingerprint for member in self._runs],
-        }
-        try:
-            save_state(self._runs[run].state, (tensors, facts | circumstances))
-        except UserError:
-            # A job beside this one may just have finished the run and cleared its state away.
-            if not (self._runs[run].directory / RUN_RECORD).exists():
-                raise
-
-
-def _resumption(state: State) -> dict[str, Any]:
-    return {
-        "resumed_from_step": state[1]["step"],
-        "bank_before": state[1].get("bank", []),
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "host": platform.node(),
-    }
-
-
-class _Teller:
-    """Says on the log how a bank goes, at most every few seconds."""
-
-    def __init__(self, runs: int, seconds: float = 5.0) -> None:
-        self._runs = runs
-        self._seconds = seconds
-        self._last = 0.0
-
-    def __call__(self, progress: Any) -> None:
-        if time.monotonic() - self._last < self._seconds:
-            return
-        self._last = time.monotonic()
-        log.info(
-            "step %d, %d of %d runs training, best validation bound %.1f nats",
-            progress.step,
-            progress.active_runs,
-            self._runs,
-            progress.best_validation_bound,
-        )
-
-
-def _described(spec: Mapping[str, Any]) -> str:
-    names = model_declaration(spec["model"]).hyperparameters
-    shape = ", ".join(f"{name} {spec[name]}" for name in names)
-    return f"{spec['model']} ({shape}) on {spec['data_set']}, {spec['likelihood']}"
 
 
 def _manifest(shard: Shard) -> dict[str, Any]:
