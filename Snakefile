@@ -12,9 +12,10 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
+from workflow_src.cluster.steps import prepare_step
 from workflow_src.config.command_line import with_types
 from workflow_src.errors import UserError
-from workflow_src.plan.exclusive import runs_jobs
+from workflow_src.plan.exclusive import runs_jobs, sends_to_slurm
 from workflow_src.plan.workflow import workflow_plan, workflow_plan_of_job
 
 min_version("9.10")
@@ -31,9 +32,13 @@ os.environ.update(
 
 # A Snakemake that runs one job, on a node, takes its work from the plan that was written before.
 # The one that starts the jobs is alone with the results; dry runs and the like are not kept out.
+# Where jobs go to SLURM, those of an earlier start that are still in its queue belong to the plan.
 alone = runs_jobs(sys.argv[1:], dry_run=workflow.output_settings.dryrun)
-planned = functools.partial(workflow_plan, alone=alone)
+requested = workflow.resource_settings
+on_slurm = sends_to_slurm(sys.argv[1:], requested.nodes)
+planned = functools.partial(workflow_plan, alone=alone, resources=requested if on_slurm else None)
 if not workflow.is_main_process:
+    prepare_step()
     planned = workflow_plan_of_job
 try:
     asked = with_types(config, workflow.config_settings.config)
@@ -43,6 +48,9 @@ except UserError as error:
 
 settings, layout = plan.settings, plan.layout
 gpus = 0 if settings.device == "cpu" else 1
+if gpus and workflow.is_main_process and requested.nodes is None:
+    # As many jobs as this machine has GPUs, if --resources does not say otherwise.
+    workflow.global_resources.setdefault("gpu", plan.gpus_at_once())
 
 
 wildcard_constraints:

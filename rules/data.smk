@@ -28,9 +28,11 @@ rule fetch:
     params:
         data=layout.data,
         mirror=["--mirror", settings.mirror] if settings.mirror else [],
+        journal=f"{layout.results}/jobs/fetch-{{data_set}}.json",
     shell:
         "python -m workflow_src fetch --data-set {wildcards.data_set}"
         " --data-directory {params.data:q} {params.mirror:q} --log {log:q}"
+        " --journal {params.journal:q}"
 
 
 rule prepare:
@@ -45,13 +47,14 @@ rule prepare:
         "../environment.yaml"
     resources:
         attempt=lambda wildcards, attempt: attempt,
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=lambda wildcards, attempt: plan.allowed_megabytes("prepare", 8000 * attempt),
+        runtime=lambda wildcards, attempt: plan.allowed_minutes("prepare", 60 * attempt),
     params:
         data=layout.data,
         sources=layout.sources,
+        journal=f"{layout.results}/jobs/prepare-{{fingerprint}}.json",
     shell:
         "python -m workflow_src prepare --data-set {wildcards.data_set}"
         " --likelihood {wildcards.likelihood} --fingerprint {wildcards.fingerprint}"
         " --data-directory {params.data:q} --sources {params.sources:q}"
-        " --attempt {resources.attempt} --log {log:q}"
+        " --attempt {resources.attempt} --log {log:q} --journal {params.journal:q}"

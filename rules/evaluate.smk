@@ -24,12 +24,15 @@ rule evaluate_group:
     resources:
         attempt=lambda wildcards, attempt: attempt,
         gpu=gpus,
-        mem_mb=lambda wildcards, attempt: (4000 + settings.evaluation.memory_megabytes) * attempt,
-        runtime=lambda wildcards, attempt: 120 * attempt,
+        mem_mb=lambda wildcards, attempt: plan.allowed_megabytes(
+            "evaluate_group", (4000 + settings.evaluation.memory_megabytes) * attempt
+        ),
+        runtime=lambda wildcards, attempt: plan.allowed_minutes("evaluate_group", 120 * attempt),
     params:
         device=settings.device,
         memory=settings.evaluation.memory_megabytes,
+        journal=f"{layout.results}/jobs/evaluate_group-{{fingerprint}}.json",
     shell:
         "python -m workflow_src evaluate --evaluation {input.membership:q} --device {params.device}"
         " --threads {threads} --memory-megabytes {params.memory}"
-        " --attempt {resources.attempt} --log {log:q}"
+        " --attempt {resources.attempt} --log {log:q} --journal {params.journal:q}"

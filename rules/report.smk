@@ -13,8 +13,10 @@ rule report:
         "../environment.yaml"
     resources:
         attempt=lambda wildcards, attempt: attempt,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        mem_mb=lambda wildcards, attempt: plan.allowed_megabytes("report", 4000 * attempt),
+        runtime=lambda wildcards, attempt: plan.allowed_minutes("report", 30 * attempt),
+    params:
+        journal=f"{layout.results}/jobs/report-{{fingerprint}}.json",
     shell:
         "python -m workflow_src report --report {input.membership:q}"
-        " --attempt {resources.attempt} --log {log:q}"
+        " --attempt {resources.attempt} --log {log:q} --journal {params.journal:q}"

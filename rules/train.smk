@@ -24,11 +24,12 @@ rule train_shard:
     resources:
         attempt=lambda wildcards, attempt: attempt,
         gpu=gpus,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 240 * attempt,
+        mem_mb=lambda wildcards, attempt: plan.allowed_megabytes("train_shard", 4000 * attempt),
+        runtime=lambda wildcards, attempt: plan.shard_minutes(wildcards.digest, attempt),
     params:
         device=settings.device,
+        journal=f"{layout.results}/jobs/train_shard-{{digest}}.json",
     shell:
         "python -m workflow_src train --shard {input.membership:q} --manifest {output:q}"
         " --device {params.device} --threads {threads}"
-        " --attempt {resources.attempt} --log {log:q}"
+        " --attempt {resources.attempt} --log {log:q} --journal {params.journal:q}"

@@ -17,7 +17,7 @@ from support.checkout import ROOT
 
 from workflow_src.errors import UserError
 from workflow_src.plan import exclusive
-from workflow_src.plan.exclusive import LOCK_FILE, hold, runs_jobs
+from workflow_src.plan.exclusive import LOCK_FILE, hold, runs_jobs, sends_to_slurm
 
 HOLDER = """
 import subprocess, sys
@@ -118,3 +118,29 @@ def test_a_file_in_the_place_of_the_results_is_named(tmp_path: Path) -> None:
 def test_only_what_runs_jobs_needs_the_lock(words: str, expected: bool) -> None:
     assert runs_jobs(words.split(), dry_run=False) is expected
     assert runs_jobs(words.split(), dry_run=True) is False
+
+
+@pytest.mark.parametrize(
+    ("words", "nodes", "expected"),
+    [
+        ("--profile slurm", 100, True),
+        ("--profile slurm -e slurm", 100, True),
+        ("--profile slurm --executor=slurm", 100, True),
+        ("--profile slurm --executor cluster-generic", 100, False),
+        ("--profile slurm -e local", None, False),
+        ("--profile local", None, False),
+    ],
+)
+def test_jobs_go_to_slurm_where_they_leave_this_process(
+    words: str, nodes: int | None, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sbatch").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert sends_to_slurm(words.split(), nodes) is expected
+
+
+def test_without_sbatch_nothing_goes_to_slurm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not sends_to_slurm(["--profile", "slurm"], 100)

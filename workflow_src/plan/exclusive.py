@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from workflow_src.cluster.tools import real_tool
 from workflow_src.errors import UserError
 from workflow_src.storage import explain
 
@@ -45,6 +46,20 @@ def runs_jobs(words: Sequence[str], *, dry_run: bool) -> bool:
     options = {word.partition("=")[0] for word in words}
     another_mode = options.intersection(_OTHER_MODES.split())
     return not dry_run and (not another_mode or "--report-after-run" in options)
+
+
+def sends_to_slurm(words: Sequence[str], nodes: int | None) -> bool:
+    """Whether a Snakemake with these words on its command line hands its jobs to SLURM.
+
+    ``nodes`` is its limit of jobs, which it has wherever jobs do not run in its own process; which
+    executor a profile names is not to be seen, but one on the command line goes before it.
+    """
+    executor = "slurm"
+    for at, word in enumerate(words):
+        name, sign, value = word.partition("=")
+        if name in ("--executor", "-e"):
+            executor = value if sign else "".join(words[at + 1 : at + 2])
+    return nodes is not None and executor == "slurm" and real_tool("sbatch") is not None
 
 
 def hold(results: Path) -> None:

@@ -7,20 +7,35 @@ as ``ancient()``: what exists under its fingerprint is up to date.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from workflow_src.archive.results import Results
+from workflow_src.cluster.profile import asked_partition
+from workflow_src.cluster.queue import Partition, QueuedJob, limits_of, partitions
 from workflow_src.config.loading import settings_from_mapping
 from workflow_src.config.settings import Settings
 from workflow_src.errors import UserError
+from workflow_src.jobs.gpus import visible_gpus
+from workflow_src.plan import packing
 from workflow_src.plan.exclusive import hold
 from workflow_src.plan.layout import PREPARED_RECORD, RAW_RECORD, Layout
 from workflow_src.plan.memberships import discard_outdated, write_memberships
+from workflow_src.plan.overview import write_overview
 from workflow_src.plan.plan import PACKAGE_ROOT, Plan, build_plan
 from workflow_src.plan.planned import PlannedEvaluation, Shard
+from workflow_src.plan.taking_over import (
+    RULES,
+    TRAINING,
+    become_driver,
+    jobs_in_queue,
+    live_shards,
+    taken_over,
+    told,
+)
 from workflow_src.storage import read_json_object
 
 
@@ -36,6 +51,8 @@ class WorkflowPlan:
     shards: dict[str, Shard]
     evaluations: dict[str, PlannedEvaluation]
     shard_of_run: dict[str, str]
+    partitions: Mapping[str, Partition] = field(default_factory=dict)
+    """What the partitions give that jobs go to, by rule; empty where they go to none."""
 
     def targets(self) -> list[str]:
         """What the whole workflow is to make: the report. Nothing inside a job."""
@@ -61,6 +78,28 @@ class WorkflowPlan:
     def evaluation_targets(self) -> list[str]:
         """All evaluations, there or not, but for those that are in a pack and no files."""
         return [one.path.as_posix() for one in self.evaluations.values() if not one.archived]
+
+    def allowed_minutes(self, rule: str, asked: int) -> int:
+        """The wall time to ask for: what is ``asked``, or as long as the partition allows."""
+        limit = self.partitions.get(rule, Partition()).minutes
+        return asked if limit is None else min(asked, limit)
+
+    def allowed_megabytes(self, rule: str, asked: int) -> int:
+        """The memory to ask for: what is ``asked``, or what the partition's largest node has."""
+        largest = self.partitions.get(rule, Partition()).megabytes
+        return min(asked, largest) if largest else asked
+
+    def shard_minutes(self, digest: str, attempt: int) -> int:
+        """The wall time to ask for a shard, from what its missing runs are expected to take."""
+        if self.plan is None or digest not in self.plan.expected:
+            return self.allowed_minutes(TRAINING, 60 * attempt)
+        cost = self.plan.expected[digest]
+        return self.allowed_minutes(TRAINING, packing.minutes(cost.seconds, cost.source, attempt))
+
+    def gpus_at_once(self) -> int:
+        """How many jobs with a GPU may run at once on this machine."""
+        # A job that finds no GPU says so; Snakemake alone would only find that it cannot run.
+        return max(1, len(visible_gpus())) if self.settings.device == "cuda" else 1
 
     def prepared_membership(self, fingerprint: str) -> str:
         """The file that tells a preparation job what to do."""
@@ -142,23 +181,35 @@ def workflow_plan(
     package_root: Path = PACKAGE_ROOT,
     root: Path | None = None,
     alone: bool = False,
+    resources: Any = None,
 ) -> WorkflowPlan:
     """Check Snakemake's merged ``config``, plan, and write the memberships.
 
     ``sources`` are the configuration files, for the line of a mistake. With ``alone``, this process
     first takes the lock of the results, so that what it plans is not being made by another.
+    ``resources`` are Snakemake's settings of that name where its jobs go to SLURM: jobs that an
+    earlier start left in the queue are then part of the plan, and with ``alone`` this process
+    becomes the driver that takes them over.
     """
     settings = settings_from_mapping(config, [Path(source) for source in sources])
+    where = Path.cwd() if root is None else root
+    results = where / settings.directories.results
     if alone:
-        results = (Path.cwd() if root is None else root) / settings.directories.results
         if not results.is_dir():
             # A mistake that planning finds is told before a directory is made for the lock.
             build_plan(settings, package_root=package_root, root=root)
         hold(results)
-    plan = build_plan(settings, package_root=package_root, root=root)
+    on_cluster = resources is not None
+    queued = jobs_in_queue(results, where, for_sure=alone) if on_cluster else []
+    plan = build_plan(
+        settings, package_root=package_root, root=root, live_shards=live_shards(queued)
+    )
     write_memberships(plan)
     if alone:
         discard_outdated(plan)
+        write_overview(plan)
+    if on_cluster:
+        _take_over(plan, queued, alone=alone)
     return WorkflowPlan(
         settings=settings,
         layout=plan.layout,
@@ -167,7 +218,21 @@ def workflow_plan(
         shards={shard.digest: shard for shard in plan.shards},
         evaluations={one.fingerprint: one for one in plan.evaluations},
         shard_of_run={name: shard.digest for shard in plan.shards for name in shard.runs},
+        partitions=_partitions(resources) if on_cluster else {},
     )
+
+
+def _take_over(plan: Plan, queued: Sequence[QueuedJob], *, alone: bool) -> None:
+    taken = taken_over(plan, queued)
+    if alone:
+        become_driver(plan, queued, taken)
+    for line in told(queued, taken):
+        print(line, file=sys.stderr)
+
+
+def _partitions(resources: Any) -> dict[str, Partition]:
+    known = partitions()
+    return {rule: limits_of(asked_partition(rule, resources), known) for rule in RULES}
 
 
 def workflow_plan_of_job(
