@@ -9,6 +9,7 @@ import pytest
 from support.world import World
 
 from workflow_src.changes.reasons import Explanation
+from workflow_src.jobs.leases import LEASE_FILE
 from workflow_src.storage import write_json
 
 Lines = Callable[[Explanation, str], set[tuple[str, str]]]
@@ -255,9 +256,13 @@ def test_an_evaluation_that_the_report_shows_is_lost(world: World, lines: Lines)
 def test_a_run_with_a_saved_state_was_interrupted(world: World, lines: Lines) -> None:
     plan = world.plan()
     name = plan.missing[0]
-    (world.root / plan.layout.state(name)).mkdir(parents=True)
-    found = world.explain()
-    assert [reason.kind for reason in found.runs[name]] == ["interrupted"]
+    folder = world.root / plan.layout.state(name)
+    folder.mkdir(parents=True)
+    # A job that has only begun has a lease and nothing to go on from.
+    (folder / LEASE_FILE).touch()
+    assert [reason.kind for reason in world.explain().runs[name]] == ["new"]
+    (folder / "state.safetensors").touch()
+    assert [reason.kind for reason in world.explain().runs[name]] == ["interrupted"]
 
 
 def test_data_that_nothing_missing_needs_are_not_prepared(world: World) -> None:

@@ -67,14 +67,15 @@ def test_lists_become_tuples_and_names_are_kept(tmp_path: Path) -> None:
             tmp_path,
             "scale: paper\nexperiments: [table1, figure2]\ndata_sets: [fashion_mnist, digits]\n"
             "seeds: [3, 1]\nprotocols: [text, authors]\nstreams: [restart]\ndevice: cuda:1\n"
-            "likelihoods: [binomial]\nmirror: some/folder\nshard: {maximum_runs: 2}\n",
+            "likelihoods: [binomial]\nmirror: some/folder\n"
+            "shard: {maximum_runs: 2, target_hours: 1}\n",
         )
     )
     assert settings.data_sets == ("fashion_mnist", "digits")
     assert settings.experiments == ("table1", "figure2")
     assert settings.seeds == (3, 1)
     assert settings.mirror == Path("some/folder")
-    assert settings.shard.maximum_runs == 2
+    assert (settings.shard.maximum_runs, settings.shard.target_hours) == (2, 1.0)
 
 
 @pytest.mark.parametrize("scale", ["demo", "paper"])
@@ -91,6 +92,9 @@ def test_table1_takes_other_data_sets_at_any_scale(
     [
         ("seedz: [0]", "seedz", "write seeds"),
         ("shard: {maximum_run: 2}", "shard.maximum_run", "write maximum_runs"),
+        ("shard: {target_hours: 0}", "shard.target_hours", "expected more than 0"),
+        ("shard: {target_hours: .inf}", "shard.target_hours", "expected a finite number"),
+        ("shard: {target_hours: 4 h}", "shard.target_hours", "expected a number"),
         ("nonsense: 1", "nonsense", "expected one of"),
         ("threads: two", "threads", '"two" is not allowed; expected a whole number'),
         ("threads: 1.0", "threads", "expected a whole number"),

@@ -36,6 +36,7 @@ def test_every_other_place_has_one_spelling() -> None:
         LAYOUT.evaluation_membership("f"): "results/plan/evaluations/f.json",
         LAYOUT.prepared_membership("f"): "results/plan/prepared/f.json",
         LAYOUT.report_membership("f"): "results/plan/reports/f.json",
+        LAYOUT.overview(): "results/plan/overview.json",
         LAYOUT.shard_manifest("d"): "results/shards/d.json",
         LAYOUT.report_manifest("f"): "results/report/manifest-f.json",
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,38 +11,119 @@ from pathlib import Path
 import pytest
 
 from workflow_src.commands import plan as command
+from workflow_src.config.settings import Settings
 from workflow_src.plan.plan import build_plan
 
 
-def printed(capsys: pytest.CaptureFixture[str], config: Path) -> dict[str, list[str]]:
-    assert command.run(argparse.Namespace(configfile=[config], json=False)) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == list(command._HEADINGS)
-    rows = [line.removeprefix("all  each once").split() for line in lines[1:5]]
-    return {row[1] if len(row) == 8 else "all": row[-6:] for row in rows}
-
-
-def test_shared_runs_are_counted_once(
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    package: Path,
-    root: Path,
-    tmp_path: Path,
-) -> None:
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, package: Path, root: Path, tmp_path: Path) -> Path:
+    """The small package planned in a directory without results, on a machine without SLURM."""
     monkeypatch.chdir(root)
+    (root / "config.yaml").write_text("device: cuda\n")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setattr(
         command, "build_plan", lambda settings: build_plan(settings, package_root=package)
     )
+    return root
+
+
+def printed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    parser = argparse.ArgumentParser()
+    command.configure(parser)
+    assert command.run(parser.parse_args(words)) == 0
+    return capsys.readouterr().out
+
+
+def fake_sinfo(tmp_path: Path) -> None:
+    """One that never answers."""
+    path = tmp_path / "bin" / "sinfo"
+    path.parent.mkdir()
+    path.write_text("#!/bin/sh\nexit 1\n")
+    path.chmod(0o755)
+
+
+def test_shared_runs_are_counted_once(
+    capsys: pytest.CaptureFixture[str], here: Path, tmp_path: Path
+) -> None:
     # Laid over config.yaml, as Snakemake does.
-    (root / "config.yaml").write_text("seeds: [5]\nthreads: 2\n")
+    (here / "config.yaml").write_text("seeds: [5]\nthreads: 2\nscale: paper\ndevice: cuda\n")
     config = tmp_path / "more.yaml"
-    config.write_text("seeds: [0, 1]\n")
-    rows = printed(capsys, config)
-    # runs, done, missing, shards, evaluated; hours are 1920 guessed steps of 20 ms each.
-    assert rows["table1"] == ["16", "0", "16", "4", "0/8", "0.2"]
+    config.write_text("seeds: [0]\n")
+    lines = printed(capsys, "--configfile", str(config)).splitlines()
+    assert lines[0].split() == list(command._HEADINGS)
+    table = [line.removeprefix("all  each once").split() for line in lines[1:7]]
+    rows = {row[1] if len(row) == 8 else "all": row[-6:] for row in table}
+    # runs, done, missing, jobs, evaluated; hours are 320 guessed seconds a run.
+    jobs = rows["all"][3]
+    assert rows["table1"] == ["288", "0", "288", jobs, "0/12", "25.6"]
     assert rows["table2"] == rows["table1"]
-    assert rows["figure3"] == ["2", "0", "2", "1", "0/2", "0.0"]
-    assert rows["all"] == ["16", "0", "16", "4", "0/10", "0.2"]
+    assert rows["figure2"] == ["3744", "0", "3744", jobs, "0/156", "332.8"]
+    assert rows["figure3"] == ["1", "0", "1", "1", "0/1", "0.1"]
+    assert rows["all"] == ["3744", "0", "3744", jobs, "0/159", "332.8"]
+    assert f"training in {jobs} jobs of" in "".join(lines)
+    assert "expected: 332.8 h of one device" in "".join(lines)
+
+
+def test_the_packing_of_a_program_adds_up(capsys: pytest.CaptureFixture[str], here: Path) -> None:
+    packed = json.loads(printed(capsys, "--json", "--limit-minutes", "1"))["packing"]
+    runs = [name for shard in packed["shards"].values() for name in shard["runs"]]
+    assert len(runs) == len(set(runs)) == 16
+    assert packed["jobs"] == len(packed["shards"]) == 4
+    assert packed["runs_per_job"] == {"least": 4, "median": 4, "most": 4}
+    seconds = {digest: one["seconds"] for digest, one in packed["shards"].items()}
+    assert packed["hours"] == pytest.approx(sum(seconds.values()) / 3600)
+    assert seconds[packed["longest"]] == max(seconds.values())
+    assert packed["sources"] == {"guessed": 16}
+    assert packed["limit"] == {"minutes": 1, "place": "--limit-minutes"}
+    # Four runs of 1,920 guessed steps of 20 ms.
+    assert packed["too_long"] == sorted(seconds)
+
+
+def test_what_is_too_long_is_said(capsys: pytest.CaptureFixture[str], here: Path) -> None:
+    (here / "config.yaml").write_text("scale: paper\nseeds: [0]\ndevice: cuda\n")
+    assert "set shard.target_hours to" in printed(capsys, "--limit-minutes", "60")
+    assert "too long" not in printed(capsys)
+
+
+def test_slurm_is_asked_for_the_limit_of_the_profile_s_partition(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    here: Path,
+    tmp_path: Path,
+) -> None:
+    fake_sinfo(tmp_path)
+    limits = {None: None, "gpu": 60}
+    monkeypatch.setattr(command, "time_limit_minutes", lambda name, *, timeout: limits[name])
+    assert "time limit" not in printed(capsys), "the default partition has none"
+    profile = here / "profiles" / "slurm" / "profile.yaml"
+    profile.parent.mkdir(parents=True)
+    profile.write_text("default-resources:\n  slurm_partition: gpu\n")
+    assert "fits into the time limit of 60 minutes (partition gpu)" in printed(capsys)
+    assert "40 minutes (--limit-minutes)" in printed(capsys, "--limit-minutes", "40")
+
+
+def test_a_slurm_that_does_not_answer_is_no_hindrance(
+    capsys: pytest.CaptureFixture[str], here: Path, tmp_path: Path
+) -> None:
+    fake_sinfo(tmp_path)
+    assert "time limit" not in printed(capsys)
+
+
+@pytest.mark.parametrize("word", ["0", "-3", "x"])
+def test_a_limit_is_a_number_of_minutes(word: str) -> None:
+    parser = argparse.ArgumentParser()
+    command.configure(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--limit-minutes", word])
+
+
+def test_when_all_is_there_no_packing_is_told(
+    capsys: pytest.CaptureFixture[str], here: Path, package: Path
+) -> None:
+    for run in build_plan(Settings(), package_root=package).runs.values():
+        (here / run.record).parent.mkdir(parents=True)
+        (here / run.record).write_text("{}\n")
+    assert "jobs of" not in printed(capsys, "--limit-minutes", "1")
 
 
 def test_planning_imports_nothing_that_computes() -> None:

@@ -14,7 +14,6 @@ from workflow_src.changes.description import described
 from workflow_src.changes.modules import ModuleChange, Texts, module_changes
 from workflow_src.changes.orphans import results_of
 from workflow_src.changes.revisions import Described, Since, plans_since
-from workflow_src.plan.costs import expected_costs
 from workflow_src.plan.specs import from_canonical
 
 _OF_A_MACHINE = ("directories", "mirror")
@@ -91,8 +90,6 @@ def compared(since: Since) -> Comparison:
     now = described(plan)
     texts = Texts(results_of(plan), plan.closures.package_root)
     runs = _fate(before["runs"], now["runs"], _spec_key)
-    specs = [plan.runs[name].spec for name in plan.missing]
-    costs = expected_costs(specs, plan.layout, plan.root, device=plan.settings.device)
     return Comparison(
         since=since,
         now=now,
@@ -103,7 +100,7 @@ def compared(since: Since) -> Comparison:
         runs=runs,
         evaluations=_fate(before["evaluations"], now["evaluations"], _evaluation_key(before, now)),
         prepared=_fate(before["prepared"], now["prepared"], _data_key),
-        seconds={name: costs[plan.runs[name].spec].seconds for name in plan.missing},
+        seconds={name: plan.costs[name].seconds for name in plan.missing},
     )
 
 

@@ -7,7 +7,6 @@ from workflow_src.changes.downstream import why_evaluations, why_prepared, why_r
 from workflow_src.changes.orphans import results_of
 from workflow_src.changes.reasons import Explanation
 from workflow_src.changes.runs import why_runs
-from workflow_src.plan.costs import expected_costs
 from workflow_src.plan.plan import Plan
 
 
@@ -26,13 +25,12 @@ def explain(plan: Plan) -> Explanation:
     evaluations = why_evaluations(plan, results, causes, runs)
     needed = {plan.runs[name].prepared.fingerprint for name in runs}
     needed |= {one.prepared.fingerprint for one in plan.evaluations if not one.exists}
-    specs = [plan.runs[name].spec for name in plan.missing]
     return Explanation(
         plan=plan,
         runs=runs,
         evaluations=evaluations,
         prepared=why_prepared(plan, causes, needed),
         report=why_report(plan, causes, evaluations),
-        costs=expected_costs(specs, plan.layout, plan.root, device=plan.settings.device),
+        costs={plan.runs[name].spec: plan.costs[name] for name in plan.missing},
         notes=tuple(notes),
     )

@@ -1,23 +1,35 @@
-"""`python -m workflow_src plan`: what would run, what is there, and how long the rest may take."""
+"""`python -m workflow_src plan`: what would run, what is there, and how the rest is packed."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
+import shutil
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from workflow_src.changes.description import described
+from workflow_src.cluster.profile import partition_of
+from workflow_src.cluster.queue import time_limit_minutes
 from workflow_src.config.command_line import add_configfile, settings_files
 from workflow_src.config.loading import load_layered
-from workflow_src.plan.costs import Cost, expected_costs
+from workflow_src.plan.packing import Packing, Spread, packing
 from workflow_src.plan.plan import Plan, build_plan
-from workflow_src.plan.specs import RunSpec
+from workflow_src.plan.time_limit import TimeLimit, complaints
 
-_HEADINGS = ("study", "experiment", "runs", "done", "missing", "shards", "evaluated", "hours")
+_HEADINGS = ("study", "experiment", "runs", "done", "missing", "jobs", "evaluated", "hours")
+_SECONDS_TO_ANSWER = 5.0
+
+_MEANINGS = {
+    "measured": "from earlier runs of the same cell",
+    "scaled": "scaled from other runs of the same model and data",
+    "guessed": "a guess, for want of earlier runs",
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,21 +38,64 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="everything that is planned, for programs, as JSON"
     )
+    parser.add_argument(
+        "--limit-minutes",
+        type=_minutes,
+        metavar="N",
+        help="the longest that a training job may run (default: what SLURM says of the partition "
+        "in profiles/slurm, where there is a SLURM)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the plan of a settings file; nothing is written."""
     plan = build_plan(load_layered(settings_files(arguments)))
+    packed = packing(plan.shards, plan.expected, plan.costs)
+    limit = _limit(arguments.limit_minutes) if plan.shards else None
     if arguments.json:
-        print(json.dumps(described(plan), sort_keys=True))
+        content = described(plan) | {"packing": _described(plan, packed, limit)}
+        print(json.dumps(content, sort_keys=True))
         return 0
-    specs = [plan.runs[name].spec for name in plan.missing]
-    costs = expected_costs(specs, plan.layout, plan.root, device=plan.settings.device)
-    _print(_rows(plan, costs), _notes(plan, costs), Console())
+    _print(_rows(plan), [*_notes(plan, packed), *complaints(plan, limit)], Console())
     return 0
 
 
-def _rows(plan: Plan, costs: dict[RunSpec, Cost]) -> list[tuple[str, ...]]:
+def _minutes(word: str) -> int:
+    value = int(word)
+    if value < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return value
+
+
+def _limit(asked: int | None) -> TimeLimit | None:
+    """The time limit of training jobs; None where there is none or nobody knows it."""
+    if asked is not None:
+        return TimeLimit(asked, "--limit-minutes")
+    if shutil.which("sinfo") is None:
+        return None
+    partition = partition_of("train_shard")
+    minutes = time_limit_minutes(partition, timeout=_SECONDS_TO_ANSWER)
+    place = f"partition {partition}" if partition else "the default partition"
+    return None if minutes is None else TimeLimit(minutes, place)
+
+
+def _described(plan: Plan, packed: Packing, limit: TimeLimit | None) -> dict[str, Any]:
+    """The packing for programs; seconds and minutes are as in `workflow_src.plan.overview`."""
+    return dataclasses.asdict(packed) | {
+        "limit": None if limit is None else dataclasses.asdict(limit),
+        "too_long": [] if limit is None else sorted(limit.too_long(plan)),
+        "shards": {
+            shard.digest: {
+                "runs": list(shard.runs),
+                "seconds": plan.expected[shard.digest].seconds,
+                "source": plan.expected[shard.digest].source,
+            }
+            for shard in plan.shards
+        },
+    }
+
+
+def _rows(plan: Plan) -> list[tuple[str, ...]]:
     """One row per experiment, and one of all, where what experiments share counts once."""
     runs: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
     evaluations: dict[tuple[str, str], dict[str, bool]] = defaultdict(dict)
@@ -50,44 +105,57 @@ def _rows(plan: Plan, costs: dict[RunSpec, Cost]) -> list[tuple[str, ...]]:
             runs[key].update(dict.fromkeys(one.runs))
             evaluations[key][one.fingerprint] = one.exists
     order = dict.fromkeys((group.study, group.experiment) for group in plan.groups)
-    rows = [_row(plan, costs, key, runs[key], evaluations[key].values()) for key in order]
+    rows = [_row(plan, key, runs[key], evaluations[key].values()) for key in order]
     exist = [one.exists for one in plan.evaluations]
-    return [*rows, _row(plan, costs, ("all", "each once"), plan.runs, exist)]
+    return [*rows, _row(plan, ("all", "each once"), plan.runs, exist)]
 
 
 def _row(
-    plan: Plan,
-    costs: dict[RunSpec, Cost],
-    title: tuple[str, str],
-    runs: Iterable[str],
-    evaluated: Iterable[bool],
+    plan: Plan, title: tuple[str, str], runs: Iterable[str], evaluated: Iterable[bool]
 ) -> tuple[str, ...]:
     chosen = set(runs)
     missing = chosen.intersection(plan.missing)
     shards = sum(not missing.isdisjoint(shard.runs) for shard in plan.shards)
     exist = list(evaluated)
-    hours = sum(costs[plan.runs[name].spec].seconds for name in missing) / 3600
+    hours = sum(plan.costs[name].seconds for name in missing) / 3600
     counts = (len(chosen), len(chosen) - len(missing), len(missing), shards)
     return *title, *map(str, counts), f"{sum(exist)}/{len(exist)}", f"{hours:.1f}"
 
 
-def _notes(plan: Plan, costs: dict[RunSpec, Cost]) -> list[str]:
+def _notes(plan: Plan, packed: Packing) -> list[str]:
     settings = plan.settings
     notes = [
         f"scale {settings.scale}, seeds {', '.join(map(str, settings.seeds))}, "
         f"protocols {', '.join(settings.protocols)}, streams {', '.join(settings.streams)}, "
         f"device {settings.device}"
     ]
-    meanings = {
-        "measured": "from earlier runs of the same cell",
-        "scaled": "scaled from other cells of the same model and data",
-        "guessed": "a guess, for want of earlier runs",
-    }
-    for source, meaning in meanings.items():
-        count = sum(cost.source == source for cost in costs.values())
-        if count:
-            notes.append(f"device hours of {count} runs: {meaning}")
+    if packed.runs_per_job and packed.hours_per_job and packed.minutes:
+        notes += [
+            f"training in {packed.jobs} jobs of {_spread(packed.runs_per_job, _whole)} runs",
+            f"expected: {_time(packed.hours)} of one device; {_spread(packed.hours_per_job, _time)}"
+            f" in one job (shard.target_hours {settings.shard.target_hours:g})",
+            f"asked for at the first attempt: {_spread(packed.minutes, _whole)} minutes a job",
+        ]
+    for source, meaning in _MEANINGS.items():
+        if count := packed.sources.get(source):
+            notes.append(f"expected times of {count} runs: {meaning}")
     return notes
+
+
+def _spread(one: Spread, shown: Callable[[float], str]) -> str:
+    if one.least == one.most:
+        return shown(one.most)
+    return f"{shown(one.least)} to {shown(one.most)} (median {shown(one.median)})"
+
+
+def _whole(number: float) -> str:
+    return f"{number:.0f}"
+
+
+def _time(hours: float) -> str:
+    if hours >= 1:
+        return f"{hours:.1f} h"
+    return f"{hours * 60:.1f} min" if hours * 60 >= 1 else f"{hours * 3600:.1f} s"
 
 
 def _print(rows: list[tuple[str, ...]], notes: list[str], console: Console) -> None:

@@ -39,7 +39,13 @@ AnyPath = Annotated[Path, Field(strict=False), AfterValidator(Path.expanduser)]
 class ShardSettings(StrictModel):
     """How runs are packed into jobs."""
 
-    maximum_runs: int = Field(16, ge=1, description="Runs that one job trains at most.")
+    target_hours: float = Field(
+        4.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Expected hours of one job at most; a run that takes longer has its own job.",
+    )
+    maximum_runs: int = Field(64, ge=1, description="Runs that one job trains at most.")
 
 
 class EvaluationSettings(StrictModel):

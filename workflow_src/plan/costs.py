@@ -1,7 +1,8 @@
 """How long the missing runs will take, from the records of earlier ones.
 
-An expectation for people, never an input to anything: the same cell's mean where it was trained
-before, a scaled mean of its family where it was not, else a stated guess.
+An expectation for people and for packing, never an input to any result: the mean of the same cell
+where it was trained before, what others of its family took in the ratio that sizes make likely
+where it was not, else a stated guess.
 """
 
 from __future__ import annotations
@@ -9,23 +10,23 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import statistics
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_src.archive.results import Results
 from workflow_src.errors import UserError
+from workflow_src.plan.guesses import guessed_seconds
 from workflow_src.plan.layout import Layout
 from workflow_src.plan.shards import Family, family
 from workflow_src.plan.specs import RunSpec, Scalar, from_canonical
 
-GUESSED_STEP_SECONDS = 0.02
-GUESSED_STEPS = 20_000
 _READ_PER_FAMILY = 100
 
 _Cell = tuple[tuple[str, Scalar], ...]
-_Times = dict[_Cell, list[float]]
+_Measured = list[tuple[RunSpec, float]]
 
 
 @dataclass(frozen=True)
@@ -40,46 +41,57 @@ class Cost:
 def expected_costs(
     specs: Iterable[RunSpec], layout: Layout, root: Path, *, device: str
 ) -> dict[RunSpec, Cost]:
-    """The expected cost of each run on ``device`` (``cpu``, ``cuda`` or ``cuda:N``)."""
+    """The expected cost of each run on ``device`` (``cpu``, ``cuda`` or ``cuda:N``).
+
+    Only the folders of these runs' families are looked at.
+    """
     wanted = list(specs)
     on_gpu = device != "cpu"
-    families = dict.fromkeys(family(spec) for spec in wanted)
     results = Results(root / layout.results)
-    known = {f: _recorded(f, results, on_gpu) for f in families}
-    costs: dict[tuple[Family, _Cell], Cost] = {}
+    known: dict[Family, _Known] = {}
+    costs: dict[tuple[Family, float, _Cell], Cost] = {}
     for spec in wanted:
-        key = (family(spec), spec.hyperparameters)
+        one = family(spec)
+        key = one, spec.fraction, spec.hyperparameters
         if key not in costs:
-            costs[key] = _cost(spec.hyperparameters, known[family(spec)])
-    return {spec: costs[family(spec), spec.hyperparameters] for spec in wanted}
+            if one not in known:
+                known[one] = _Known(_recorded(one, results, on_gpu), on_gpu)
+            costs[key] = known[one].cost(spec)
+    return {spec: costs[family(spec), spec.fraction, spec.hyperparameters] for spec in wanted}
 
 
-def _cost(cell: _Cell, times: _Times) -> Cost:
-    if cell in times:
-        return Cost(_mean(times[cell]), "measured")
-    if times:
-        scaled = [_mean(seconds) * _ratio(cell, other) for other, seconds in times.items()]
-        return Cost(_mean(scaled), "scaled")
-    steps = dict(cell).get("maximum_steps", GUESSED_STEPS)
-    return Cost(GUESSED_STEP_SECONDS * min(float(steps), GUESSED_STEPS), "guessed")
+class _Known:
+    """What earlier runs of one family took, and what that says of others."""
+
+    def __init__(self, measured: _Measured, on_gpu: bool) -> None:
+        self._on_gpu = on_gpu
+        self._exactly: dict[tuple[_Cell, float], list[float]] = defaultdict(list)
+        self._at_any_fraction: dict[_Cell, list[float]] = defaultdict(list)
+        self._over_guess: list[float] = []
+        for spec, seconds in measured:
+            self._exactly[spec.hyperparameters, spec.fraction].append(seconds)
+            self._at_any_fraction[spec.hyperparameters].append(seconds)
+            self._over_guess.append(seconds / self._guess(spec))
+
+    def cost(self, spec: RunSpec) -> Cost:
+        """The cost of a run of this family."""
+        exactly = self._exactly.get((spec.hyperparameters, spec.fraction))
+        if exactly:
+            return Cost(statistics.fmean(exactly), "measured")
+        same_cell = self._at_any_fraction.get(spec.hyperparameters)
+        if same_cell:
+            return Cost(statistics.fmean(same_cell), "scaled")
+        if self._over_guess:
+            # The median, since a run that diverged at once says nothing about other cells.
+            return Cost(self._guess(spec) * statistics.median(self._over_guess), "scaled")
+        return Cost(self._guess(spec), "guessed")
+
+    def _guess(self, spec: RunSpec) -> float:
+        return guessed_seconds(spec, on_gpu=self._on_gpu)
 
 
-def _ratio(cell: _Cell, other: _Cell) -> float:
-    """How much longer ``cell`` should take than ``other``: the root of the ratio of their sizes.
-
-    The root, since about half of a small network's time does not grow with it.
-    """
-    values = dict(other)
-    logarithm = 0.0
-    for name, value in cell:
-        before = values.get(name)
-        if type(value) is int and type(before) is int and value > 0 and before > 0:
-            logarithm += math.log(value / before)
-    return math.exp(logarithm / 2)
-
-
-def _recorded(one: Family, results: Results, on_gpu: bool) -> _Times:
-    """Seconds of the family's latest finished runs on that kind of device, by cell."""
+def _recorded(one: Family, results: Results, on_gpu: bool) -> _Measured:
+    """Runs of the family that finished on that kind of device, with their device seconds."""
     model, data_set, likelihood = one
     folder = f"runs/{model}/{data_set}-{likelihood}"
     dated = []
@@ -87,25 +99,24 @@ def _recorded(one: Family, results: Results, on_gpu: bool) -> _Times:
         dated = [(entry.stat().st_mtime_ns, f"{folder}/{entry.name}") for entry in entries]
     loose = [name for _, name in sorted(dated, reverse=True)]
     packed = (name for name in results.index.directories if name.startswith(f"{folder}/"))
-    times: _Times = defaultdict(list)
-    for name in list(dict.fromkeys([*loose, *packed]))[:_READ_PER_FAMILY]:
-        found = _read(results, name, on_gpu)
-        if found is not None:
-            times[found[0]].append(found[1])
-    return dict(times)
+    names = _spread(list(dict.fromkeys([*loose, *packed])), _READ_PER_FAMILY)
+    return [found for name in names if (found := _read(results, name, on_gpu)) is not None]
 
 
-def _read(results: Results, directory: str, on_gpu: bool) -> tuple[_Cell, float] | None:
+def _spread(names: Sequence[str], count: int) -> list[str]:
+    """At most ``count`` of the names at equal distances: neighbours in time are of one cell."""
+    stride = max(len(names) / count, 1.0)
+    return [names[int(place * stride)] for place in range(min(len(names), count))]
+
+
+def _read(results: Results, directory: str, on_gpu: bool) -> tuple[RunSpec, float] | None:
     # A damaged or foreign record is the audit's to tell; here it only fails to inform.
     try:
         record = results.record(directory)
         if (record["machine"]["gpu"] is not None) != on_gpu:
             return None
         spec = from_canonical(record["content"]["spec"])
-        return spec.hyperparameters, float(record["content"]["result"]["device_seconds"])
+        seconds = float(record["content"]["result"]["device_seconds"])
     except (UserError, OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-
-
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values)
+    return (spec, seconds) if math.isfinite(seconds) and seconds >= 0.0 else None

@@ -19,6 +19,7 @@ RAW_RECORD = "record.json"
 PREPARED_RECORD = "record.json"
 EVALUATION_RECORD = RECORDS["evaluations"]
 MEASUREMENT_RECORD = RECORDS["measurements"]
+OVERVIEW = "overview.json"
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,10 @@ class Layout:
     def report_membership(self, fingerprint: str) -> Path:
         """What the report job needs to know."""
         return self.results / "plan" / "reports" / f"{fingerprint}.json"
+
+    def overview(self) -> Path:
+        """What the latest plan has in all, for those who watch it being made."""
+        return self.results / "plan" / OVERVIEW
 
     def shard_manifest(self, digest: str) -> Path:
         """What a training job leaves when all of its runs are there."""

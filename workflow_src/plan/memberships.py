@@ -19,19 +19,21 @@ from workflow_src.plan.fingerprints import Code, measurement_fingerprint
 from workflow_src.plan.layout import RAW_RECORD
 from workflow_src.plan.plan import Plan
 from workflow_src.plan.planned import PlannedData, PlannedEvaluation, PlannedRun, Shard
+from workflow_src.plan.seals import SEAL, is_sealed, sealed
 from workflow_src.plan.sources import write_sources
-from workflow_src.storage import digest, explain, read_json_object, replacing_file
+from workflow_src.storage import explain, read_json_object, replacing_file
 
 SCHEMA = 2
 
-_CIRCUMSTANTIAL = frozenset({"settings", "membership_digest"})
+_CIRCUMSTANTIAL = frozenset({"settings", SEAL})
 
 
 def write_memberships(plan: Plan) -> None:
     """Write the files of all preparations, shards, evaluations and of the report.
 
     What has been made already keeps its file as it is; of what is to be made, a file that differs
-    (damaged, or written under other directories) is written again.
+    (damaged, or written under other directories) is written again. A shard whose job is alive keeps
+    the file that the job was started with.
     """
     layout, root = plan.layout, plan.root
     write_sources(plan)
@@ -39,6 +41,8 @@ def write_memberships(plan: Plan) -> None:
         path = root / layout.prepared_membership(data.fingerprint)
         _ensure(path, lambda data=data: prepared_membership(plan, data))  # type: ignore[misc]
     for shard in plan.shards:
+        if shard.digest in plan.live_shards:
+            continue
         path = root / layout.shard_membership(shard.digest)
         _ensure(path, lambda shard=shard: shard_membership(plan, shard))  # type: ignore[misc]
     for one in plan.evaluations:
@@ -82,7 +86,7 @@ def _drop_untrue_manifest(path: Path) -> None:
 
 def prepared_membership(plan: Plan, data: PlannedData) -> dict[str, Any]:
     """What a preparation job needs to know."""
-    return _sealed(
+    return sealed(
         {
             "schema": SCHEMA,
             "fingerprint": data.fingerprint,
@@ -100,7 +104,7 @@ def prepared_membership(plan: Plan, data: PlannedData) -> dict[str, Any]:
 def shard_membership(plan: Plan, shard: Shard) -> dict[str, Any]:
     """What a training job needs to know; its runs are of one model and share the code."""
     first = plan.runs[shard.runs[0]]
-    return _sealed(
+    return sealed(
         {
             "schema": SCHEMA,
             "digest": shard.digest,
@@ -113,7 +117,7 @@ def shard_membership(plan: Plan, shard: Shard) -> dict[str, Any]:
 
 def evaluation_membership(plan: Plan, evaluation: PlannedEvaluation) -> dict[str, Any]:
     """What an evaluation job needs to know; ``measurement`` is where a run's would go."""
-    return _sealed(
+    return sealed(
         {
             "schema": SCHEMA,
             "fingerprint": evaluation.fingerprint,
@@ -144,7 +148,7 @@ def report_membership(plan: Plan) -> dict[str, Any]:
         for one in plan.evaluations
         for group in one.groups
     ]
-    return _sealed(
+    return sealed(
         {
             "schema": SCHEMA,
             "fingerprint": plan.report,
@@ -180,16 +184,6 @@ def _asks_for_the_same(there: str, value: Mapping[str, Any]) -> bool:
 
 def _work(content: Mapping[str, Any]) -> dict[str, Any]:
     return {name: one for name, one in content.items() if name not in _CIRCUMSTANTIAL}
-
-
-def is_sealed(content: Mapping[str, Any]) -> bool:
-    """Whether a membership still says what it said when it was written."""
-    rest = {name: one for name, one in content.items() if name != "membership_digest"}
-    return content.get("membership_digest") == digest(rest)
-
-
-def _sealed(content: dict[str, Any]) -> dict[str, Any]:
-    return content | {"membership_digest": digest(content)}
 
 
 def _run_of_shard(plan: Plan, run: PlannedRun) -> dict[str, Any]:

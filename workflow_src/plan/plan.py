@@ -18,9 +18,10 @@ from workflow_src.archive.packs import FOLDER, read_index
 from workflow_src.config.data_sets import data_set
 from workflow_src.config.metrics import METRICS
 from workflow_src.config.models import model_declaration
-from workflow_src.config.settings import Settings
+from workflow_src.config.settings import Settings, ShardSettings
 from workflow_src.config.studies import Study, load_study
 from workflow_src.errors import UserError
+from workflow_src.plan.costs import Cost, expected_costs
 from workflow_src.plan.fingerprints import (
     LENGTH,
     Closures,
@@ -32,8 +33,10 @@ from workflow_src.plan.fingerprints import (
 )
 from workflow_src.plan.grids import Group, expand
 from workflow_src.plan.layout import EVALUATION_RECORD, Layout
+from workflow_src.plan.live import sorted_out
+from workflow_src.plan.packing import total
 from workflow_src.plan.planned import PlannedData, PlannedEvaluation, PlannedRun, Shard
-from workflow_src.plan.shards import fill_shards
+from workflow_src.plan.shards import family, fill_shards
 from workflow_src.plan.specs import RunSpec
 from workflow_src.storage import digest, explain, sha256_file
 
@@ -53,6 +56,15 @@ class Plan:
     runs: dict[str, PlannedRun]
     missing: tuple[str, ...]
     shards: tuple[Shard, ...]
+    """Every missing run is in exactly one."""
+    live_shards: frozenset[str]
+    """Digests of those shards whose jobs an earlier start has left alive."""
+    unneeded_shards: tuple[str, ...]
+    """Digests of live shards that make nothing which is missing here."""
+    costs: dict[str, Cost]
+    """Of the runs, by fingerprint, of every family in which one is missing."""
+    expected: dict[str, Cost]
+    """What the missing runs of each shard cost together, by the shard's digest."""
     evaluations: tuple[PlannedEvaluation, ...]
     report: str
     """Fingerprint of the report."""
@@ -60,12 +72,17 @@ class Plan:
 
 
 def build_plan(
-    settings: Settings, *, package_root: Path = PACKAGE_ROOT, root: Path | None = None
+    settings: Settings,
+    *,
+    package_root: Path = PACKAGE_ROOT,
+    root: Path | None = None,
+    live_shards: Iterable[str] = (),
 ) -> Plan:
     """Expand, name and look up everything that ``settings`` ask for.
 
     ``package_root`` is the folder of the code that counts; ``root`` is the directory that the
-    settings' paths are relative to, the working directory where it is left out.
+    settings' paths are relative to, the working directory where it is left out. ``live_shards``
+    are the digests of shards whose jobs are waiting or at work: they keep the runs that they have.
 
     Raises
     ------
@@ -91,6 +108,17 @@ def build_plan(
     archived = _archived(layout, where)
     missing = _missing(runs, archived, where)
     evaluations = _evaluations(groups, names, runs, layout, closures, archived, where)
+    live = sorted_out(
+        live_shards,
+        missing,
+        runs,
+        layout=layout,
+        root=where,
+        closures=closures,
+        manifests=manifests,
+    )
+    costs = _costs(missing, runs, layout, where, settings.device)
+    shards = (*live.used, *_shards(missing, runs, live.used, costs, settings.shard, manifests))
     shown = _shown(studies, evaluations)
     return Plan(
         settings=settings,
@@ -101,7 +129,11 @@ def build_plan(
         prepared=tuple(prepared.values()),
         runs=runs,
         missing=missing,
-        shards=_shards(missing, runs, settings.shard.maximum_runs, manifests),
+        shards=shards,
+        live_shards=frozenset(shard.digest for shard in live.used),
+        unneeded_shards=live.unneeded,
+        costs=costs,
+        expected={shard.digest: total(costs[name] for name in shard.runs) for shard in shards},
         evaluations=evaluations,
         report=report_fingerprint(shown, closures.of_report(), package_root),
         closures=closures,
@@ -213,13 +245,38 @@ def _evaluations(
     return tuple(evaluations)
 
 
+def _costs(
+    missing: Iterable[str],
+    runs: Mapping[str, PlannedRun],
+    layout: Layout,
+    root: Path,
+    device: str,
+) -> dict[str, Cost]:
+    families = {family(runs[name].spec) for name in missing}
+    if not families:
+        return {}
+    specs = {name: run.spec for name, run in runs.items() if family(run.spec) in families}
+    costs = expected_costs(specs.values(), layout, root, device=device)
+    return {name: costs[spec] for name, spec in specs.items()}
+
+
 def _shards(
     missing: Iterable[str],
     runs: Mapping[str, PlannedRun],
-    maximum_runs: int,
+    live: Iterable[Shard],
+    costs: Mapping[str, Cost],
+    settings: ShardSettings,
     manifests: frozenset[str],
 ) -> tuple[Shard, ...]:
-    filled = fill_shards({name: runs[name].spec for name in missing}, maximum_runs)
+    """New shards of the missing runs that no ``live`` one has."""
+    taken = {name for shard in live for name in shard.runs}
+    free = [name for name in missing if name not in taken]
+    filled = fill_shards(
+        {name: runs[name].spec for name in free},
+        {name: costs[name].seconds for name in free},
+        target_seconds=3600 * settings.target_hours,
+        maximum_runs=settings.maximum_runs,
+    )
     return tuple(Shard(_shard_digest([runs[n] for n in s], manifests), s) for s in filled)
 
 

@@ -7,7 +7,8 @@ is local all the same, so that new runs seldom move others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -18,7 +19,9 @@ FREE_IN_A_BANK = frozenset({"stopping"})
 
 Family = tuple[str, str, str]
 BankKey = tuple[Family, tuple[tuple[str, Scalar], ...]]
-_Bank = list[str]
+
+_ROUNDING = 1e-9
+"""Relative; so that what sums to the target exactly is not kept out by how sums are rounded."""
 
 
 def family(spec: RunSpec) -> Family:
@@ -35,12 +38,22 @@ def bank_key(spec: RunSpec) -> BankKey:
     return family(spec), shape
 
 
-def fill_shards(runs: Mapping[str, RunSpec], maximum_runs: int) -> list[tuple[str, ...]]:
-    """The runs' fingerprints, divided into shards of at most ``maximum_runs``.
+def fill_shards(
+    runs: Mapping[str, RunSpec],
+    seconds: Mapping[str, float],
+    *,
+    target_seconds: float,
+    maximum_runs: int,
+) -> list[tuple[str, ...]]:
+    """The runs' fingerprints, divided into shards of limited length.
 
-    The result depends on the specs alone, not on their order. A bank that fits is never divided,
-    and its neighbours' coming and going moves it between shards whole.
+    A shard has at most ``maximum_runs`` runs, and the expected ``seconds`` of its runs add up to
+    ``target_seconds`` at most, unless it is one run that alone takes longer.
+
+    The result depends on specs and seconds alone, not on their order. A bank that fits is never
+    divided, and its neighbours' coming and going moves it between shards whole.
     """
+    room = _Room(maximum_runs, target_seconds * (1 + _ROUNDING))
     keys = {name: bank_key(spec) for name, spec in runs.items()}
     # Few keys are shared by many runs, and making them sortable is the slow part.
     ranks = {key: rank for rank, key in enumerate(sorted(set(keys.values()), key=_sortable))}
@@ -48,47 +61,83 @@ def fill_shards(runs: Mapping[str, RunSpec], maximum_runs: int) -> list[tuple[st
         runs, key=lambda name: (ranks[keys[name]], _sortable(_member_key(runs[name])), name)
     )
     shards: list[tuple[str, ...]] = []
-    for _, members in groupby(ordered, key=lambda name: family(runs[name])):
+    for _, members in groupby(ordered, key=lambda name: keys[name][0]):
         rest: list[_Bank] = []
-        for _, bank in groupby(members, key=lambda name: keys[name]):
-            whole, remainder = _cut(list(bank), maximum_runs)
-            shards.extend(whole)
-            rest.extend([remainder] if remainder else [])
+        for key, names in groupby(members, key=lambda name: keys[name]):
+            for part in _cut(key, list(names), seconds, room):
+                if room.is_full(part):
+                    shards.append(part.runs)
+                else:
+                    rest.append(part)
         shards.extend(
-            tuple(name for bank in banks for name in bank)
-            for banks in _combined(rest, 0, runs, maximum_runs)
+            tuple(name for bank in banks for name in bank.runs)
+            for banks in _combined(rest, 0, room)
         )
     return shards
 
 
-def _cut(bank: _Bank, maximum: int) -> tuple[list[tuple[str, ...]], _Bank]:
-    full = len(bank) // maximum * maximum
-    return [tuple(bank[at : at + maximum]) for at in range(0, full, maximum)], bank[full:]
+@dataclass(frozen=True)
+class _Bank:
+    """Runs of one shape, or a part of them that one shard has room for."""
+
+    key: BankKey
+    runs: tuple[str, ...]
+    seconds: float
 
 
-def _combined(
-    banks: list[_Bank], depth: int, runs: Mapping[str, RunSpec], maximum: int
-) -> list[list[_Bank]]:
+@dataclass(frozen=True)
+class _Room:
+    """What fits into one shard."""
+
+    runs: int
+    seconds: float
+
+    def has(self, banks: Iterable[_Bank]) -> bool:
+        number, seconds = 0, 0.0
+        for bank in banks:
+            number += len(bank.runs)
+            seconds += bank.seconds
+        return number <= self.runs and seconds <= self.seconds
+
+    def is_full(self, bank: _Bank) -> bool:
+        """Whether there is no room beside ``bank`` for one more of its like."""
+        one_more = bank.seconds * (1 + 1 / len(bank.runs))
+        return len(bank.runs) >= self.runs or one_more > self.seconds
+
+
+def _cut(
+    key: BankKey, names: Sequence[str], seconds: Mapping[str, float], room: _Room
+) -> list[_Bank]:
+    """The runs of one bank in as few parts as there is room for."""
+    parts: list[_Bank] = []
+    part: list[str] = []
+    taken = 0.0
+    for name in names:
+        if part and (len(part) == room.runs or taken + seconds[name] > room.seconds):
+            parts.append(_Bank(key, tuple(part), taken))
+            part, taken = [], 0.0
+        part.append(name)
+        taken += seconds[name]
+    return [*parts, _Bank(key, tuple(part), taken)]
+
+
+def _combined(banks: list[_Bank], depth: int, room: _Room) -> list[list[_Bank]]:
     """Banks of one family, filled into shards.
 
     Where they do not all fit in one, they are first divided by the value of their first
     hyperparameter, then by the next: a new value then opens a branch of its own and leaves the
     others as they were. Small neighbouring branches share a shard.
     """
-    if sum(map(len, banks)) <= maximum:
+    if len(banks) <= 1 or room.has(banks):
         return [banks] if banks else []
     filled: list[list[_Bank]] = []
-    for _, branch in groupby(banks, key=lambda bank: _coordinate(runs[bank[0]], depth)):
-        for part in _combined(list(branch), depth + 1, runs, maximum):
-            if filled and sum(map(len, filled[-1])) + sum(map(len, part)) <= maximum:
+    for _, branch in groupby(banks, key=lambda bank: bank.key[1][depth]):
+        for part in _combined(list(branch), depth + 1, room):
+            if filled and room.has([*filled[-1], *part]):
                 filled[-1] = filled[-1] + part
             else:
                 filled.append(part)
     return filled
-
-
-def _coordinate(spec: RunSpec, depth: int) -> tuple[str, Scalar]:
-    return bank_key(spec)[1][depth]
 
 
 def _member_key(spec: RunSpec) -> Sequence[Scalar]:
