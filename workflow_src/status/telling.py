@@ -1,0 +1,256 @@
+"""The status in words: a page of lines and tables, for a terminal or for a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from workflow_src.jobs.journal import Entry
+from workflow_src.status.expectation import Left
+from workflow_src.status.scanning import Job
+from workflow_src.status.standing import ShardStanding, Standing
+from workflow_src.status.status import Status, counts
+
+_RUNNING = ("shard", "runs", "step", "steps/s", "left", "where", "trains")
+_TROUBLED = ("job", "stands", "where", "why")
+_DIGITS = 8
+"""Of a shard's digest, as much as tells it from others."""
+
+_STYLES = {"failed": "red", "silent": "yellow", "interrupted": "yellow"}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A table with its title.
+
+    Attributes
+    ----------
+    more:
+        Rows that were left out.
+    is_folded:
+        Whether a long last cell goes on in the next line of a window; else it is cut there.
+    """
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    more: int = 0
+    is_folded: bool = False
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything that is told at once, from top to bottom."""
+
+    lines: tuple[str, ...]
+    blocks: tuple[Block, ...]
+
+
+def page(status: Status, *, rows: int | None = None) -> Page:
+    """The status in words; ``rows`` are as many as all tables together may have."""
+    trouble = Block("not as it should be", _TROUBLED, tuple(_troubled(status)), is_folded=True)
+    trouble = _cut(trouble, rows)
+    rest = None if rows is None else max(rows - len(trouble.rows), 0)
+    running = _cut(Block("running", _RUNNING, tuple(_running(status))), rest)
+    blocks = [one for one in (trouble, running) if one.rows or one.more]
+    return Page(tuple(_lines(status)), tuple(blocks))
+
+
+def show(told: Page, console: Console) -> None:
+    """Print a page: tables with rules on a terminal, else plain lines."""
+    if console.is_terminal:
+        console.print(rendered(told))
+        return
+    for line in told.lines:
+        print(line)
+    for block in told.blocks:
+        print(f"\n{block.title}")
+        for line in _plain(block):
+            print(line)
+
+
+def rendered(told: Page) -> RenderableType:
+    """A page as rich draws it."""
+    parts: list[RenderableType] = [Text(line) for line in told.lines]
+    for block in told.blocks:
+        table = Table(title=block.title, title_justify="left", box=box.SIMPLE_HEAD, expand=True)
+        for heading in block.headings[:-1]:
+            table.add_column(heading, no_wrap=True)
+        table.add_column(block.headings[-1], ratio=1, no_wrap=not block.is_folded)
+        for row in block.rows:
+            style = next((_STYLES[word] for word in row if word in _STYLES), None)
+            table.add_row(*map(Text, row), style=style)
+        parts += [table, *_left_out(block)]
+    return Group(*parts)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the unit that people would take."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def _lines(status: Status) -> list[str]:
+    overview, progress = status.found.overview, status.progress
+    shards = {shard.digest: shard.standing for shard in progress.shards}
+    lines = [
+        f"planned {overview.planned:%Y-%m-%d %H:%M} UTC: scale {overview.scale}, "
+        f"device {overview.device}",
+        f"runs         {_counted(progress.runs, _diverged(status))}",
+        f"shards       {_counted(shards)}",
+        f"evaluations  {_counted(progress.evaluations)}",
+        f"report       {progress.report}",
+    ]
+    left = _hours(status.left)
+    if progress.is_complete:
+        return [*lines, "nothing is left to do"]
+    if any(at is not Standing.DONE for at in progress.runs.values()):
+        lines.append(f"training     {left}")
+    if not _is_anything_under_way(status):
+        lines.append(
+            "no job is at work or waiting; start `snakemake --profile local` or "
+            "`snakemake --profile slurm`"
+        )
+    return lines
+
+
+def _counted(standings: Mapping[str, Standing], done: str = "") -> str:
+    found = counts(standings)
+    parts = [f"{found[Standing.DONE]} of {found['all']} done{done}"]
+    parts += [
+        f"{found[one]} {one}" for one in Standing if one is not Standing.DONE and found[one] > 0
+    ]
+    return ", ".join(parts)
+
+
+def _diverged(status: Status) -> str:
+    found = status.found
+    if not found.diverged and not found.unknown:
+        return ""
+    unknown = f"; {found.unknown} not looked at" if found.unknown else ""
+    return f" ({len(found.diverged)} diverged{unknown})"
+
+
+def _hours(left: Left) -> str:
+    if left.device_seconds is None:
+        return "no expectation of what is left"
+    parts = [f"about {duration(left.device_seconds)} of one device left"]
+    if left.wall_seconds is not None:
+        devices = "the one device" if left.devices == 1 else f"the {left.devices} devices"
+        parts.append(f"{duration(left.wall_seconds)} on {devices} at work")
+    if left.factor is not None:
+        runs = "1 finished run" if left.compared == 1 else f"{left.compared} finished runs"
+        parts.append(f"{runs} took {left.factor:.2f} times as long as planned")
+    return "; ".join(parts)
+
+
+def _is_anything_under_way(status: Status) -> bool:
+    standings = {shard.standing for shard in status.progress.shards}
+    standings.update(standing for _, standing in status.progress.other_jobs)
+    return not standings.isdisjoint({Standing.RUNNING, Standing.QUEUED, Standing.SILENT})
+
+
+def _running(status: Status) -> Iterable[tuple[str, ...]]:
+    for shard in status.progress.shards:
+        if shard.standing is Standing.RUNNING and shard.job is not None:
+            yield _running_shard(shard, shard.job.entry, status.left)
+    for job, standing in status.progress.other_jobs:
+        if standing is Standing.RUNNING:
+            yield _name(job.entry), "", "", "", "", _where(job.entry), ""
+
+
+def _running_shard(shard: ShardStanding, entry: Entry, left: Left) -> tuple[str, ...]:
+    progress = entry.progress
+    step = _text(progress.get("step"))
+    if step and progress.get("maximum_steps"):
+        step += f"/{_text(progress['maximum_steps'])}"
+    seconds = left.of_shards.get(shard.digest)
+    return (
+        shard.digest[:_DIGITS],
+        f"{shard.runs - len(shard.unfinished)}/{shard.runs}",
+        step,
+        _text(progress.get("steps_per_second")),
+        "" if seconds is None else duration(seconds),
+        _where(entry),
+        _bank(progress),
+    )
+
+
+def _bank(progress: Mapping[str, Any]) -> str:
+    waiting = progress.get("waiting_for")
+    if waiting:
+        return f"waits for {_text(waiting)} runs that another job trains"
+    active = progress.get("active_runs")
+    bank = _text(progress.get("bank"))
+    return f"{_text(active)} x {bank}" if bank and active is not None else bank
+
+
+def _troubled(status: Status) -> Iterable[tuple[str, ...]]:
+    """Failed, interrupted and silent jobs, the worst first; results that are there excuse them."""
+    jobs = [(s.job, s.standing) for s in status.progress.shards if s.job is not None]
+    jobs += status.progress.other_jobs
+    for wanted in (Standing.FAILED, Standing.SILENT, Standing.INTERRUPTED):
+        for job, standing in jobs:
+            if standing is wanted:
+                yield _name(job.entry), standing.value, _where(job.entry), _why(job, standing)
+
+
+def _why(job: Job, standing: Standing) -> str:
+    if standing is Standing.SILENT:
+        return f"no sign for {duration(job.quiet_seconds)}"
+    parts = [job.entry.reason or "no reason known", f"{duration(job.quiet_seconds)} ago"]
+    if standing is Standing.FAILED and job.entry.worth_repeating is False:
+        parts.append("it would fail again")
+    return "; ".join(parts)
+
+
+def _name(entry: Entry) -> str:
+    return f"{entry.rule} {entry.name}"
+
+
+def _where(entry: Entry) -> str:
+    parts = [entry.host or ""]
+    device = entry.progress.get("device")
+    if entry.visible_devices:
+        parts.append(f"GPU {entry.visible_devices}")
+    elif device:
+        parts.append(_text(device))
+    if entry.slurm_job:
+        parts.append(f"SLURM job {entry.slurm_job}")
+    return ", ".join(part for part in parts if part)
+
+
+def _text(value: Any) -> str:
+    """A value of a journal as text, which anyone may have written."""
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return "" if value is None else str(value)
+
+
+def _cut(block: Block, rows: int | None) -> Block:
+    if rows is None or len(block.rows) <= rows:
+        return block
+    return replace(block, rows=block.rows[:rows], more=len(block.rows) - rows)
+
+
+def _plain(block: Block) -> list[str]:
+    lines: Sequence[tuple[str, ...]] = [block.headings, *block.rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    told = [
+        "  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
+    return told + [str(one) for one in _left_out(block)]
+
+
+def _left_out(block: Block) -> list[str]:
+    return [f"and {block.more} more"] if block.more else []
