@@ -97,12 +97,14 @@ class Checkout:
         return Checkout(folder)
 
     def files(self) -> dict[str, bytes]:
-        """Every result by its path, but for logs and the lock's file."""
+        """Every result by its path, but for logs, the journal of jobs and the lock's file."""
         folder = self.folder / "results"
         return {
             path.relative_to(folder).as_posix(): path.read_bytes()
             for path in sorted(folder.rglob("*"))
-            if path.is_file() and "logs" not in path.parts and path.name != ".lock"
+            if path.is_file()
+            and path.relative_to(folder).parts[0] not in ("logs", "jobs")
+            and path.name != ".lock"
         }
 
 

@@ -116,6 +116,11 @@ def test_killed_alone_while_its_jobs_live_on(checkout: Checkout, uninterrupted: 
         orphan.send_signal(signal.SIGSTOP)
     assert any("--shard" in orphan.cmdline() for orphan in orphans)
     assert len(records(checkout)) < len(TRAININGS)
+    leases = list(checkout.folder.glob("results/states/*/lease.json"))
+    assert leases
+    for lease in leases:
+        # As if it had stood still for longer than a lease lasts.
+        os.utime(lease, (0, 0))
 
     checkout.must(f"timeout -s KILL 300 {LOCAL}")
     assert_whole(checkout, uninterrupted)
