@@ -8,13 +8,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo data test test-long lint format schemas architecture lock release clean
+.PHONY: help env demo data test test-long test-slurm lint format schemas architecture lock release clean
 
 help:
 	@echo 'make demo          run the pipeline of config.yaml and print its tables'
 	@echo 'make data          fetch and prepare the data of config.yaml, nothing more'
 	@echo 'make test          run the quick tests'
 	@echo 'make test-long     run the longer tests of the whole workflow'
+	@echo 'make test-slurm    run the tests that start a real SLURM on this machine'
 	@echo 'make lint          check style, types and the workflow'
 	@echo 'make format        format code and rules'
 	@echo 'make schemas       write schemas/ anew from the types'
@@ -43,10 +44,15 @@ data: env
 	$(BIN)/snakemake --profile local data
 
 test: env
-	$(BIN)/python -m pytest -m 'not workflow'
+	$(BIN)/python -m pytest -m 'not workflow and not slurm' -n auto
 
 test-long: env
 	$(BIN)/python -m pytest -m workflow -n 2 --dist loadfile
+
+# Skipped where SLURM is not installed (Debian: slurmctld slurmd slurm-client munge).
+# DENSITY_BENCH_KILLS=100 makes the random one longer.
+test-slurm: env
+	$(BIN)/python -m pytest -m slurm -n 2 --dist worksteal
 
 lint: env
 	$(BIN)/ruff check .

@@ -32,13 +32,21 @@ def start(checkout: Checkout, command: str) -> subprocess.Popen[bytes]:
         )
 
 
-def until(happened: Callable[[], object], process: subprocess.Popen[bytes] | None = None) -> None:
-    """Wait until something has happened; fail if ``process`` ends before, or patience does."""
+def until(
+    happened: Callable[[], object],
+    process: subprocess.Popen[bytes] | None = None,
+    *,
+    pause: float = 0.02,
+) -> None:
+    """Wait until something has happened; fail if ``process`` ends before, or patience does.
+
+    ``pause`` is the time between two looks, in seconds.
+    """
     end = time.monotonic() + PATIENCE
     while not happened():
         assert process is None or process.poll() is None, "it ended too early"
         assert time.monotonic() < end, "it never happened"
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:

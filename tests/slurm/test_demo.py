@@ -1,0 +1,34 @@
+"""The demo of the project, as config.yaml has it, on a cluster: `snakemake --profile slurm`."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from support.checkout import ROOT
+from support.cluster_checkout import ClusterCheckout
+from support.processes import nothing_left_in
+from support.slurm import Slurm
+from support.wholeness import left_over
+
+pytestmark = pytest.mark.slurm
+
+
+def test_the_demo_runs_as_typed_and_sends_every_job_once(slurm: Slurm, tmp_path: Path) -> None:
+    demo = ClusterCheckout(tmp_path, slurm)
+    shutil.copy(ROOT / "config.yaml", tmp_path)
+    with nothing_left_in(tmp_path):
+        demo.complete()
+        keys = [job.key for job in demo.jobs()]
+        assert len(keys) == len(set(keys))
+        assert {job.state for job in demo.jobs()} == {"COMPLETED"}
+        assert {rule for rule, _ in keys} == {"prepare", "train_shard", "evaluate_group", "report"}
+        for table in ("table1", "table2"):
+            assert (tmp_path / "results" / "tables" / f"spvae_{table}.md").is_file()
+        demo.must("timeout -s KILL 120 python -m workflow_src audit")
+        assert left_over(demo) == []
+        sent = len(keys)
+        assert "Nothing to be done" in demo.complete()
+        assert len(demo.jobs()) == sent
+        slurm.restore()
