@@ -15,6 +15,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from workflow_src.config.conflicts import refuse_conflict
@@ -42,7 +43,11 @@ def main(words: Sequence[str] | None = None) -> int:
         os.environ[ATTEMPT_VARIABLE] = str(arguments.attempt)
     try:
         _open_log(arguments.log)
-        return _run(arguments)
+        second = None if arguments.attempt is None else _second_name(arguments.log)
+        code = _run(arguments)
+        if second is not None and code == ExitCode.FINE:
+            second.unlink(missing_ok=True)
+        return code
     except StoppedError as error:
         log.warning("stopped by %s; start snakemake again as before", error)
         return ExitCode.INTERRUPTED
@@ -72,6 +77,21 @@ def _run(arguments: argparse.Namespace) -> int:
             journal.end_with_code(code)
     sys.stdout.flush()
     return code
+
+
+def _second_name(file: Path | None) -> Path | None:
+    """Give the log of a job that may fail another name too: Snakemake removes it when it repeats.
+
+    None where that cannot be had.
+    """
+    if file is None:
+        return None
+    second = file.with_name(f"{file.stem}.{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}.log")
+    try:
+        second.hardlink_to(file)
+    except OSError:
+        return None
+    return second
 
 
 def command_names() -> list[str]:

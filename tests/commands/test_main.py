@@ -98,6 +98,27 @@ def test_the_log_file_has_times_and_the_terminal_has_not(
     assert re.fullmatch(pattern, file.read_text())
 
 
+def test_the_log_of_a_failed_job_outlives_its_removal(
+    report_does: Callable[..., None], tmp_path: Path
+) -> None:
+    def action() -> int:
+        command_line.log.info("half of it")
+        return 75
+
+    file = tmp_path / "a.log"
+    words = [*WORDS, "--log", str(file), "--attempt", "1"]
+    report_does(action)
+    assert command_line.main(words) == 75
+    file.unlink()
+    (kept,) = tmp_path.glob("a.*.log")
+    assert kept.read_text().endswith("half of it\n")
+
+    kept.unlink()
+    report_does(lambda: 0)
+    assert command_line.main(words) == 0
+    assert list(tmp_path.glob("a*.log")) == [file]
+
+
 @pytest.mark.parametrize(
     ("given", "near"), [("trian", "did you mean train?"), ("plann", "did you mean plan?")]
 )

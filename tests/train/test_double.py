@@ -20,9 +20,9 @@ from support.shards import INTERVAL, REPOSITORY, STEPS, Planned
 from workflow_src.jobs.holders import this_process
 from workflow_src.jobs.journal import Entry, State, entry_path, read_entry
 from workflow_src.jobs.leases import LEASE_FILE, Lease, acquire
+from workflow_src.plan.layout import STATE_FILE
 from workflow_src.train.gradient.trainer import InterruptedTrainingError
 from workflow_src.train.run_directory import read_parameters, read_run
-from workflow_src.train.states import STATE_FILE
 
 # Says when it has taken so many steps, and waits there for a word.
 HALTED = """

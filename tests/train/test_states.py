@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import logging
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-from workflow_src.train.states import STATE_FILE, discard_state, load_state, save_state
+from workflow_src.errors import UserError
+from workflow_src.jobs.failures import is_infrastructure
+from workflow_src.plan.layout import STATE_FILE
+from workflow_src.train.states import discard_state, load_state, save_state
 
 STATE = (
     {"weight": torch.tensor([[1.5, -0.0], [float("inf"), 1e-42]]), "best.weight": torch.ones(3)},
@@ -53,6 +58,30 @@ def test_a_new_state_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
     loaded = load_state(tmp_path)
     assert loaded is not None
     assert loaded[1] == {"step": 256}
+    assert [path.name for path in tmp_path.iterdir()] == [STATE_FILE]
+
+
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """For a while, this process may write no file of more than 10,000 bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_state_that_does_not_fit_is_told_in_one_line_and_the_last_one_stays(
+    tmp_path: Path, small_files: None
+) -> None:
+    save_state(tmp_path, STATE)
+    with pytest.raises(UserError, match="File too large") as told:
+        save_state(tmp_path, ({"weight": torch.zeros(10_000)}, {"step": 256}))
+    assert is_infrastructure(told.value)
+    loaded = load_state(tmp_path)
+    assert loaded is not None
+    assert loaded[1] == STATE[1]
     assert [path.name for path in tmp_path.iterdir()] == [STATE_FILE]
 
 

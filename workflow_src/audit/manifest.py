@@ -25,6 +25,7 @@ from workflow_src.audit.tables import NOT_THERE
 from workflow_src.jobs.journal import FOLDER as JOBS
 from workflow_src.plan.exclusive import LOCK_FILE
 from workflow_src.plan.fingerprints import REPORT
+from workflow_src.plan.layout import STATE_FILE
 from workflow_src.plan.plan import Plan
 
 _REPORTED = ("tables", "figures", "plots", "report")
@@ -107,7 +108,7 @@ def _check_level(
 def tell_states(plan: Plan, notes: Notes) -> None:
     """A remark on what interrupted runs have left to go on from."""
     folder = plan.layout.results / "states"
-    states = [entry.name for entry in listed(plan.root / folder) if entry.is_dir()]
+    states = [one for one in listed(plan.root / folder) if Path(one, STATE_FILE).is_file()]
     if states:
         notes.remark(
             folder,

@@ -13,7 +13,7 @@ from workflow_src.changes.causes import Causes
 from workflow_src.changes.earlier import Earlier, Search
 from workflow_src.changes.orphans import Orphans, family_of
 from workflow_src.changes.reasons import Reason, Reasons
-from workflow_src.jobs.leases import LEASE_FILE
+from workflow_src.plan.layout import STATE_FILE
 from workflow_src.plan.plan import Plan
 from workflow_src.plan.planned import PlannedRun
 from workflow_src.plan.specs import RunSpec, Scalar
@@ -85,11 +85,7 @@ def _axes(spec: RunSpec) -> dict[str, Scalar]:
 def _interrupted(plan: Plan) -> frozenset[str]:
     """Runs with a state to go on from; a job that has only begun leaves its lease alone."""
     folder = plan.root / plan.layout.results / "states"
-    return frozenset(
-        name
-        for name in _names(folder)
-        if any(one != LEASE_FILE and one[0] != "." for one in _names(folder / name))
-    )
+    return frozenset(name for name in _names(folder) if (folder / name / STATE_FILE).is_file())
 
 
 def _lost(results: Path) -> frozenset[str]:

@@ -19,6 +19,7 @@ RAW_RECORD = "record.json"
 PREPARED_RECORD = "record.json"
 EVALUATION_RECORD = RECORDS["evaluations"]
 MEASUREMENT_RECORD = RECORDS["measurements"]
+STATE_FILE = "state.safetensors"
 OVERVIEW = "overview.json"
 
 

@@ -21,6 +21,7 @@ from workflow_src.provenance.record import build_record, parent, refuse_newer_re
 from workflow_src.storage import NewerSchemaError, new_directory, read_json_object, write_json
 from workflow_src.train.checkpoints import tensors_of, write_tensors
 from workflow_src.train.membership import ShardRun
+from workflow_src.train.states import as_system_errors
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,8 @@ def write_run(
         pq.write_table(pa.Table.from_pylist([dict(row) for row in history]), directory / HISTORY)
         if parameters:
             outputs[CHECKPOINT] = directory / CHECKPOINT
-            write_tensors(directory / CHECKPOINT, parameters)
+            with as_system_errors():
+                write_tensors(directory / CHECKPOINT, parameters)
         data_record = run.prepared / PREPARED_RECORD
         data = read_json_object(data_record)
         record = build_record(
