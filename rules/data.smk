@@ -30,7 +30,7 @@ rule fetch:
         mirror=["--mirror", settings.mirror] if settings.mirror else [],
         journal=f"{layout.results}/jobs/fetch-{{data_set}}.json",
     shell:
-        "python -m workflow_src fetch --data-set {wildcards.data_set}"
+        "exec python -m workflow_src fetch --data-set {wildcards.data_set}"
         " --data-directory {params.data:q} {params.mirror:q} --log {log:q}"
         " --journal {params.journal:q}"
 
@@ -54,7 +54,7 @@ rule prepare:
         sources=layout.sources,
         journal=f"{layout.results}/jobs/prepare-{{fingerprint}}.json",
     shell:
-        "python -m workflow_src prepare --data-set {wildcards.data_set}"
+        "exec python -m workflow_src prepare --data-set {wildcards.data_set}"
         " --likelihood {wildcards.likelihood} --fingerprint {wildcards.fingerprint}"
         " --data-directory {params.data:q} --sources {params.sources:q}"
         " --attempt {resources.attempt} --log {log:q} --journal {params.journal:q}"

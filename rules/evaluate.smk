@@ -33,6 +33,6 @@ rule evaluate_group:
         memory=settings.evaluation.memory_megabytes,
         journal=f"{layout.results}/jobs/evaluate_group-{{fingerprint}}.json",
     shell:
-        "python -m workflow_src evaluate --evaluation {input.membership:q} --device {params.device}"
-        " --threads {threads} --memory-megabytes {params.memory}"
+        "exec python -m workflow_src evaluate --evaluation {input.membership:q}"
+        " --device {params.device} --threads {threads} --memory-megabytes {params.memory}"
         " --attempt {resources.attempt} --log {log:q} --journal {params.journal:q}"

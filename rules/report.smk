@@ -18,5 +18,5 @@ rule report:
     params:
         journal=f"{layout.results}/jobs/report-{{fingerprint}}.json",
     shell:
-        "python -m workflow_src report --report {input.membership:q}"
+        "exec python -m workflow_src report --report {input.membership:q}"
         " --attempt {resources.attempt} --log {log:q} --journal {params.journal:q}"

@@ -30,6 +30,6 @@ rule train_shard:
         device=settings.device,
         journal=f"{layout.results}/jobs/train_shard-{{digest}}.json",
     shell:
-        "python -m workflow_src train --shard {input.membership:q} --manifest {output:q}"
+        "exec python -m workflow_src train --shard {input.membership:q} --manifest {output:q}"
         " --device {params.device} --threads {threads}"
         " --attempt {resources.attempt} --log {log:q} --journal {params.journal:q}"

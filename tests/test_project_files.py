@@ -78,7 +78,8 @@ def test_rules_read_in_one_order_and_call_one_command(rules: Path) -> None:
         keys = re.findall(r"^    (\w+):", body, flags=re.MULTILINE)
         assert keys == sorted(keys, key=order.index)
         if "shell" in keys:
-            (command,) = re.findall(r"python -m workflow_src (\w+)", body)
+            # With exec, a signal to the job finds the program and no shell that dies before it.
+            (command,) = re.findall(r'"exec python -m workflow_src (\w+)', body)
             assert (ROOT / "workflow_src" / "commands" / f"{command}.py").is_file()
             assert "ancient(" in body or command == "fetch"
 
