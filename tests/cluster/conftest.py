@@ -93,6 +93,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No pauses, and little patience."""
     monkeypatch.setattr(submission, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(submission, "LONGEST_PAUSE", 0.02)
+    monkeypatch.setattr(submission, "UNREACHABLE_PATIENCE", 5.0)
     monkeypatch.setattr(status, "_PAUSE", 0.01)
 
 

@@ -72,6 +72,31 @@ def test_what_it_sent_is_read_in_order_and_past_damage(driver: Driver) -> None:
     assert driver.sent()[1].adopted
 
 
+def test_names_of_its_jobs_are_noted_once(driver: Driver) -> None:
+    assert driver.runs() == []
+    driver.note_run("density-bench_b")
+    driver.note_run("density-bench_b")
+    driver.note_run("density-bench_c")
+    assert driver.part(".runs").read_text() == "density-bench_b\ndensity-bench_c\n"
+    assert driver.runs() == ["density-bench_b", "density-bench_c"]
+    driver.note_sent(JOB)
+    assert driver.names() == {"density-bench_a", "density-bench_b", "density-bench_c"}
+
+
+def test_what_it_may_have_left(driver: Driver) -> None:
+    assert not driver.may_have_left_jobs
+    driver.note_run("density-bench_a")
+    assert driver.may_have_left_jobs
+    driver.part(".ended").touch()
+    # The call of sbatch that seemed to fail may have been accepted.
+    assert driver.may_have_left_jobs
+    driver.note_sent(JOB)
+    assert driver.unsettled() == [JOB]
+    driver.part(".states").write_text('{"7": {"state": "COMPLETED", "final": true}}')
+    assert driver.unsettled() == []
+    assert not driver.may_have_left_jobs
+
+
 def test_orphans_are_by_what_they_make(tmp_path: Path, driver: Driver) -> None:
     assert driver.orphans() == {}
     assert register(tmp_path / "results", [JOB]).orphans() == {JOB.key: JOB}
@@ -125,7 +150,7 @@ def test_old_drivers_are_forgotten_but_for_those_of_living_jobs(
     later = [register(driver.results, []) for _ in range(2)]
     every = earlier_drivers(driver.results)
     assert set(every) == {driver, *later}
-    forget_old(driver.results, needed=["7"])
+    forget_old(driver.results, needed={"density-bench_a"})
     assert driver in earlier_drivers(driver.results)
     (driver.path.parent / ".x.json.partial-y").touch()
     forget_old(driver.results)

@@ -11,7 +11,6 @@ from snakemake.resources import Resources
 from support.checkout import ROOT
 
 from workflow_src.cluster.profile import PROFILE, asked_partition, partition_of
-from workflow_src.cluster.queue import PREFIX
 from workflow_src.errors import UserError
 
 
@@ -58,8 +57,8 @@ def test_snakemakes_own_settings_are_read_alike() -> None:
     assert asked_partition("report", settings) is None
 
 
-def test_jobs_bear_the_name_by_which_they_are_found() -> None:
+def test_the_profile_repeats_jobs_and_keeps_folders_that_they_write_to() -> None:
     profile = yaml.safe_load((ROOT / PROFILE).read_text())
-    assert profile["slurm-jobname-prefix"] == PREFIX
+    assert profile["slurm-delete-logfiles-older-than"] == 0
     assert profile["retries"] >= 1
     assert profile["slurm-requeue"] is True

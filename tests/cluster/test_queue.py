@@ -113,6 +113,30 @@ def test_times_of_slurm_in_minutes(text: str, expected: int | None) -> None:
     assert minutes(text) == expected
 
 
+def test_the_accounting_of_another_cluster_is_asked_by_its_name(tools: Tools) -> None:
+    tools.answer("sacct", "7|COMPLETED\n")
+    assert accounted_states(["7"], timeout=10, cluster="far") == {"7": "COMPLETED"}
+    assert "--clusters=far" in tools.calls("sacct")[0]
+
+
+def test_of_several_clusters_each_job_has_its_own(tools: Tools) -> None:
+    both = "CLUSTER: far\n" + line("7", "RUNNING") + "CLUSTER: near\n" + line("8", "PENDING")
+    tools.answer("squeue", both)
+    assert [one.cluster for one in own_jobs(timeout=10, clusters=["far,near"])] == ["far", "near"]
+
+
+def test_defaults_of_the_user_do_not_narrow_an_answer(
+    tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SQUEUE_PARTITION", "other")
+    monkeypatch.setenv("SLURM_CONF", "/conf")
+    (tools.folder / "squeue").write_text(
+        '#!/bin/sh\necho "1|${SQUEUE_PARTITION-}$SLURM_CONF||c|d"\n'
+    )
+    (tools.folder / "squeue").chmod(0o755)
+    assert [one.state for one in own_jobs(timeout=10)] == ["/conf"]
+
+
 def test_limits_of_partitions(tools: Tools) -> None:
     tools.answer("sinfo", SINFO)
     assert time_limit_minutes(None) is None

@@ -17,6 +17,7 @@ from workflow_src.cluster import status
 from workflow_src.cluster.drivers import Driver, Sent
 from workflow_src.cluster.reasons import answer_reason
 from workflow_src.cluster.status import answer_states, states_of
+from workflow_src.errors import UserError
 from workflow_src.jobs.journal import Entry, State, entry_path, note_queued, read_entry, write_entry
 
 KEY = ("train_shard", DIGEST)
@@ -58,11 +59,10 @@ def test_other_questions_are_left_to_the_tool(words: list[str], waiting: Driver)
     assert answer_states(words, waiting) is None
 
 
-def test_a_job_that_ended_is_not_asked_for_again(waiting: Driver, tools: Tools) -> None:
-    tools.answer("squeue", line("7", "COMPLETED"))
-    for _ in range(2):
+def test_a_job_that_ended_stays_so(waiting: Driver, tools: Tools) -> None:
+    tools.answer("squeue", line("7", "COMPLETED"), "")
+    for _ in range(4):
         assert states_of(waiting, RUN) == {"7": "COMPLETED"}
-    assert len(tools.calls("squeue")) == 1
 
 
 def test_a_short_silence_is_waited_out(waiting: Driver, tools: Tools) -> None:
@@ -159,6 +159,62 @@ def test_a_job_that_could_not_be_noted_is_told_by_its_name(driver: Driver, tools
     tools.answer("squeue", line("42", "RUNNING"), line("42", "COMPLETED"))
     assert states_of(driver, RUN) == {"42": "RUNNING"}
     assert states_of(driver, RUN) == {"42": "COMPLETED"}
+
+
+OTHER = f"rule_train_shard_wildcards_{'b' * 16}"
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+@pytest.mark.parametrize("comment", [OTHER, "project=1"])
+def test_one_beside_others_that_ended_is_told_and_in_the_end_forgotten(
+    is_full: bool, comment: str, waiting: Driver, tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if is_full:
+        monkeypatch.setattr(Driver, "note_sent", refuse)
+    first = line("7", "COMPLETED")
+    answers = [first + line("8", "RUNNING", comment), first + line("8", "PENDING", comment), first]
+    tools.answer("squeue", *answers)
+    told = [states_of(waiting, RUN)["8"] for _ in range(4)]
+    assert told == ["RUNNING", "PENDING", "PENDING", "FAILED"]
+
+
+def refuse(driver: Driver, job: Sent) -> None:
+    raise UserError("no space left")
+
+
+def test_one_that_was_not_noted_is_noted_when_it_is_seen(driver: Driver, tools: Tools) -> None:
+    tools.answer("squeue", line("42", "RUNNING"))
+    states_of(driver, RUN)
+    states_of(driver, RUN)
+    assert driver.sent() == [Sent("42", *KEY, RUN)]
+
+
+def test_a_job_that_only_the_accounting_thinks_alive_is_not_waited_for_for_ever(
+    waiting: Driver, tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = 1000.0
+    monkeypatch.setattr(status.time, "time", lambda: moment)
+    tools.answer("squeue", "")
+    tools.answer("sacct", "7|RUNNING\n")
+    assert [states_of(waiting, RUN)["7"] for _ in range(3)] == ["RUNNING"] * 3
+    moment = 1601.0
+    assert states_of(waiting, RUN) == {"7": "FAILED"}
+
+
+def test_its_own_last_word_counts_more(waiting: Driver, tools: Tools) -> None:
+    done = Entry(*KEY, State.FINISHED, MOMENT, MOMENT, slurm_job="7")
+    write_entry(entry_path(waiting.results, *KEY), done)
+    tools.answer("squeue", "")
+    tools.answer("sacct", "7|RUNNING\n")
+    assert states_of(waiting, RUN) == {"7": "COMPLETED"}
+
+
+def test_each_job_is_asked_of_the_accounting_of_its_cluster(driver: Driver, tools: Tools) -> None:
+    driver.note_sent(Sent("7", *KEY, RUN, cluster="far"))
+    tools.answer("squeue", "")
+    tools.answer("sacct", "7|TIMEOUT\n")
+    assert states_of(driver, RUN) == {"7": "TIMEOUT"}
+    assert "--clusters=far" in tools.calls("sacct")[0]
 
 
 def test_a_disk_that_is_full_costs_no_answer(

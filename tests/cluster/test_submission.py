@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-import os
 import shlex
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +14,7 @@ from snakemake_executor_plugin_slurm.submit_string import get_submit_command
 from workflow_src.cluster import submission
 from workflow_src.cluster.drivers import Driver, Sent, register
 from workflow_src.cluster.submission import read_request, submit
+from workflow_src.errors import UserError
 from workflow_src.jobs.journal import Entry, State, entry_path, read_entry, write_entry
 
 KEY = ("train_shard", DIGEST)
@@ -115,7 +116,7 @@ def test_a_job_that_arrived_although_sbatch_failed_is_not_sent_again(
     driver.note_sent(Sent("40", *KEY, RUN))
     other = line("41", "PENDING", comment=f"rule_report_wildcards_{DIGEST}")
     tools.answer("sbatch", ("sbatch: error: Socket timed out", 1))
-    tools.answer("squeue", line("40", "FAILED") + other + line("42", "PENDING"))
+    tools.answer("squeue", "", line("40", "FAILED") + other + line("42", "PENDING"))
     assert submit(WORDS, driver) == 0
     assert capsys.readouterr().out == "42\n"
     assert len(tools.calls("sbatch")) == 1
@@ -231,6 +232,7 @@ def test_nothing_is_sent_after_cancelling(driver: Driver, tools: Tools) -> None:
 
 def test_an_answer_without_a_number_is_no_job(driver: Driver, tools: Tools) -> None:
     tools.answer("sbatch", "thank you for your patience\n")
+    tools.answer("squeue", "")
     assert submit(WORDS, driver) == 1
     assert driver.sent() == []
 
@@ -241,11 +243,85 @@ def test_what_a_site_prints_before_the_number_is_no_number(driver: Driver, tools
     assert [job.id for job in driver.sent()] == ["42"]
 
 
-def test_a_job_that_was_accepted_counts_even_if_it_cannot_be_noted(
-    driver: Driver, tools: Tools, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("said", ["42\n45% of 77 hours are used\n", "hello\n42;far\n\nbye\n"])
+def test_nor_what_it_prints_after_it(said: str, driver: Driver, tools: Tools) -> None:
+    tools.answer("sbatch", said)
+    assert submit(WORDS, driver) == 0
+    assert [(job.id, job.cluster) for job in driver.sent()] == [("42", "far" * ("far" in said))]
+
+
+def test_where_there_is_no_number_the_queue_is_asked(driver: Driver, tools: Tools) -> None:
+    tools.answer("sbatch", "thank you\n")
+    tools.answer("squeue", line("42", "PENDING"))
+    assert submit(WORDS, driver) == 0
+    assert [job.id for job in driver.sent()] == ["42"]
+
+
+def test_a_repeat_finds_what_was_accepted_before(driver: Driver, tools: Tools) -> None:
+    tools.answer("squeue", line("42", "PENDING"))
+    tools.answer("sbatch", "43\n")
+    assert submit([*WORDS[:-1], "--wrap=snakemake --attempt 2"], driver) == 0
+    assert tools.calls("sbatch") == []
+
+
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Time that passes by sleeping alone; the steps of it."""
+    steps: list[float] = []
+    time = SimpleNamespace(monotonic=lambda: sum(steps), sleep=steps.append)
+    monkeypatch.setattr(submission, "time", time)
+    monkeypatch.setattr(submission, "FIRST_PAUSE", 60.0)
+    monkeypatch.setattr(submission, "LONGEST_PAUSE", 60.0)
+    monkeypatch.setattr(submission, "UNREACHABLE_PATIENCE", 100.0)
+    return steps
+
+
+def test_patience_begins_anew_with_another_kind_of_failure(
+    driver: Driver, tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = clock(monkeypatch)
+    tools.answer("sbatch", *[(FULL, 1)] * 4, (UNREACHABLE, 1), "42\n")
+    tools.answer("squeue", "")
+    assert submit(WORDS, driver) == 0
+    assert sum(steps) == 300.0
+    assert max(steps) <= 2.0
+
+
+def test_waiting_ends_when_the_jobs_are_cancelled(
+    driver: Driver, tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = clock(monkeypatch)
+    tools.answer("squeue", "")
+    tools.answer("sbatch", (FULL, 1))
+    monkeypatch.setattr(Driver, "is_cancelled", property(lambda self: sum(steps) > 10.0))
+    assert submit(WORDS, driver) == 1
+    assert sum(steps) == 12.0
+
+
+def test_the_log_folder_of_a_waiting_job_is_not_empty(
+    driver: Driver, tools: Tools, tmp_path: Path
 ) -> None:
     tools.answer("sbatch", "42\n")
-    # Reads as empty, and refuses what is written with "no space left".
-    os.symlink("/dev/full", driver.part(".sent"))
+    assert submit([*WORDS, "--output", f"{tmp_path}/logs/rule_x/y/%j.log"], driver) == 0
+    assert (tmp_path / "logs" / "rule_x" / "y" / ".keep").exists()
+
+
+def test_the_name_of_the_jobs_is_noted_before_the_first(driver: Driver, tools: Tools) -> None:
+    tools.answer("sbatch", ("Invalid qos", 1))
+    assert submit(WORDS, driver) == 1
+    assert driver.runs() == [RUN]
+
+
+def test_a_job_that_was_accepted_counts_even_if_it_cannot_be_noted(
+    driver: Driver,
+    tools: Tools,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(driver: Driver, job: object) -> None:
+        raise UserError("no space left")
+
+    monkeypatch.setattr(Driver, "note_sent", refuse)
+    monkeypatch.setattr(Driver, "note_run", refuse)
+    tools.answer("sbatch", "42\n")
     assert submit(WORDS, driver) == 0
     assert capsys.readouterr().out == "42\n"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from workflow_src.plan import costs
 from workflow_src.plan.costs import expected_costs
 from workflow_src.plan.guesses import GPU_STEP_SECONDS
 from workflow_src.plan.layout import Layout
@@ -43,8 +44,18 @@ def spec(
     return RunSpec(model, "mnist", "gaussian", fraction, seed, "authors", "full", values)
 
 
-def record(root: Path, one: RunSpec, seconds: float, gpu: dict[str, str] | None = None) -> None:
-    content = {"spec": one.canonical(), "result": {"device_seconds": seconds}}
+def record(
+    root: Path,
+    one: RunSpec,
+    seconds: float,
+    gpu: dict[str, str] | None = None,
+    state: str = "completed",
+) -> None:
+    content = {
+        "spec": one.canonical(),
+        "result": {"device_seconds": seconds},
+        "status": {"state": state, "reason": "-"},
+    }
     path = root / LAYOUT.run(one, f"{hash(one)}{seconds}{gpu is None}") / "run.json"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"content": content, "machine": {"gpu": gpu}}))
@@ -79,13 +90,30 @@ def test_a_cell_never_trained_goes_by_the_sizes_of_others(
     assert source == ("measured" if cell == known else "scaled")
 
 
-def test_one_run_that_diverged_at_once_makes_no_other_cheap(root: Path) -> None:
+def test_runs_that_diverged_say_nothing(root: Path) -> None:
+    record(root, spec(seed=1), 100.0)
+    record(root, spec(seed=2), 0.1, state="diverged")
+    record(root, spec(fraction=0.5), 0.1, state="diverged")
+    assert cost(root, spec(seed=3)) == (100.0, "measured")
+    assert cost(root, spec(fraction=0.5, seed=3)) == (100.0, "scaled")
+
+
+def test_of_a_family_s_hundreds_of_records_all_are_heard(root: Path) -> None:
+    for seed in range(400):
+        record(root, spec(seed=seed), float(seed))
+    assert cost(root, spec(seed=1000)) == (199.5, "measured")
+
+
+def test_one_odd_run_makes_no_other_cheap(root: Path) -> None:
     for seed, seconds in enumerate([100.0, 100.0, 0.1]):
         record(root, spec(30, seed=seed), seconds)
     assert cost(root, spec(30, 2))[0] == pytest.approx(100.0, rel=0.1)
 
 
-def test_of_many_records_every_cell_is_heard(root: Path) -> None:
+def test_of_more_records_than_are_read_every_cell_is_heard(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(costs, "_READ_PER_FAMILY", 100)
     for number in range(400):
         hidden = (8, 16, 32)[number * 3 // 400]
         record(root, spec(hidden, seed=number), 10.0 * hidden)

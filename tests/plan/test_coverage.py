@@ -18,6 +18,7 @@ BESIDE = {
     "workflow_src.train.holding": "decides which job trains a run, not how",
     "workflow_src.train.keeping": "hands states to states.py, now and then",
     "workflow_src.train.telling": "says how training goes",
+    "workflow_src.train.loading": "imports what closures name",
     "workflow_src.train.membership": "reads specs, of which the fingerprint is made",
     "workflow_src.train.run_directory": "writes what bank.py gives by checkpoints.py, with records",
     "workflow_src.train.states": "keeps what checkpoints.py writes between attempts",

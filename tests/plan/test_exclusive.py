@@ -17,7 +17,13 @@ from support.checkout import ROOT
 
 from workflow_src.errors import UserError
 from workflow_src.plan import exclusive
-from workflow_src.plan.exclusive import LOCK_FILE, hold, runs_jobs, sends_to_slurm
+from workflow_src.plan.exclusive import (
+    LOCK_FILE,
+    hold,
+    refuse_for_slurm,
+    runs_jobs,
+    sends_to_slurm,
+)
 
 HOLDER = """
 import subprocess, sys
@@ -144,3 +150,11 @@ def test_without_sbatch_nothing_goes_to_slurm(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert not sends_to_slurm(["--profile", "slurm"], 100)
+
+
+@pytest.mark.parametrize("name", ["a$b", "a`b"])
+def test_a_path_that_the_shell_of_a_job_would_change_is_refused(tmp_path: Path, name: str) -> None:
+    refuse_for_slurm(tmp_path, tmp_path / "it's a (plain) one")
+    with pytest.raises(UserError, match=re.escape(str(tmp_path / name))) as caught:
+        refuse_for_slurm(tmp_path, tmp_path / name)
+    assert "without such a character" in str(caught.value)

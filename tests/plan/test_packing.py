@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -119,20 +120,51 @@ def test_expectations_decide_where_runs_are_packed_and_name_nothing(
 
 def test_a_limit_that_suits_all_is_one_sentence(plan: Callable[..., Plan]) -> None:
     (told,) = complaints(plan(), TimeLimit(60, "partition gpu"))
-    assert told == "every job fits into the time limit of 60 minutes (partition gpu)"
+    assert told == "every job fits into the time limit of 60 min (partition gpu)"
     assert complaints(plan(), None) == []
 
 
 def test_runs_and_jobs_that_are_too_long_are_told_apart(plan: Callable[..., Plan]) -> None:
     paper = plan(scale="paper", seeds=[0], device="cuda")
-    # Runs are expected to take 320 s, jobs of 39 runs 3.5 h.
-    runs, jobs = complaints(paper, TimeLimit(5, "partition short"))
+    # Runs are expected to take 320 s, jobs of up to 45 runs 4 h.
+    (runs,) = complaints(paper, TimeLimit(5, "partition short"))
     assert runs.startswith("too long: 3744 runs are each expected")
-    assert jobs.startswith(f"too long: {len(paper.shards)} jobs of several runs")
+    most = max(len(shard.runs) for shard in paper.shards)
+    attempts = -(-most * 320 // 300)
+    assert f"their {len(paper.shards)} jobs need up to {attempts} attempts" in runs
+    assert f"set `retries` in profiles/slurm/profile.yaml to {attempts - 1} or more" in runs
     (jobs,) = complaints(paper, TimeLimit(60, "partition short"))
     assert "set shard.target_hours to 0.8 or less" in jobs
     (cut,) = complaints(paper, TimeLimit(240, "partition short"))
     assert cut.startswith(f"{len(paper.shards)} jobs would ask for more")
+
+
+def test_one_run_and_one_job_are_told_in_the_singular(plan: Callable[..., Plan]) -> None:
+    before = plan()
+    for name in before.missing[1:]:
+        path = before.root / before.runs[name].record
+        path.parent.mkdir(parents=True)
+        path.write_text("{}\n")
+    one = plan()
+    (run,), (shard,) = one.missing, one.shards
+    hour = Cost(3600.0, "guessed")
+    one = dataclasses.replace(one, costs={run: hour}, expected={shard.digest: hour})
+    (told,) = complaints(one, TimeLimit(25, "partition short"))
+    assert told.startswith("too long: 1 run is expected to take longer")
+    assert "its job needs 3 attempts; set `retries` in profiles/slurm/profile.yaml to 2" in told
+    (cut,) = complaints(one, TimeLimit(60, "partition short"))
+    assert cut.startswith("1 job would ask for more")
+    assert cut.endswith("and asks for all of it")
+
+
+def test_no_job_asks_for_more_than_the_limit(plan: Callable[..., Plan]) -> None:
+    paper = plan(scale="paper", seeds=[0], device="cuda")
+    freely = packing(paper.shards, paper.expected, paper.costs).minutes
+    within = packing(paper.shards, paper.expected, paper.costs, 45).minutes
+    assert freely is not None
+    assert within is not None
+    assert freely.most > 45
+    assert within.most == within.median == 45
 
 
 def test_the_advice_on_the_target_is_good_advice(plan: Callable[..., Plan]) -> None:

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from workflow_src.cluster.drivers import Driver, Sent
 from workflow_src.commands import plan as command
 from workflow_src.config.settings import Settings
+from workflow_src.jobs.journal import Entry, State, entry_path, write_entry
+from workflow_src.plan.packing import Spread
 from workflow_src.plan.plan import build_plan
 
 
@@ -52,14 +55,14 @@ def test_shared_runs_are_counted_once(
     lines = printed(capsys, "--configfile", str(config)).splitlines()
     assert lines[0].split() == list(command._HEADINGS)
     table = [line.removeprefix("all  each once").split() for line in lines[1:7]]
-    rows = {row[1] if len(row) == 8 else "all": row[-6:] for row in table}
-    # runs, done, missing, jobs, evaluated; hours are 320 guessed seconds a run.
+    rows = {row[1] if len(row) == 9 else "all": row[-7:] for row in table}
+    # runs, done, missing, jobs, evaluated; times are 320 guessed seconds a run.
     jobs = rows["all"][3]
-    assert rows["table1"] == ["288", "0", "288", jobs, "0/12", "25.6"]
+    assert rows["table1"] == ["288", "0", "288", jobs, "0/12", "25.6", "h"]
     assert rows["table2"] == rows["table1"]
-    assert rows["figure2"] == ["3744", "0", "3744", jobs, "0/156", "332.8"]
-    assert rows["figure3"] == ["1", "0", "1", "1", "0/1", "0.1"]
-    assert rows["all"] == ["3744", "0", "3744", jobs, "0/159", "332.8"]
+    assert rows["figure2"] == ["3744", "0", "3744", jobs, "0/156", "332.8", "h"]
+    assert rows["figure3"] == ["1", "0", "1", "1", "0/1", "5.3", "min"]
+    assert rows["all"] == ["3744", "0", "3744", jobs, "0/159", "332.8", "h"]
     assert f"training in {jobs} jobs of" in "".join(lines)
     assert "expected: 332.8 h of one device" in "".join(lines)
 
@@ -85,6 +88,69 @@ def test_what_is_too_long_is_said(capsys: pytest.CaptureFixture[str], here: Path
     assert "too long" not in printed(capsys)
 
 
+def test_what_is_asked_for_is_told_where_there_is_a_limit_and_within_it(
+    capsys: pytest.CaptureFixture[str], here: Path
+) -> None:
+    assert "asked for" not in printed(capsys)
+    assert "asked for at the first attempt: 20 min a job" in printed(
+        capsys, "--limit-minutes", "20"
+    )
+    packed = json.loads(printed(capsys, "--json", "--limit-minutes", "20"))["packing"]
+    assert packed["minutes"] == {"least": 20, "median": 20, "most": 20}
+
+
+def test_one_run_is_no_runs_and_halves_stay(
+    capsys: pytest.CaptureFixture[str], here: Path, package: Path
+) -> None:
+    missing = here / "config.yaml"
+    missing.write_text("device: cuda\nshard: {maximum_runs: 1}\n")
+    for run in list(build_plan(Settings(device="cuda"), package_root=package).runs.values())[1:]:
+        (here / run.record).parent.mkdir(parents=True)
+        (here / run.record).write_text("{}\n")
+    told = printed(capsys)
+    assert "training in 1 job of 1 run\n" in told
+    assert "expected times of 1 run: a guess" in told
+    assert command._spread(Spread(1, 2.5, 4), command._number) == "1 to 4 (median 2.5)"
+
+
+@pytest.mark.parametrize(("device", "is_told"), [("cuda", True), ("cpu", False)])
+def test_guesses_of_a_gpu_are_said_to_be_upper_ones(
+    device: str, is_told: bool, capsys: pytest.CaptureFixture[str], here: Path
+) -> None:
+    (here / "config.yaml").write_text(f"device: {device}\n")
+    told = printed(capsys)
+    assert "a guess, for want of earlier runs" in told
+    assert ("an upper one" in told) is is_told
+
+
+@pytest.mark.parametrize(
+    ("state", "is_told"),
+    [
+        (None, True),
+        (State.QUEUED, True),
+        (State.RUNNING, True),
+        (State.INTERRUPTED, True),
+        (State.FINISHED, False),
+        (State.FAILED, False),
+    ],
+)
+def test_jobs_of_an_earlier_start_are_said_not_to_be_counted(
+    state: State | None, is_told: bool, capsys: pytest.CaptureFixture[str], here: Path
+) -> None:
+    note = "jobs of an earlier start that are still in the queue are not counted"
+    assert note not in printed(capsys)
+    results, shard = here / "results", "0123456789abcdef"
+    driver = Driver(results / "jobs" / "drivers" / "earlier.json")
+    driver.path.parent.mkdir(parents=True)
+    driver.path.write_text("{}\n")
+    assert note not in printed(capsys)
+    driver.note_sent(Sent("17", "train_shard", shard, "a run"))
+    if state is not None:
+        entry = Entry("train_shard", shard, state, "-", "-")
+        write_entry(entry_path(results, "train_shard", shard), entry)
+    assert (note in printed(capsys)) is is_told
+
+
 def test_slurm_is_asked_for_the_limit_of_the_profile_s_partition(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -98,8 +164,8 @@ def test_slurm_is_asked_for_the_limit_of_the_profile_s_partition(
     profile = here / "profiles" / "slurm" / "profile.yaml"
     profile.parent.mkdir(parents=True)
     profile.write_text("default-resources:\n  slurm_partition: gpu\n")
-    assert "fits into the time limit of 60 minutes (partition gpu)" in printed(capsys)
-    assert "40 minutes (--limit-minutes)" in printed(capsys, "--limit-minutes", "40")
+    assert "fits into the time limit of 60 min (partition gpu)" in printed(capsys)
+    assert "40 min (--limit-minutes)" in printed(capsys, "--limit-minutes", "40")
 
 
 def test_a_slurm_that_does_not_answer_is_no_hindrance(
@@ -110,11 +176,13 @@ def test_a_slurm_that_does_not_answer_is_no_hindrance(
 
 
 @pytest.mark.parametrize("word", ["0", "-3", "x"])
-def test_a_limit_is_a_number_of_minutes(word: str) -> None:
+def test_a_limit_is_a_number_of_minutes(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     parser = argparse.ArgumentParser()
     command.configure(parser)
     with pytest.raises(SystemExit):
         parser.parse_args(["--limit-minutes", word])
+    told = capsys.readouterr().err
+    assert f"'{word}' is not a whole number of minutes, at least 1" in told
 
 
 def test_when_all_is_there_no_packing_is_told(

@@ -143,6 +143,34 @@ def test_what_sums_to_the_target_exactly_fits() -> None:
     assert len(shards) == 1
 
 
+some_unequal_seconds = st.lists(
+    st.sampled_from([1.0, 10.0, 60.0, 150.0]) | st.floats(0.0, 200.0), min_size=2, max_size=30
+)
+
+
+@given(some_unequal_seconds, st.integers(1, 3), some_room)
+@settings(deadline=None)
+def test_banks_of_unequal_times_are_divided_among_shards_with_room(
+    times: list[float], cells: int, maximum: int
+) -> None:
+    specs = [spec(hidden=8 + place % cells, seed=place) for place in range(len(times))]
+    runs = named(*specs)
+    seconds = dict(zip(runs, times, strict=True))
+    shards = fill_shards(runs, seconds, target_seconds=100.0, maximum_runs=maximum)
+    assert sorted(name for shard in shards for name in shard) == sorted(runs)
+    for shard in shards:
+        assert 1 <= len(shard) <= maximum
+        assert len(shard) == 1 or sum(seconds[name] for name in shard) <= 100.0 * (1 + 1e-6)
+
+
+def test_parts_of_a_bank_that_are_not_full_stay_shards_or_join() -> None:
+    runs = named(*(spec(seed=seed) for seed in range(8)))
+    times = [10.0, 10.0, 10.0, 10.0, 10.0, 60.0, 1.0, 1.0]
+    seconds = {name: times[one.seed] for name, one in runs.items()}
+    shards = fill_shards(runs, seconds, target_seconds=100.0, maximum_runs=64)
+    assert [[seconds[name] for name in shard] for shard in shards] == [times[:5], times[5:]]
+
+
 def test_seeds_and_fractions_share_a_bank() -> None:
     assert bank_key(spec()) == bank_key(spec(seed=5, fraction=0.1))
 

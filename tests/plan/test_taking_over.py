@@ -6,6 +6,8 @@ import dataclasses
 import os
 import shlex
 import shutil
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,6 +26,7 @@ SHORT = SimpleNamespace(
     overwrite_resources={"train_shard": {"slurm_partition": "short"}}, default_resources=None
 )
 OTHER = "f" * 16
+RUN = "density-bench_a"
 
 
 class Queue:
@@ -41,7 +44,7 @@ class Queue:
 
     def holds(self, root: Path, *jobs: tuple[str, str, str]) -> None:
         """Let these be in the queue: id, rule, and what the job makes."""
-        lines = [f"{i}|RUNNING|density-bench_a|rule_{r}_wildcards_{n}|{root}" for i, r, n in jobs]
+        lines = [f"{i}|RUNNING|{RUN}|rule_{r}_wildcards_{n}|{root}" for i, r, n in jobs]
         (self.folder / "squeue.says").write_text("\n".join(lines) + "\n")
 
     def is_silent(self) -> None:
@@ -49,12 +52,21 @@ class Queue:
 
 
 @pytest.fixture
-def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Queue:
+def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
     folder = tmp_path / "tools"
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv(DRIVER_VARIABLE, "")
-    return Queue(folder)
+    before = signal.getsignal(signal.SIGINT)
+    yield Queue(folder)
+    signal.signal(signal.SIGINT, before)
+
+
+def noted() -> None:
+    """Let the driver of this process be the one that sent what the queue holds."""
+    driver = Driver.current()
+    assert driver is not None
+    driver.note_run(RUN)
 
 
 def plan(package: Path, root: Path, *, alone: bool = True, **settings: object) -> WorkflowPlan:
@@ -78,6 +90,7 @@ def test_a_start_takes_over_what_it_needs_and_names_the_rest(
     package: Path, root: Path, queue: Queue, capfd: pytest.CaptureFixture[str]
 ) -> None:
     first = plan(package, root)
+    noted()
     digest = next(iter(first.shards))
     evaluation = next(iter(first.evaluations))
     queue.holds(
@@ -100,6 +113,7 @@ def test_a_live_shard_keeps_its_runs_when_the_packing_changes(
     package: Path, root: Path, queue: Queue
 ) -> None:
     first = plan(package, root)
+    noted()
     digest, shard = max(first.shards.items(), key=lambda item: len(item[1].runs))
     assert len(shard.runs) > 1
     queue.holds(root, ("5", "train_shard", digest))
@@ -112,6 +126,11 @@ def test_a_dry_run_looks_but_is_no_driver(
     package: Path, root: Path, queue: Queue, capfd: pytest.CaptureFixture[str]
 ) -> None:
     first = plan(package, root, alone=False)
+    assert Driver.current() is None
+    earlier = Driver(root / "results" / "jobs" / "drivers" / "one.json")
+    earlier.path.parent.mkdir(parents=True)
+    earlier.path.write_text("{}")
+    earlier.note_run(RUN)
     queue.holds(root, ("5", "train_shard", next(iter(first.shards))))
     plan(package, root, alone=False)
     assert "1 job of an earlier start" in capfd.readouterr().err
@@ -135,6 +154,27 @@ def test_a_silent_slurm_stops_a_start_that_may_double_jobs(
     )
     with pytest.raises(UserError, match="SLURM does not answer"):
         plan(package, root)
+
+
+def test_ctrl_c_is_prepared_for(package: Path, root: Path, queue: Queue) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    plan(package, root, alone=False)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    plan(package, root)
+    driver = Driver.current()
+    assert driver is not None
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    assert driver.is_cancelled
+    signal.signal(signal.SIGINT, before)
+
+
+def test_jobs_in_an_odd_folder_are_refused(package: Path, root: Path, queue: Queue) -> None:
+    odd = root / "a$b"
+    odd.mkdir()
+    with pytest.raises(UserError, match="do not work in a folder"):
+        plan(package, odd)
+    workflow_plan({}, package_root=package, root=odd)
 
 
 def test_what_exists_needs_no_job(package: Path, root: Path) -> None:

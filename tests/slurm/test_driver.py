@@ -5,7 +5,10 @@ No piece of work is ever sent to SLURM twice, and no second command is needed.
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
+from pathlib import Path
 
 import pytest
 from support.checkout import Checkout
@@ -72,6 +75,44 @@ def test_cancelled_with_its_jobs_by_ctrl_c(cluster: ClusterCheckout, undisturbed
     eventually(lambda: not any(job.active for job in cluster.jobs()))
     assert_one_more_start_completes(cluster, undisturbed)
     assert interruptions(cluster)
+
+
+def test_ctrl_c_while_it_asks_how_its_jobs_are(
+    cluster: ClusterCheckout, undisturbed: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The plugin has no jobs at hand then, and cancels none.
+    asking, slow = slow_answers(cluster, monkeypatch)
+    with cluster.driving() as driver:
+        training = cluster.held(driver)
+        slow.touch()
+        eventually(asking.exists, driver)
+        driver.send_signal(signal.SIGINT)
+        eventually(lambda: any(cluster.folder.glob("results/jobs/drivers/*.cancelled")), driver)
+        slow.unlink()
+        # It would not end by itself while it is held.
+        eventually(lambda: "RUNNING" not in {job.state for job in cluster.jobs("train_shard")})
+        training.go_on()
+        assert cluster.end(driver) != 0
+    assert " cancelled; the next start goes on" in cluster.said()
+    eventually(lambda: not any(job.active for job in cluster.jobs()))
+    assert_one_more_start_completes(cluster, undisturbed)
+    assert interruptions(cluster)
+
+
+def slow_answers(cluster: ClusterCheckout, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """Let squeue of the driver wait while the second file is there; the first says that it does."""
+    folder = cluster.folder / "slow"
+    folder.mkdir()
+    asking, slow = folder / "asking", folder / "now"
+    real = shutil.which("squeue")
+    (folder / "squeue").write_text(
+        f'#!/bin/sh\nwhile [ -e {slow} ]; do touch {asking}; sleep 0.1; done\nexec {real} "$@"\n'
+    )
+    (folder / "squeue").chmod(0o755)
+    usual = cluster.environment
+    there = usual | {"PATH": f"{folder}{os.pathsep}{usual['PATH']}"}
+    monkeypatch.setattr(ClusterCheckout, "environment", there)
+    return asking, slow
 
 
 def assert_each_was_sent_once(cluster: ClusterCheckout) -> None:

@@ -1,8 +1,10 @@
 """Drivers: each Snakemake that sends jobs, and what it sent, as files in results/jobs/drivers/.
 
-``TOKEN.json`` says who it is, ``TOKEN.sent`` has one line per job that it sent or took over,
-``TOKEN.states`` what its last question about them was answered, and ``TOKEN.lock`` is held while a
-job is being sent. The commands before SLURM's find their driver by an environment variable.
+``TOKEN.json`` says who it is, ``TOKEN.runs`` has the names of its jobs in SLURM, written before the
+first is sent, ``TOKEN.sent`` one line per job that it sent or took over, and ``TOKEN.states`` what
+its last question about them was answered. ``TOKEN.lock`` is held while a job is being sent,
+``TOKEN.cancelled`` is there once it cancels its jobs, ``TOKEN.ended`` when it ended in order. The
+commands before SLURM's find their driver by an environment variable.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +34,7 @@ from workflow_src.storage import explain, read_json_object, write_json
 
 FOLDER = "drivers"
 _KEPT = 20
-_PARTS = (".json", ".sent", ".states", ".lock", ".cancelled", ".log")
+_PARTS = (".json", ".sent", ".runs", ".states", ".lock", ".cancelled", ".ended", ".log")
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +104,20 @@ class Driver:
         text = json.dumps(dataclasses.asdict(job), sort_keys=True)
         _append(self.part(".sent"), f"{text}\n")
 
+    def runs(self) -> list[str]:
+        """The names in SLURM that its jobs have, or were to get."""
+        try:
+            return list(dict.fromkeys(self.part(".runs").read_text().split()))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise explain(error, self.part(".runs")) from error
+
+    def note_run(self, name: str) -> None:
+        """Remember a name before the first job with it is sent."""
+        if name not in self.runs():
+            _append(self.part(".runs"), f"{name}\n")
+
     def orphans(self) -> dict[Key, Sent]:
         """The jobs of earlier drivers that it takes over when it would send one like them."""
         found = (_sent(one) for one in self.facts().get("orphans", ()))
@@ -122,6 +138,30 @@ class Driver:
     def is_wanting(self) -> bool:
         """Whether it is there and still wants its jobs."""
         return not self.is_cancelled and self.is_alive()
+
+    def unsettled(self) -> list[Sent]:
+        """Jobs that it never saw end."""
+        over = self.settled()
+        return [job for job in self.sent() if job.id not in over]
+
+    def settled(self) -> set[str]:
+        """The ids of jobs that it saw end."""
+        return {job for job, known in self.last_states().items() if known.get("final")}
+
+    @property
+    def may_have_left_jobs(self) -> bool:
+        """Whether there may be jobs that it never saw end, also one that it never heard of.
+
+        SLURM may have accepted a job while the driver, or its command, was killed.
+        """
+        if self.unsettled():
+            return True
+        began = any(self.part(suffix).exists() for suffix in (".runs", ".lock"))
+        return began and not (self.part(".ended").exists() and self.sent())
+
+    def names(self) -> set[str]:
+        """The names in SLURM of all jobs that it sent or took over."""
+        return {*self.runs(), *(job.run for job in self.sent())}
 
     def say(self, text: str) -> None:
         """Leave a line in its log, where its own words cannot be seen on the terminal."""
@@ -197,11 +237,11 @@ def earlier_drivers(results: Path) -> list[Driver]:
     return [Driver(path) for path in sorted(folder.glob("*.json")) if path.name[0] != "."]
 
 
-def forget_old(results: Path, needed: Iterable[str] = ()) -> None:
-    """Remove the files of drivers that are long over, but for those that sent a ``needed`` job."""
-    ids = set(needed)
+def forget_old(results: Path, needed: Collection[str] = ()) -> None:
+    """Remove the files of drivers that are long over, but for those whose jobs have a ``needed``
+    name."""
     for driver in earlier_drivers(results)[:-_KEPT]:
-        if ids.isdisjoint(job.id for job in driver.sent()):
+        if driver.names().isdisjoint(needed):
             for suffix in _PARTS:
                 with contextlib.suppress(OSError):
                     driver.part(suffix).unlink(missing_ok=True)

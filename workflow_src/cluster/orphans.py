@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
+import dataclasses
+import sys
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from workflow_src.cluster.cancelling import cancel
 from workflow_src.cluster.drivers import Driver, Sent, earlier_drivers
-from workflow_src.cluster.queue import PREFIX, Key, QueuedJob, own_jobs
+from workflow_src.cluster.queue import Key, QueuedJob, own_jobs
 from workflow_src.cluster.tools import NoAnswerError
 from workflow_src.errors import UserError
 
 PATIENCE = 60.0
-_PAUSE = 3.0
-_WORDS = {"PENDING": "waiting", "RUNNING": "running", "COMPLETING": "ending"}
+ENDING_PATIENCE = 60.0
+_PAUSE, _ENDING_PAUSE = 3.0, 1.0
+_ENDING = "COMPLETING"
+_WORDS = {"PENDING": "waiting", "RUNNING": "running"}
 
 
 def find_orphans(
-    results: Path, directory: Path, *, patience: float | None = None
+    results: Path, *, patience: float | None = None, settle: bool = True
 ) -> list[QueuedJob]:
-    """The living jobs of earlier starts in ``directory``, waiting for SLURM to answer if need be.
+    """The living jobs that earlier starts sent for these results, each with its key in its comment.
 
-    ``patience`` is in seconds, `PATIENCE` where it is left out.
+    With ``settle``, jobs that are ending or were to be cancelled are waited for, for
+    `ENDING_PATIENCE` seconds; those that are still there afterwards are left out. SLURM is given
+    ``patience`` seconds to answer, `PATIENCE` where it is left out.
 
     Raises
     ------
@@ -33,17 +38,19 @@ def find_orphans(
         be in the queue already.
     """
     patience = PATIENCE if patience is None else patience
-    unsettled = [driver for driver in earlier_drivers(results) if unsettled_jobs(driver)]
-    busy = [one.token for one in earlier_drivers(results) if not one.waits_for_sending(patience)]
+    drivers = earlier_drivers(results)
+    busy = [one.token for one in drivers if not one.waits_for_sending(patience)]
     if busy:
         raise UserError(
             "an earlier start is still sending a job",
             place=f"{results}/jobs/drivers/{busy[0]}.lock",
             remedy="wait a minute and start again",
         )
-    clusters = {"", *(job.cluster for driver in unsettled for job in unsettled_jobs(driver))}
+    unsettled = any(driver.may_have_left_jobs for driver in drivers)
     try:
-        jobs = _ask(clusters, patience if unsettled else 0.0)
+        jobs = _living(drivers, patience if unsettled else 0.0)
+        if settle:
+            jobs = _settled(jobs, drivers, patience)
     except NoAnswerError as error:
         if not unsettled:
             return []
@@ -51,13 +58,8 @@ def find_orphans(
             f"SLURM does not answer ({error}), and an earlier start may have left jobs there",
             remedy="start again when `squeue` works, so that no job is sent twice",
         ) from None
-    return [job for job in jobs if _is_ours(job, directory)]
-
-
-def unsettled_jobs(driver: Driver) -> list[Sent]:
-    """Jobs of a driver that it never saw end."""
-    known = driver.last_states()
-    return [job for job in driver.sent() if not known.get(job.id, {}).get("final")]
+    unwanted = _unwanted(jobs, drivers)
+    return [job for job in jobs if job.id not in unwanted and job.state != _ENDING]
 
 
 def one_per_key(jobs: Iterable[QueuedJob]) -> dict[Key, QueuedJob]:
@@ -79,8 +81,7 @@ def as_sent(job: QueuedJob) -> Sent:
 def messages(jobs: Sequence[QueuedJob], needed: Collection[str]) -> list[str]:
     """What to tell about orphans; ``needed`` are the ids of those that are taken over."""
     taken = [job for job in jobs if job.id in needed]
-    # What is ending needs no scancel.
-    others = [job for job in jobs if job.id not in needed and job.state != "COMPLETING"]
+    others = [job for job in jobs if job.id not in needed]
     lines = []
     if taken:
         lines.append(
@@ -98,24 +99,71 @@ def messages(jobs: Sequence[QueuedJob], needed: Collection[str]) -> list[str]:
     return lines
 
 
-def _ask(clusters: Iterable[str], patience: float) -> list[QueuedJob]:
+def _living(drivers: Sequence[Driver], patience: float) -> list[QueuedJob]:
+    """The living jobs that these drivers sent, by the names that they gave them.
+
+    Where none was sent yet, nothing is asked.
+    """
+    sent = {job.id: job for driver in drivers for job in driver.sent()}
+    names = set().union(*(driver.names() for driver in drivers))
+    if not names:
+        return []
+    clusters = {"", *(job.cluster for job in sent.values())}
+    found = _ask(names, clusters, patience)
+    living = [_with_key(job, sent) for job in found if job.is_alive and job.run in names]
+    return [job for job in living if job.key is not None]
+
+
+def _with_key(job: QueuedJob, sent: Mapping[str, Sent]) -> QueuedJob:
+    """A job with the comment that it was sent with: sites may write another over it."""
+    one = sent.get(job.id)
+    if one is None or one.run != job.run:
+        return job
+    return dataclasses.replace(job, comment=f"rule_{one.rule}_wildcards_{one.name}")
+
+
+def _settled(jobs: list[QueuedJob], drivers: Sequence[Driver], patience: float) -> list[QueuedJob]:
+    """Wait for the end of jobs that are ending or are to; return what lives then."""
+    unwanted = _unwanted(jobs, drivers)
+    # An interrupted driver may have been killed before it could cancel.
+    cancel({job.id: job.cluster for job in jobs if job.id in unwanted and job.state != _ENDING})
+    end, told = time.monotonic() + ENDING_PATIENCE, False
+    while True:
+        ending = [job for job in jobs if job.id in unwanted or job.state == _ENDING]
+        if not ending:
+            return jobs
+        if time.monotonic() > end:
+            _say(f"{_jobs(ending)} of an earlier start {_are(ending)} ending, and not waited for")
+            return jobs
+        if not told:
+            _say(f"{_jobs(ending)} of an earlier start {_are(ending)} ending: waiting for that")
+            told = True
+        time.sleep(_ENDING_PAUSE)
+        jobs = _living(drivers, patience)
+
+
+def _unwanted(jobs: Iterable[QueuedJob], drivers: Iterable[Driver]) -> set[str]:
+    """The ids of jobs of drivers that cancelled theirs."""
+    cancelled = [driver for driver in drivers if driver.is_cancelled]
+    ids = {job.id for driver in cancelled for job in driver.sent()}
+    names = {name for driver in cancelled for name in driver.runs()}
+    return {job.id for job in jobs if job.id in ids or job.run in names}
+
+
+def _ask(names: Collection[str], clusters: Collection[str], patience: float) -> list[QueuedJob]:
     end = time.monotonic() + patience
-    wanted = list(clusters)
     while True:
         try:
-            return own_jobs(timeout=max(20.0, end - time.monotonic()), clusters=wanted)
+            left = end - time.monotonic()
+            return own_jobs(timeout=max(20.0, left), runs=names, clusters=clusters)
         except NoAnswerError:
             if time.monotonic() > end:
                 raise
         time.sleep(_PAUSE)
 
 
-def _is_ours(job: QueuedJob, directory: Path) -> bool:
-    if not job.is_alive or job.key is None or not job.run.startswith(f"{PREFIX}_"):
-        return False
-    with contextlib.suppress(OSError):
-        return os.path.realpath(job.directory) == os.path.realpath(directory)
-    return False
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _jobs(jobs: Sequence[QueuedJob]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from workflow_src.cluster.states import Kind, kind, plain
@@ -14,11 +14,9 @@ from workflow_src.cluster.tools import NoAnswerError, ask
 Key = tuple[str, str]
 """What a job makes: its rule, and the 16 hexadecimal digits of its shard, evaluation or report."""
 
-PREFIX = "density-bench"
-"""How names of our jobs begin; ``slurm-jobname-prefix`` in profiles/slurm/profile.yaml."""
-
 _FORMAT = "%i|%T|%j|%k|%Z"
 _KEY = re.compile(r"rule_(.+?)_wildcards_(?:.*_|.*-)?([0-9a-f]{16})")
+_CLUSTER = re.compile(r"CLUSTER: (\S+)")
 _TIME = re.compile(r"(?:(\d+)-)?(\d+(?::\d+){0,2})")
 _IDS_AT_ONCE = 200
 
@@ -79,20 +77,24 @@ def own_jobs(
     words = ["--noheader", "--states=all", f"--user={os.getuid()}", f"--format={_FORMAT}"]
     names = ",".join(sorted(set(runs)))
     words += [f"--name={names}"] if names else []
-    found = []
+    found: list[QueuedJob] = []
     end = time.monotonic() + timeout
     for cluster in sorted(set(clusters)):
         more = [f"--clusters={cluster}"] if cluster else []
         said = ask("squeue", [*words, *more], timeout=end - time.monotonic())
-        found += [_queued(line, cluster) for line in said.splitlines() if line.count("|") >= 4]
+        found += _read_jobs(said, cluster)
     return found
 
 
-def accounted_states(ids: Sequence[str], *, timeout: float) -> dict[str, str]:
-    """The states that the accounting tells within ``timeout`` seconds; none where there is none."""
+def accounted_states(ids: Sequence[str], *, timeout: float, cluster: str = "") -> dict[str, str]:
+    """The states that the accounting tells within ``timeout`` seconds; none where there is none.
+
+    The jobs are those of ``cluster``, "" being the one at hand.
+    """
     states: dict[str, str] = {}
     end = time.monotonic() + timeout
     words = ["-X", "--noheader", "--parsable2", "--format=JobIDRaw,State"]
+    words += [f"--clusters={cluster}"] if cluster else []
     try:
         for at in range(0, len(ids), _IDS_AT_ONCE):
             asked = ",".join(ids[at : at + _IDS_AT_ONCE])
@@ -158,6 +160,16 @@ def minutes(text: str) -> int | None:
     else:
         hours, minute, second = parts if len(parts) == 3 else [0, *parts, 0][:3]
     return ((int(found[1] or 0) * 24 + hours) * 60) + minute + (second > 0)
+
+
+def _read_jobs(said: str, cluster: str) -> Iterator[QueuedJob]:
+    """The jobs in an answer; where several clusters were asked, each begins with its name."""
+    for line in said.splitlines():
+        header = _CLUSTER.fullmatch(line.strip())
+        if header:
+            cluster = header[1]
+        elif line.count("|") >= 4:
+            yield _queued(line, cluster)
 
 
 def _queued(line: str, cluster: str) -> QueuedJob:

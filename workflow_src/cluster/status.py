@@ -24,13 +24,19 @@ PATIENCE = 40.0
 """Seconds for one answer; the plugin takes 60 for a failure, and Python has to start."""
 REQUEUE_PATIENCE = 60.0
 """Seconds in which SLURM requeues the job of a failed node, if it is going to."""
+RUNAWAY_PATIENCE = 600.0
+"""Seconds in which the accounting learns of the end of a job that is no longer in the queue."""
+ACCOUNTING_PATIENCE = 10.0
 _PAUSE = 2.0
 _UNTOLD = "PENDING"
 _FORGOTTEN_AFTER = 2
+_NO_KEY = ("", "")
+"""That of a job of which the site has rewritten the comment."""
 
 _Memory = dict[str, Any]
 """What is remembered of one job: ``state``; ``final``; ``absences``, questions that it was missing
-from; ``ended_since``, when it first seemed to have ended without being requeued."""
+from, and ``absent_since``, when the first was; ``ended_since``, when it first seemed to have ended
+without being requeued; ``key`` and ``cluster`` of one that could not be noted as sent."""
 
 
 def answer_states(words: Sequence[str], driver: Driver) -> int | None:
@@ -48,14 +54,48 @@ def states_of(driver: Driver, run: str) -> dict[str, str]:
     # Jobs are read before SLURM is asked, so that one sent in between is not taken for forgotten.
     sent = {job.id: job for job in driver.sent()}
     known = driver.last_states()
-    open_jobs = [job for job in sent.values() if not known.get(job.id, {}).get("final")]
-    if open_jobs or not sent:
-        listed = _listed(open_jobs, run, driver)
-        if listed is not None:
-            _learn(known, open_jobs, listed, driver)
-            known |= {job: {"state": one.state} for job, one in listed.items() if job not in sent}
-            _remember(driver, known)
+    jobs = sent | _found_before(known, run, sent)
+    listed = _listed([job for job in jobs.values() if _is_open(job, known)], run, driver)
+    if listed is not None:
+        jobs |= _found_now(listed, run, driver)
+        _learn(known, [job for job in jobs.values() if _is_open(job, known)], listed, driver)
+        for job in jobs.values():
+            if job.id not in sent:
+                known[job.id] |= {"key": job.key, "cluster": job.cluster}
+        _remember(driver, known)
     return {job: known.get(job, {}).get("state", _UNTOLD) for job in {**sent, **known}}
+
+
+def _is_open(job: Sent, known: dict[str, _Memory]) -> bool:
+    return not known.get(job.id, {}).get("final")
+
+
+def _key(memory: _Memory) -> tuple[str, str]:
+    rule, name = memory.get("key", _NO_KEY)
+    return rule, name
+
+
+def _found_now(listed: dict[str, QueuedJob], run: str, driver: Driver) -> dict[str, Sent]:
+    """The jobs that bear the driver's name but could not be noted when they were sent."""
+    noted = {job.id for job in driver.sent()}
+    found = {}
+    for one in listed.values():
+        if one.run == run and one.id not in noted:
+            job = Sent(one.id, *(one.key or _NO_KEY), run, one.cluster)
+            found[one.id] = job
+            if one.key is not None:
+                with contextlib.suppress(UserError):
+                    driver.note_sent(job)
+    return found
+
+
+def _found_before(known: dict[str, _Memory], run: str, sent: dict[str, Sent]) -> dict[str, Sent]:
+    """The jobs that were found so earlier, and can still not be noted."""
+    missing = {job: memory for job, memory in known.items() if job not in sent}
+    return {
+        job: Sent(job, *_key(memory), run, memory.get("cluster", ""))
+        for job, memory in missing.items()
+    }
 
 
 def _run_asked_for(words: Sequence[str]) -> str | None:
@@ -87,15 +127,20 @@ def _learn(
     known: dict[str, _Memory], jobs: Sequence[Sent], listed: dict[str, QueuedJob], driver: Driver
 ) -> None:
     """Write into ``known`` what the list and, for jobs that it lacks, other sources say."""
-    absent = [job for job in jobs if job.id not in listed]
-    accounted = accounted_states([job.id for job in absent], timeout=10) if absent else {}
+    accounted = _accounted([job for job in jobs if job.id not in listed])
     for job in jobs:
         before = known.get(job.id, {})
         state = listed[job.id].state if job.id in listed else accounted.get(job.id)
-        after = _forgotten(job, before, driver) if state is None else _seen(state, before)
+        is_told = state is not None and (job.id in listed or kind(state) is not Kind.GOING_ON)
+        if state is not None and is_told:
+            after = _seen(state, before)
+        else:
+            after = _forgotten(job, before, driver, accounted=state)
         known[job.id] = after
         if after.get("final") and kind(after["state"]) is Kind.FAILED:
             driver.say(f"{job.rule} {job.name}: job {job.id} ended as {after['state']}")
+            if job.key == _NO_KEY:
+                continue
             note_ended(
                 driver.results,
                 *job.key,
@@ -103,6 +148,16 @@ def _learn(
                 state_word=str(after.get("word", after["state"])),
                 driver=driver.token,
             )
+
+
+def _accounted(jobs: Sequence[Sent]) -> dict[str, str]:
+    """What the accounting tells of jobs, each asked of its own cluster."""
+    end = time.monotonic() + ACCOUNTING_PATIENCE
+    states: dict[str, str] = {}
+    for cluster in sorted({job.cluster for job in jobs}):
+        ids = [job.id for job in jobs if job.cluster == cluster]
+        states |= accounted_states(ids, timeout=end - time.monotonic(), cluster=cluster)
+    return states
 
 
 def _seen(state: str, before: _Memory) -> _Memory:
@@ -118,14 +173,21 @@ def _seen(state: str, before: _Memory) -> _Memory:
             return {"state": state, "final": True}
 
 
-def _forgotten(job: Sent, before: _Memory, driver: Driver) -> _Memory:
-    """A job that neither the queue nor the accounting knows: its own last word counts."""
+def _forgotten(job: Sent, before: _Memory, driver: Driver, *, accounted: str | None) -> _Memory:
+    """A job that is not in the queue, and of which no end is known: its own last word counts.
+
+    ``accounted`` is the accounting's word for a job that it thinks goes on. It learns of ends late,
+    and of some never.
+    """
     entry = read_entry(entry_path(driver.results, *job.key))
     if entry is not None and entry.slurm_job == job.id and entry.state is State.FINISHED:
         return {"state": "COMPLETED", "final": True}
     absences = int(before.get("absences", 0)) + 1
-    if absences < _FORGOTTEN_AFTER:
-        return {"state": before.get("state", _UNTOLD), "absences": absences}
+    since = float(before.get("absent_since", time.time()))
+    patience = 0.0 if accounted is None else RUNAWAY_PATIENCE
+    if absences < _FORGOTTEN_AFTER or time.time() - since < patience:
+        state = before.get("state", accounted or _UNTOLD)
+        return {"state": state, "absences": absences, "absent_since": since}
     return {"state": "FAILED", "word": "forgotten", "final": True}
 
 

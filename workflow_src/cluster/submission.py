@@ -8,12 +8,15 @@ looked through, since a controller may have accepted a job and lost the answer.
 from __future__ import annotations
 
 import contextlib
+import enum
+import os
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from workflow_src.cluster.drivers import Driver, Sent
 from workflow_src.cluster.queue import Key, QueuedJob, key_of, own_jobs
@@ -23,10 +26,11 @@ from workflow_src.errors import UserError
 from workflow_src.jobs.journal import State, entry_path, note_queued, read_entry
 
 UNREACHABLE_PATIENCE = 15 * 60.0
-FULL_PATIENCE = 4 * 3600.0
-"""Seconds for which a call is repeated: while SLURM does not answer, and while it has as many jobs
-of this user as it takes."""
+"""Seconds for which a call is repeated while SLURM does not answer. While it has as many jobs of
+this user as it takes there is no end: it takes more when some of them are done."""
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
+_STEP = 2.0
+"""Seconds between two looks at whether the job is still wanted."""
 _QUESTION_TIMEOUT = 60.0
 _CALL_TIMEOUT = 600.0
 
@@ -64,6 +68,19 @@ _REMEDIES = {
 }
 
 
+_PRINTED = re.compile(r"^[ \t]*(\d+)(?:;(\S+))?[ \t]*$", re.M)
+"""What ``sbatch --parsable`` prints; sites add lines of their own before and after it."""
+_ATTEMPT = re.compile(r"--attempt[ =]'?(\d+)")
+
+
+class _Failure(enum.Enum):
+    """Why a call of sbatch failed."""
+
+    FULL = enum.auto()
+    UNREACHABLE = enum.auto()
+    FINAL = enum.auto()
+
+
 class RefusedError(Exception):
     """The job is not sent; the text says why."""
 
@@ -83,6 +100,7 @@ def submit(words: Sequence[str], driver: Driver) -> int | None:
     request = read_request(words)
     if request is None:
         return None
+    _keep_log_folder(request)
     try:
         job = _taken_over(request, driver) or _sent(request, driver)
     except RefusedError as refusal:
@@ -101,7 +119,21 @@ def read_request(words: Sequence[str]) -> Request | None:
         return None
     if any(word.startswith("--array") for word in words):
         return None
-    return Request(tuple(words), key, run, _option(words, "--clusters") or "")
+    chosen = os.environ.get("SBATCH_CLUSTERS") or os.environ.get("SLURM_CLUSTERS") or ""
+    return Request(tuple(words), key, run, _option(words, "--clusters") or chosen)
+
+
+def _keep_log_folder(request: Request) -> None:
+    """Keep SLURM's log folder from looking empty while the job waits.
+
+    The plugin of every Snakemake that ends removes empty ones, and SLURM fails a job at its start
+    if it cannot open its log.
+    """
+    folder = Path(_option(request.words, "--output") or "").parent
+    if folder.is_absolute() and "%" not in str(folder):
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / ".keep").touch()
 
 
 def _taken_over(request: Request, driver: Driver) -> Sent | None:
@@ -110,11 +142,15 @@ def _taken_over(request: Request, driver: Driver) -> Sent | None:
     orphan = driver.orphans().get(request.key)
     if orphan is None or any(job.id == orphan.id for job in driver.sent()):
         return None
-    there = {job.id: job for job in _patient_question(orphan.run, orphan.cluster, driver)}
-    found = there.get(orphan.id)
-    if found is None or not (found.is_alive or kind(found.state) is Kind.DONE):
+    there = _patient_question(orphan.run, orphan.cluster, driver)
+    # A site may write comments of its own, which then do not say the key.
+    same = [one for one in there if one.id == orphan.id]
+    like = [one for one in there if one.key == request.key and one.run == orphan.run]
+    found = next((one for one in [*same, *like] if _is_worth_waiting_for(one)), None)
+    if found is None:
         return None
-    job = Sent(orphan.id, *request.key, orphan.run, orphan.cluster, adopted=True)
+    cluster = found.cluster or orphan.cluster
+    job = Sent(found.id, *request.key, orphan.run, cluster, adopted=True)
     driver.note_sent(job)
     driver.say(f"{job.rule} {job.name}: job {job.id} of an earlier start is taken over")
     return job
@@ -134,21 +170,40 @@ def _sent(request: Request, driver: Driver) -> Sent:
     """Send the job, as often as it takes."""
     # The plugin gives the script on the standard input where the command line would be too long.
     script = sys.stdin.buffer.read() if "/dev/stdin" in request.words else b""
-    pause, begun = FIRST_PAUSE, time.monotonic()
+    with contextlib.suppress(UserError):
+        driver.note_run(request.run)
+    arrived = _arrived(request, driver) if _is_repeated(request, script, driver) else None
+    if arrived is not None:
+        return arrived
+    failure, begun, pause = None, 0.0, FIRST_PAUSE
     while True:
+        called = time.monotonic()
         done = _call(request, script, driver)
         if done.returncode == 0:
-            return _note(request, driver, done.stdout.decode(errors="replace"))
+            return _accepted(request, driver, done.stdout.decode(errors="replace"))
         said = " ".join(done.stderr.decode(errors="replace").split())
-        patience = _patience(said)
-        if time.monotonic() - begun > patience:
+        before, failure = failure, _failure(said)
+        if failure is not before:
+            begun, pause = called, FIRST_PAUSE
+        is_late = time.monotonic() - begun > UNREACHABLE_PATIENCE
+        if failure is _Failure.FINAL or (failure is _Failure.UNREACHABLE and is_late):
             raise RefusedError(_with_remedy(said))
         driver.say(f"{request.key[0]} {request.key[1]}: sbatch failed, repeated soon: {said}")
-        time.sleep(pause)
+        _wait(pause, driver)
         pause = min(2 * pause, LONGEST_PAUSE)
+        asked = time.monotonic()
         arrived = _arrived(request, driver)
         if arrived is not None:
-            return _note(request, driver, f"{arrived.id};{arrived.cluster}")
+            return arrived
+        # The question has a patience of its own.
+        begun += time.monotonic() - asked
+
+
+def _is_repeated(request: Request, script: bytes, driver: Driver) -> bool:
+    """Whether this driver asked for the same before."""
+    texts = [*request.words, script.decode(errors="replace")]
+    attempts = [int(found) for text in texts for found in _ATTEMPT.findall(text)]
+    return max(attempts, default=1) > 1 or any(job.key == request.key for job in driver.sent())
 
 
 def _call(request: Request, script: bytes, driver: Driver) -> subprocess.CompletedProcess[bytes]:
@@ -158,10 +213,7 @@ def _call(request: Request, script: bytes, driver: Driver) -> subprocess.Complet
         raise UserError("sbatch: this machine has no such tool of SLURM")
     with driver.sending() as descriptor:
         # A driver that comes after a killed one waits for this lock before it looks at the queue.
-        if not driver.is_alive():
-            raise RefusedError("not sent: the Snakemake that asked for it is gone")
-        if driver.is_cancelled:
-            raise RefusedError("not sent: the jobs were cancelled")
+        _refuse_unwanted(driver)
         try:
             return subprocess.run(
                 [path, *request.words],
@@ -175,29 +227,61 @@ def _call(request: Request, script: bytes, driver: Driver) -> subprocess.Complet
             return subprocess.CompletedProcess([path], 1, b"", b"sbatch: error: timed out")
 
 
-def _note(request: Request, driver: Driver, said: str) -> Sent:
-    """Remember what sbatch printed: ``ID`` or ``ID;CLUSTER``, on its last line."""
-    found = re.search(r"^(\d+)(?:;(\S*))?\s*\Z", said.strip(), re.M)
-    if found is None:
+def _accepted(request: Request, driver: Driver, said: str) -> Sent:
+    """The job of which sbatch printed the id, on a line of its own: ``ID`` or ``ID;CLUSTER``."""
+    found = _PRINTED.findall(said)
+    if len(found) == 1:
+        return _note(request, driver, *found[0])
+    # It may be in the queue for all that.
+    arrived = _arrived(request, driver)
+    if arrived is None:
         raise RefusedError(f"sbatch gave no job id: {said.strip()!r}")
-    cluster = found[2] or "" if request.cluster else ""
-    job = Sent(found[1], *request.key, request.run, cluster)
-    # It is in the queue: a full disk must not make it look as if it were not. Its state is told
-    # all the same, since it bears the name that the plugin asks for.
+    return arrived
+
+
+def _note(request: Request, driver: Driver, number: str, cluster: str) -> Sent:
+    """Remember a job that SLURM has accepted."""
+    job = Sent(number, *request.key, request.run, cluster)
+    # It is in the queue: a full disk must not make it look as if it were not. Each question for
+    # states finds it by the name that it bears, and notes it then.
     with contextlib.suppress(UserError):
         driver.note_sent(job)
     note_queued(driver.results, *request.key, slurm_job=job.id, driver=driver.token)
     return job
 
 
-def _arrived(request: Request, driver: Driver) -> QueuedJob | None:
-    """The job in the queue, if SLURM accepted it although sbatch failed."""
-    mine = {job.id for job in driver.sent()}
-    for job in _patient_question(request.run, request.cluster, driver):
-        if job.key == request.key and job.id not in mine and job.run == request.run:
+def _arrived(request: Request, driver: Driver) -> Sent | None:
+    """The job in the queue, noted now, if SLURM accepted it although sbatch failed."""
+    jobs = _patient_question(request.run, request.cluster, driver)
+    over = {number for number, known in driver.last_states().items() if known.get("final")}
+    mine = over.union(job.id for job in driver.sent())
+    for job in jobs:
+        is_like = job.key == request.key and job.run == request.run
+        if is_like and job.id not in mine and _is_worth_waiting_for(job):
             driver.say(f"{job.comment}: job {job.id} was accepted all the same")
-            return job
+            return _note(request, driver, job.id, job.cluster)
     return None
+
+
+def _is_worth_waiting_for(job: QueuedJob) -> bool:
+    return job.is_alive or kind(job.state) is Kind.DONE
+
+
+def _refuse_unwanted(driver: Driver) -> None:
+    """Refuse a job that nobody would wait for."""
+    if driver.is_cancelled:
+        raise RefusedError("not sent: the jobs were cancelled")
+    if not driver.is_alive():
+        raise RefusedError("not sent: the Snakemake that asked for it is gone")
+
+
+def _wait(seconds: float, driver: Driver) -> None:
+    """Wait before a repeat for as long as the job is wanted."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        _refuse_unwanted(driver)
+        time.sleep(min(left, _STEP))
+    _refuse_unwanted(driver)
 
 
 def _patient_question(run: str, cluster: str, driver: Driver) -> list[QueuedJob]:
@@ -209,18 +293,16 @@ def _patient_question(run: str, cluster: str, driver: Driver) -> list[QueuedJob]
         except NoAnswerError as error:
             if time.monotonic() - begun > UNREACHABLE_PATIENCE:
                 raise RefusedError(f"not sent, since SLURM does not answer: {error}") from None
-            if not driver.is_wanting:
-                raise RefusedError("not sent: nobody waits for it any more") from None
-        time.sleep(pause)
+        _wait(pause, driver)
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
-def _patience(said: str) -> float:
-    """For how many seconds a call that failed with these words is repeated."""
+def _failure(said: str) -> _Failure:
+    """What kind of failure these words of sbatch tell."""
     if _FULL.search(said):
-        return FULL_PATIENCE
-    there = any(part in said.lower() for part in _UNREACHABLE)
-    return UNREACHABLE_PATIENCE if there else 0.0
+        return _Failure.FULL
+    is_away = any(part in said.lower() for part in _UNREACHABLE)
+    return _Failure.UNREACHABLE if is_away else _Failure.FINAL
 
 
 def _with_remedy(said: str) -> str:

@@ -12,6 +12,7 @@ from typing import NoReturn
 from workflow_src.errors import UserError
 
 COMMANDS = Path(__file__).parent / "commands"
+_DEFAULTS_OF_USERS = ("SACCT_", "SINFO_", "SQUEUE_")
 
 
 class NoAnswerError(Exception):
@@ -40,10 +41,16 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PATH": real_path()}
 
 
+def question_environment() -> dict[str, str]:
+    """That of questions: without the user's own defaults, such as `SQUEUE_STATES`."""
+    kept = environment()
+    return {name: kept[name] for name in kept if not name.startswith(_DEFAULTS_OF_USERS)}
+
+
 def run_real(
     name: str, words: Sequence[str], *, timeout: float, stdin: bytes | None = None
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run a real tool to its end.
+    """Run a real tool that answers a question to its end.
 
     Raises
     ------
@@ -56,7 +63,7 @@ def run_real(
     try:
         return subprocess.run(
             [path, *words],
-            env=environment(),
+            env=question_environment(),
             capture_output=True,
             timeout=max(timeout, 0.1),
             input=b"" if stdin is None else stdin,

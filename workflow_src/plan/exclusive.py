@@ -62,6 +62,25 @@ def sends_to_slurm(words: Sequence[str], nodes: int | None) -> bool:
     return nodes is not None and executor == "slurm" and real_tool("sbatch") is not None
 
 
+def refuse_for_slurm(*folders: Path) -> None:
+    """Refuse to send jobs from folders in whose names the shell of a job would replace something.
+
+    Raises
+    ------
+    UserError
+        If a path has such a character: the plugin gives commands to ``sbatch --wrap`` in double
+        quotes, and every job would fail.
+    """
+    for folder in folders:
+        found = [character for character in "$`" if character in str(folder)]
+        if found:
+            raise UserError(
+                f"jobs of SLURM do not work in a folder with {found[0]} in its path",
+                place=str(folder),
+                remedy="move it to a path without such a character",
+            )
+
+
 def hold(results: Path) -> None:
     """Take the lock of ``results`` for the rest of this process's life.
 

@@ -3,6 +3,10 @@
 The step times are those of one CPU core (docs/speed.md; `benchmarks/scaling.py` times every cell):
 batch 128, 5 importance samples, 28 x 28 pixels. The number of steps is about the mean of the full
 trainings in docs/results, which early stopping ended after 13,700 to 20,500.
+
+A guess is taken per run, as if banks gained nothing. On a GPU a bank should train many runs in
+little more time than one, so there guesses, and hours that are added up from them, are upper ones
+until a GPU has been measured.
 """
 
 from __future__ import annotations

@@ -1,18 +1,7 @@
 """The latest plan in one file: what there will be in the end, for `status` on any machine.
 
 Directories are relative to the results directory, so the file goes where the results go. Nothing
-that makes results reads it.
-
-`overview.json` has these keys:
-
-- ``schema_version``, ``planned`` (UTC), ``scale``, ``device``;
-- ``runs``: fingerprint -> [directory, expected seconds], done or not; the seconds are null in
-  families where nothing was missing;
-- ``shards``: digest -> {``runs``: fingerprints that were missing, ``seconds`` expected,
-  ``source`` of the expectation, ``minutes`` asked for at the first attempt};
-- ``evaluations``: fingerprint -> directory;
-- ``prepared``: fingerprint -> [data set, likelihood];
-- ``report``: fingerprint.
+that makes results reads it. Its keys are in `workflow_src.plan.overview_format`.
 """
 
 from __future__ import annotations
@@ -24,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from workflow_src.errors import UserError
+from workflow_src.plan.overview_format import SCHEMA_VERSION
 from workflow_src.plan.packing import minutes
 from workflow_src.plan.plan import Plan
 from workflow_src.storage import read_json_object, replacing_file
-
-SCHEMA_VERSION = 1
 
 
 def write_overview(plan: Plan) -> None:

@@ -75,7 +75,7 @@ class Packing:
     runs_per_job, hours_per_job:
         Hours are expected hours of one device.
     minutes:
-        What each job's first attempt asks for, whatever the partition's limit.
+        What each job's first attempt asks for, the partition's limit at most.
     hours:
         Of all jobs together.
     sources:
@@ -94,9 +94,15 @@ class Packing:
 
 
 def packing(
-    shards: Sequence[Shard], expected: Mapping[str, Cost], costs: Mapping[str, Cost]
+    shards: Sequence[Shard],
+    expected: Mapping[str, Cost],
+    costs: Mapping[str, Cost],
+    limit_minutes: int | None = None,
 ) -> Packing:
-    """Sum up ``shards``; ``expected`` is by shard, ``costs`` by run."""
+    """Sum up ``shards``; ``expected`` is by shard, ``costs`` by run.
+
+    ``limit_minutes`` is the longest that the partition gives, where that is known.
+    """
     if not shards:
         return Packing(0, None, None, None, 0.0, {}, None)
     jobs = [expected[shard.digest] for shard in shards]
@@ -104,7 +110,9 @@ def packing(
         jobs=len(shards),
         runs_per_job=Spread.of([len(shard.runs) for shard in shards]),
         hours_per_job=Spread.of([cost.seconds / 3600 for cost in jobs]),
-        minutes=Spread.of([minutes(cost.seconds, cost.source) for cost in jobs]),
+        minutes=Spread.of(
+            [minutes(cost.seconds, cost.source, limit_minutes=limit_minutes) for cost in jobs]
+        ),
         hours=sum(cost.seconds for cost in jobs) / 3600,
         sources=dict(Counter(costs[name].source for shard in shards for name in shard.runs)),
         longest=max(shards, key=lambda shard: expected[shard.digest].seconds).digest,

@@ -127,12 +127,19 @@ def _combined(banks: list[_Bank], depth: int, room: _Room) -> list[list[_Bank]]:
     Where they do not all fit in one, they are first divided by the value of their first
     hyperparameter, then by the next: a new value then opens a branch of its own and leaves the
     others as they were. Small neighbouring branches share a shard.
+
+    ``banks`` are ordered by their keys. Several have the same key where runs of unequal length left
+    room in more than one part of a bank.
     """
     if len(banks) <= 1 or room.has(banks):
         return [banks] if banks else []
+    if banks[0].key == banks[-1].key:
+        branches = [[bank] for bank in banks]
+    else:
+        branches = [list(same) for _, same in groupby(banks, key=lambda bank: bank.key[1][depth])]
     filled: list[list[_Bank]] = []
-    for _, branch in groupby(banks, key=lambda bank: bank.key[1][depth]):
-        for part in _combined(list(branch), depth + 1, room):
+    for branch in branches:
+        for part in _combined(branch, depth + 1, room):
             if filled and room.has([*filled[-1], *part]):
                 filled[-1] = filled[-1] + part
             else:

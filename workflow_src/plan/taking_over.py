@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from workflow_src.cluster.cancelling import Cancellation
 from workflow_src.cluster.drivers import Driver, forget_old, register
 from workflow_src.cluster.orphans import as_sent, find_orphans, messages, one_per_key
 from workflow_src.cluster.queue import Key, QueuedJob
@@ -20,15 +21,16 @@ RULES = (PREPARATION, TRAINING, EVALUATION, REPORT)
 """The rules whose jobs go to the cluster."""
 
 
-def jobs_in_queue(results: Path, directory: Path, *, for_sure: bool) -> list[QueuedJob]:
-    """The living jobs of earlier starts.
+def jobs_in_queue(results: Path, *, for_sure: bool) -> list[QueuedJob]:
+    """The living jobs that earlier starts sent for these results.
 
-    Where SLURM does not answer, that is an error if it must be known ``for_sure``, and else none.
+    If they must be known ``for_sure``, those that are ending are waited for, and a SLURM that does
+    not answer is an error; else that counts as none.
     """
     if for_sure:
-        return find_orphans(results, directory)
+        return find_orphans(results)
     try:
-        return find_orphans(results, directory, patience=0)
+        return find_orphans(results, patience=0, settle=False)
     except UserError:
         return []
 
@@ -57,10 +59,15 @@ def needed_keys(plan: Plan) -> set[Key]:
 
 
 def become_driver(plan: Plan, jobs: Sequence[QueuedJob], taken: Sequence[QueuedJob]) -> Driver:
-    """Make this process the driver that waits for the ``taken`` ones of the ``jobs``."""
+    """Make this process the driver that waits for the ``taken`` ones of the ``jobs``.
+
+    Ctrl-C then cancels what it waits for.
+    """
     results = plan.root / plan.layout.results
-    forget_old(results, [job.id for job in jobs])
-    return register(results, [as_sent(job) for job in taken])
+    forget_old(results, {job.run for job in jobs})
+    driver = register(results, [as_sent(job) for job in taken])
+    Cancellation(driver).prepare()
+    return driver
 
 
 def told(jobs: Sequence[QueuedJob], taken: Iterable[QueuedJob]) -> list[str]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from workflow_src.cluster.profile import PROFILE
 from workflow_src.plan.packing import minutes, too_long
 from workflow_src.plan.plan import Plan
+from workflow_src.plan.planned import Shard
 
 _SHOWN = 3
 _SAFE_PART = 0.8
@@ -29,7 +32,7 @@ def complaints(plan: Plan, limit: TimeLimit | None) -> list[str]:
     """Sentences on what does not fit into ``limit``; that all fits is one sentence, too."""
     if limit is None or not plan.shards:
         return []
-    said = f"the time limit of {limit.minutes} minutes ({limit.place})"
+    said = f"the time limit of {limit.minutes} min ({limit.place})"
     told = [*_runs_alone(plan, limit, said), *_jobs(plan, limit, said)]
     return told or [f"every job fits into {said}"]
 
@@ -39,19 +42,35 @@ def _runs_alone(plan: Plan, limit: TimeLimit, said: str) -> Iterator[str]:
     if long:
         shown = "; ".join(_described(plan, name) for name in long[:_SHOWN])
         more = f"; and {len(long) - _SHOWN} more" if len(long) > _SHOWN else ""
+        runs = "1 run is" if len(long) == 1 else f"{len(long)} runs are each"
         yield (
-            f"too long: {len(long)} runs are each expected to take longer than {said}: "
-            f"{shown}{more}; they go on in the next attempt, so choose a partition with more time, "
-            "or let `retries` in the profile be enough"
+            f"too long: {runs} expected to take longer than {said}: {shown}{more}; "
+            f"{_attempts_advised(plan, limit, frozenset(long))}"
         )
+
+
+def _attempts_advised(plan: Plan, limit: TimeLimit, long: frozenset[str]) -> str:
+    """What to do where runs ``long`` do not fit into one attempt each."""
+    jobs = [shard.digest for shard in plan.shards if not long.isdisjoint(shard.runs)]
+    longest = max(plan.expected[digest].seconds for digest in jobs)
+    attempts = math.ceil(longest / (60 * limit.minutes))
+    who = "its job needs" if len(jobs) == 1 else f"their {len(jobs)} jobs need up to"
+    return (
+        f"{who} {attempts} attempts; set `retries` in {PROFILE} to {attempts - 1} or more, or "
+        "choose a partition with more time"
+    )
 
 
 def _jobs(plan: Plan, limit: TimeLimit, said: str) -> Iterator[str]:
     long = frozenset(limit.too_long(plan))
-    several = sum(shard.digest in long and len(shard.runs) > 1 for shard in plan.shards)
+    several = sum(
+        shard.digest in long and len(shard.runs) > 1 and _has_run_that_fits(plan, shard, limit)
+        for shard in plan.shards
+    )
     if several:
+        jobs = "1 job of several runs is" if several == 1 else f"{several} jobs of several runs are"
         yield (
-            f"too long: {several} jobs of several runs are expected to take longer than {said}; "
+            f"too long: {jobs} expected to take longer than {said}; "
             f"set shard.target_hours to {limit.minutes / 60 * _SAFE_PART:.2g} or less"
         )
     cut = sum(
@@ -60,7 +79,13 @@ def _jobs(plan: Plan, limit: TimeLimit, said: str) -> Iterator[str]:
         if digest not in long
     )
     if cut:
-        yield f"{cut} jobs would ask for more than {said} to be safe, and ask for all of it"
+        jobs, ask = ("1 job", "asks") if cut == 1 else (f"{cut} jobs", "ask")
+        yield f"{jobs} would ask for more than {said} to be safe, and {ask} for all of it"
+
+
+def _has_run_that_fits(plan: Plan, shard: Shard, limit: TimeLimit) -> bool:
+    """Whether smaller shards would help: other runs are too long in any."""
+    return any(plan.costs[name].seconds <= 60 * limit.minutes for name in shard.runs)
 
 
 def _described(plan: Plan, name: str) -> str:

@@ -21,7 +21,7 @@ from workflow_src.config.settings import Settings
 from workflow_src.errors import UserError
 from workflow_src.jobs.gpus import visible_gpus
 from workflow_src.plan import packing
-from workflow_src.plan.exclusive import hold
+from workflow_src.plan.exclusive import hold, refuse_for_slurm
 from workflow_src.plan.layout import PREPARED_RECORD, RAW_RECORD, Layout
 from workflow_src.plan.memberships import discard_outdated, write_memberships
 from workflow_src.plan.overview import write_overview
@@ -194,13 +194,15 @@ def workflow_plan(
     settings = settings_from_mapping(config, [Path(source) for source in sources])
     where = Path.cwd() if root is None else root
     results = where / settings.directories.results
+    on_cluster = resources is not None
+    if on_cluster:
+        refuse_for_slurm(where, package_root)
     if alone:
         if not results.is_dir():
             # A mistake that planning finds is told before a directory is made for the lock.
             build_plan(settings, package_root=package_root, root=root)
         hold(results)
-    on_cluster = resources is not None
-    queued = jobs_in_queue(results, where, for_sure=alone) if on_cluster else []
+    queued = jobs_in_queue(results, for_sure=alone) if on_cluster else []
     plan = build_plan(
         settings, package_root=package_root, root=root, live_shards=live_shards(queued)
     )
