@@ -63,6 +63,7 @@ def test_a_failure_is_exit_code_1(folder: Folder) -> None:
 def test_json_says_the_same_as_the_page(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
     folder.finish_shard(SHARDS[0], diverged=[RUNS[1]])
     folder.say(SHARDS[1], "failed", reason="no memory", worth_repeating=True, slurm_job="42")
+    log = folder.write(f"logs/train/{SHARDS[1]}.log", "what it said")
     status("--json")
     told = json.loads(capsys.readouterr().out)
     assert told["runs"]["all"] == 6
@@ -74,6 +75,7 @@ def test_json_says_the_same_as_the_page(folder: Folder, capsys: pytest.CaptureFi
     assert failed["unfinished"] == list(RUNS[2:4])
     assert failed["job"]["reason"] == "no memory"
     assert failed["job"]["slurm_job"] == "42"
+    assert (folder.results.parent / failed["job"]["log"]) == log
     assert missing["job"] is None
     assert told["left"]["device_seconds"] == pytest.approx(400)
     assert told["failures"] is True
@@ -97,6 +99,15 @@ def test_watching_ends_when_all_is_done(folder: Folder) -> None:
     assert status("--watch", "0.5") == 0
 
 
+def test_watching_ends_with_1_where_nobody_goes_on_after_a_failure(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = iter([watching.look] * 9)
+    monkeypatch.setattr(watching, "look", lambda scanner: next(looks)(scanner))
+    folder.say(SHARDS[0], "failed", reason="-")
+    assert status("--watch", "0.01") == 1
+
+
 def test_watching_ends_by_ctrl_c(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*anything: object, **more: object) -> None:
         raise KeyboardInterrupt
@@ -112,7 +123,8 @@ def test_an_odd_interval_is_refused(
     with pytest.raises(SystemExit) as caught:
         status("--watch", seconds)
     assert caught.value.code == 2
-    assert "argument --watch" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"argument --watch: '{seconds}' is not a number of seconds above 0" in told
 
 
 def test_watching_as_json_is_refused(folder: Folder) -> None:

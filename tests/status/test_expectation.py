@@ -66,11 +66,19 @@ def test_shards_go_to_the_device_that_is_free_first(folder: Folder) -> None:
 
 
 def test_what_a_bank_has_behind_it_is_not_left(folder: Folder) -> None:
-    progress = {"step": 250, "maximum_steps": 1000, "active_runs": 2}
+    # 50 seconds were spent, however many steps the runs might have.
+    progress = {"step": 250, "steps_per_second": 5.0, "active_runs": 2, "maximum_steps": 100_000}
     folder.say(SHARDS[0], "running", progress=progress)
-    assert left_of(folder).of_shards[SHARDS[0]] == pytest.approx(200 * 0.75)
-    folder.say(SHARDS[0], "running", progress=progress | {"active_runs": 1})
-    assert left_of(folder).of_shards[SHARDS[0]] == pytest.approx(100 + 100 * 0.75)
+    assert left_of(folder).of_shards[SHARDS[0]] == pytest.approx(150)
+
+
+@pytest.mark.parametrize(("active", "left"), [(2, 0.0), (1, 100.0), (0, 200.0)])
+def test_runs_that_take_longer_than_expected_take_nothing_off_the_others(
+    active: int, left: float, folder: Folder
+) -> None:
+    progress = {"step": 5000, "steps_per_second": 5.0, "active_runs": active}
+    folder.say(SHARDS[0], "running", progress=progress)
+    assert left_of(folder).of_shards[SHARDS[0]] == pytest.approx(left)
 
 
 @pytest.mark.parametrize(
@@ -78,9 +86,12 @@ def test_what_a_bank_has_behind_it_is_not_left(folder: Folder) -> None:
     [
         {},
         {"step": 10},
-        {"step": 10, "maximum_steps": 0, "active_runs": 1},
-        {"step": "ten", "maximum_steps": 20, "active_runs": 1},
-        {"step": -3, "maximum_steps": 20, "active_runs": 1},
+        {"step": 10, "active_runs": 1},
+        {"step": 10, "steps_per_second": None, "active_runs": 1},
+        {"step": 10, "steps_per_second": 0.0, "active_runs": 1},
+        {"step": 10, "steps_per_second": 2.0},
+        {"step": "ten", "steps_per_second": 2.0, "active_runs": 1},
+        {"step": -3, "steps_per_second": 2.0, "active_runs": 1},
     ],
 )
 def test_progress_that_says_little_is_no_progress(

@@ -173,6 +173,39 @@ def test_finished_shards_of_earlier_plans_count_where_their_runs_are_planned(
     assert shards_of(progress_of(folder)).keys() == set(SHARDS)
 
 
+def test_a_manifest_of_an_earlier_plan_whose_runs_were_removed_is_no_shard(folder: Folder) -> None:
+    folder.finish_runs(RUNS[0])
+    rows = [{"fingerprint": run, "status": {"state": "completed", "reason": "-"}} for run in RUNS]
+    folder.write(f"shards/{name(0xE)}.json", {"runs": rows[:2]})
+    assert shards_of(progress_of(folder)) == dict.fromkeys(SHARDS, Standing.MISSING)
+    folder.finish_runs(RUNS[1])
+    # Its two runs are there now, and so are those of the plan's shard.
+    done = {name(0xE): Standing.DONE, SHARDS[0]: Standing.DONE}
+    assert shards_of(progress_of(folder)) == dict.fromkeys(SHARDS, Standing.MISSING) | done
+
+
+def test_runs_that_are_planned_no_more_take_nothing_from_a_finished_shard(folder: Folder) -> None:
+    rows = [
+        {"fingerprint": run, "status": {"state": "completed", "reason": "-"}}
+        for run in (RUNS[0], name(0xF))
+    ]
+    folder.finish_runs(RUNS[0])
+    folder.write(f"shards/{name(0xE)}.json", {"runs": rows})
+    assert shards_of(progress_of(folder))[name(0xE)] is Standing.DONE
+
+
+@pytest.mark.parametrize(
+    ("state", "quiet", "is_under_way"),
+    [("running", 0.0, True), ("queued", 9e5, True), ("running", 9e5, False), ("failed", 0, False)],
+)
+def test_what_is_under_way_gives_signs_or_waits(
+    state: str, quiet: float, is_under_way: bool, folder: Folder
+) -> None:
+    assert not progress_of(folder).is_under_way
+    folder.say(SHARDS[0], state, quiet=quiet)
+    assert progress_of(folder).is_under_way is is_under_way
+
+
 def test_a_failure_counts_until_its_result_is_there(folder: Folder) -> None:
     folder.say(EVALUATIONS[0], "failed", rule="evaluate_group", reason="no memory")
     progress = progress_of(folder)

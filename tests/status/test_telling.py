@@ -57,7 +57,7 @@ def test_a_page_of_work_under_way(folder: Folder, capsys: pytest.CaptureFixture[
         "shards       1 of 3 done, 1 running, 1 queued",
         "evaluations  0 of 2 done, 2 missing",
         "report       missing",
-        "training     about 6 min of one device left; 6 min on the one device at work; "
+        "training     about 7 min of one device left; 7 min on the one device at work; "
         "2 finished runs took 1.00 times as long as planned",
         "",
         "running",
@@ -112,9 +112,32 @@ def test_when_all_is_done_it_says_so(folder: Folder, capsys: pytest.CaptureFixtu
 def test_where_nothing_is_at_work_it_says_how_to_go_on(
     folder: Folder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "snakemake --profile" in "\n".join(told(folder, capsys))
-    folder.say(SHARDS[0], "queued")
-    assert "snakemake --profile" not in "\n".join(told(folder, capsys))
+    still = "no job gives a sign of life at the moment; "
+    assert told(folder, capsys)[-1] == (
+        f"{still}if no Snakemake is running, start it again as before"
+    )
+    folder.say(SHARDS[0], "failed", reason="a lost node", worth_repeating=True)
+    assert f"{still}if no Snakemake is running" in "\n".join(told(folder, capsys))
+    folder.say(SHARDS[1], "failed", reason="a bug", worth_repeating=False)
+    assert f"{still}mend what failed first" in "\n".join(told(folder, capsys))
+    folder.say(SHARDS[2], "queued")
+    assert still not in "\n".join(told(folder, capsys))
+
+
+def test_below_a_failure_stands_where_its_log_is(
+    folder: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder.say(SHARDS[0], "failed", reason="a bug")
+    log = folder.write(f"logs/train/{SHARDS[0]}.log", "what it said")
+    lines = told(folder, capsys)
+    row = next(place for place, line in enumerate(lines) if line.startswith("train_shard"))
+    assert lines[row].endswith("a bug; 0 s ago")
+    assert lines[row + 1] == f"    log: {log}"
+    drawn = io.StringIO()
+    show(page(status_of(folder)), Console(file=drawn, force_terminal=True, width=300))
+    assert f"log: {log}" in drawn.getvalue()
+    (trouble,) = page(status_of(folder), rows=1).blocks
+    assert (trouble.rows, trouble.more) == ((), 1), "a row with its log is two lines"
 
 
 def test_journals_of_any_content_are_told_as_they_are(

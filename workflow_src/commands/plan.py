@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from workflow_src.changes.description import described
+from workflow_src.cluster.drivers import earlier_drivers
 from workflow_src.cluster.profile import partition_of
 from workflow_src.cluster.queue import time_limit_minutes
 from workflow_src.config.command_line import add_configfile, settings_files
 from workflow_src.config.loading import load_layered
+from workflow_src.jobs.journal import State, entry_path, read_entry
 from workflow_src.plan.packing import Packing, Spread, packing
 from workflow_src.plan.plan import Plan, build_plan
 from workflow_src.plan.time_limit import TimeLimit, complaints
 
-_HEADINGS = ("study", "experiment", "runs", "done", "missing", "jobs", "evaluated", "hours")
+_HEADINGS = ("study", "experiment", "runs", "done", "missing", "jobs", "evaluated", "time")
 _SECONDS_TO_ANSWER = 5.0
 
 _MEANINGS = {
@@ -30,6 +34,10 @@ _MEANINGS = {
     "scaled": "scaled from other runs of the same model and data",
     "guessed": "a guess, for want of earlier runs",
 }
+_UPPER = (
+    "; an upper one, as if runs that train together on the GPU gained nothing, until runs were "
+    "measured there"
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -50,21 +58,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the plan of a settings file; nothing is written."""
     plan = build_plan(load_layered(settings_files(arguments)))
-    packed = packing(plan.shards, plan.expected, plan.costs)
     limit = _limit(arguments.limit_minutes) if plan.shards else None
+    longest = None if limit is None else limit.minutes
+    packed = packing(plan.shards, plan.expected, plan.costs, longest)
     if arguments.json:
         content = described(plan) | {"packing": _described(plan, packed, limit)}
         print(json.dumps(content, sort_keys=True))
         return 0
-    _print(_rows(plan), [*_notes(plan, packed), *complaints(plan, limit)], Console())
+    notes = [*_notes(plan, packed, limit), *complaints(plan, limit)]
+    _print(_rows(plan), notes, Console())
     return 0
 
 
 def _minutes(word: str) -> int:
-    value = int(word)
-    if value < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return value
+    with contextlib.suppress(ValueError):
+        if (value := int(word)) >= 1:
+            return value
+    raise argparse.ArgumentTypeError(f"{word!r} is not a whole number of minutes, at least 1")
 
 
 def _limit(asked: int | None) -> TimeLimit | None:
@@ -80,7 +90,7 @@ def _limit(asked: int | None) -> TimeLimit | None:
 
 
 def _described(plan: Plan, packed: Packing, limit: TimeLimit | None) -> dict[str, Any]:
-    """The packing for programs; seconds and minutes are as in `workflow_src.plan.overview`."""
+    """The packing for programs; ``minutes`` are asked for, within the limit where one is known."""
     return dataclasses.asdict(packed) | {
         "limit": None if limit is None else dataclasses.asdict(limit),
         "too_long": [] if limit is None else sorted(limit.too_long(plan)),
@@ -119,10 +129,10 @@ def _row(
     exist = list(evaluated)
     hours = sum(plan.costs[name].seconds for name in missing) / 3600
     counts = (len(chosen), len(chosen) - len(missing), len(missing), shards)
-    return *title, *map(str, counts), f"{sum(exist)}/{len(exist)}", f"{hours:.1f}"
+    return *title, *map(str, counts), f"{sum(exist)}/{len(exist)}", _time(hours) if missing else "-"
 
 
-def _notes(plan: Plan, packed: Packing) -> list[str]:
+def _notes(plan: Plan, packed: Packing, limit: TimeLimit | None) -> list[str]:
     settings = plan.settings
     notes = [
         f"scale {settings.scale}, seeds {', '.join(map(str, settings.seeds))}, "
@@ -131,15 +141,43 @@ def _notes(plan: Plan, packed: Packing) -> list[str]:
     ]
     if packed.runs_per_job and packed.hours_per_job and packed.minutes:
         notes += [
-            f"training in {packed.jobs} jobs of {_spread(packed.runs_per_job, _whole)} runs",
+            f"training in {_counted(packed.jobs, 'job')} of {_runs(packed.runs_per_job)}",
             f"expected: {_time(packed.hours)} of one device; {_spread(packed.hours_per_job, _time)}"
             f" in one job (shard.target_hours {settings.shard.target_hours:g})",
-            f"asked for at the first attempt: {_spread(packed.minutes, _whole)} minutes a job",
         ]
+        if limit is not None:
+            asked = _spread(packed.minutes, _number)
+            notes.append(f"asked for at the first attempt: {asked} min a job")
     for source, meaning in _MEANINGS.items():
         if count := packed.sources.get(source):
-            notes.append(f"expected times of {count} runs: {meaning}")
+            beside = _UPPER if source == "guessed" and settings.device != "cpu" else ""
+            notes.append(f"expected times of {_counted(count, 'run')}: {meaning}{beside}")
+    if plan.shards and _may_be_queued(plan.root / plan.layout.results):
+        notes.append("jobs of an earlier start that are still in the queue are not counted")
     return notes
+
+
+def _may_be_queued(results: Path) -> bool:
+    """Whether a training job that an earlier start sent to a cluster has not said how it ended.
+
+    SLURM is not asked. A job that was interrupted may have been queued again.
+    """
+    jobs = (job for driver in earlier_drivers(results) for job in driver.sent())
+    entries = (
+        read_entry(entry_path(results, job.rule, job.name))
+        for job in jobs
+        if job.rule == "train_shard"
+    )
+    ended = State.FINISHED, State.FAILED
+    return any(entry is None or entry.state not in ended for entry in entries)
+
+
+def _runs(one: Spread) -> str:
+    return f"{_spread(one, _number)} {'run' if one.most == 1 else 'runs'}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _spread(one: Spread, shown: Callable[[float], str]) -> str:
@@ -148,8 +186,8 @@ def _spread(one: Spread, shown: Callable[[float], str]) -> str:
     return f"{shown(one.least)} to {shown(one.most)} (median {shown(one.median)})"
 
 
-def _whole(number: float) -> str:
-    return f"{number:.0f}"
+def _number(number: float) -> str:
+    return f"{number:g}"
 
 
 def _time(hours: float) -> str:

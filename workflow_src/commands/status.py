@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 from pathlib import Path
 
@@ -13,10 +14,12 @@ from workflow_src.exit_codes import ExitCode
 from workflow_src.status.scanning import Scanner
 from workflow_src.status.status import described, look
 from workflow_src.status.telling import page, show
-from workflow_src.status.watching import watch
+from workflow_src.status.watching import LOOKS_AT_STANDSTILL, watch
 
 SECONDS = 10.0
 """Between two looks of ``--watch``."""
+
+_DAY = 86_400.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +38,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const=SECONDS,
         metavar="SECONDS",
-        help=f"look again every so many seconds (without a number {SECONDS:.0f}) until all is done",
+        help=f"look again every so many seconds (without a number {SECONDS:.0f}) until all is done "
+        "(exit code 0), or until something failed and no job is at work or in a queue at "
+        f"{LOOKS_AT_STANDSTILL} looks in a row (exit code 1)",
     )
     manner.add_argument("--json", action="store_true", help="everything, for programs, as JSON")
 
@@ -44,13 +49,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the status; 1 where a job failed whose result is missing. No result is written."""
     scanner, console = Scanner(_results(arguments)), Console()
     if arguments.watch is not None:
-        watch(scanner, arguments.watch, console)
-        return ExitCode.FINE
-    status = look(scanner)
-    if arguments.json:
-        print(json.dumps(described(status), sort_keys=True))
+        status = watch(scanner, arguments.watch, console)
     else:
-        show(page(status), console)
+        status = look(scanner)
+        if arguments.json:
+            print(json.dumps(described(status), sort_keys=True))
+        else:
+            show(page(status), console)
     return ExitCode.FINDINGS if status.progress.has_failures else ExitCode.FINE
 
 
@@ -64,7 +69,10 @@ def _results(arguments: argparse.Namespace) -> Path:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds <= 86_400:
-        raise ValueError(text)
-    return seconds
+    with contextlib.suppress(ValueError):
+        seconds = float(text)
+        if 0 < seconds <= _DAY:
+            return seconds
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is not a number of seconds above 0, and {_DAY:.0f} at most"
+    )

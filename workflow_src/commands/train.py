@@ -49,13 +49,14 @@ def run(arguments: argparse.Namespace) -> int:
     )
     try:
         train_shard(arguments.shard, arguments.manifest, options)
-    except InterruptedTrainingError:
+    except InterruptedTrainingError as error:
+        cause = str(error) or stop.name
         log.warning(
             "stopped by %s; finished runs stay, and the others go on from the states that they "
             "saved last: start snakemake again as before",
-            stop.name,
+            cause,
         )
-        current().end(State.INTERRUPTED, f"stopped by {stop.name}", worth_repeating=True)
+        current().end(State.INTERRUPTED, f"stopped by {cause}", worth_repeating=True)
         return ExitCode.INTERRUPTED
     return 0
 

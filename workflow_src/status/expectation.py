@@ -48,7 +48,7 @@ def expect(found: Found, progress: Progress) -> Left:
     for shard in shards:
         own = [name for name in shard.unfinished if name in unfinished]
         unfinished.difference_update(own)
-        of_shards[shard.digest] = costs.of(own) * (1 - _part_done(shard, len(own)))
+        of_shards[shard.digest] = _left_of(shard, costs.of(own), len(own))
     rest = costs.of(unfinished)
     running = [s.digest for s in shards if s.standing is Standing.RUNNING]
     waiting = [s.digest for s in shards if s.standing is not Standing.RUNNING]
@@ -112,15 +112,19 @@ def _factors(found: Found) -> tuple[float | None, dict[str, float]]:
     return sum(took.values()) / sum(expected.values()), factors
 
 
-def _part_done(shard: ShardStanding, runs: int) -> float:
-    """The part of a shard's unfinished ``runs`` that the bank in training has behind it."""
+def _left_of(shard: ShardStanding, seconds: float, runs: int) -> float:
+    """What is left of the ``seconds`` that a shard's unfinished ``runs`` are expected to take.
+
+    What the bank in training has spent is taken off its active runs, as far as it was expected of
+    them. Its steps say nothing of the end: most runs stop long before ``maximum_steps``.
+    """
     if shard.standing is not Standing.RUNNING or shard.job is None or not runs:
-        return 0.0
-    step, steps = _number(shard.job, "step"), _number(shard.job, "maximum_steps")
+        return seconds
+    step, rate = _number(shard.job, "step"), _number(shard.job, "steps_per_second")
     active = _number(shard.job, "active_runs")
-    if step is None or not steps or active is None:
-        return 0.0
-    return min(step / steps, 1.0) * min(active / runs, 1.0)
+    if step is None or not rate or active is None:
+        return seconds
+    return seconds - min(step / rate, seconds * min(active / runs, 1.0))
 
 
 def _number(job: Job, name: str) -> float | None:

@@ -10,9 +10,8 @@ from typing import Any
 
 from workflow_src.errors import UserError
 from workflow_src.plan.layout import Layout
+from workflow_src.plan.overview_format import SCHEMA_VERSION
 from workflow_src.storage import read_json_object, refuse_newer
-
-SCHEMA_VERSION = 1
 
 _SLASHES = 3
 """In a result directory's name relative to the results: kind, model, data, name."""

@@ -21,6 +21,7 @@ from workflow_src.archive.results import Results
 from workflow_src.errors import UserError
 from workflow_src.jobs.journal import FOLDER, Entry, State, read_entry
 from workflow_src.plan.layout import Layout
+from workflow_src.status.logs import log_of
 from workflow_src.status.overview import Overview, overview_path, read_overview
 from workflow_src.storage import read_json_object
 
@@ -35,10 +36,14 @@ _Stamp = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Job:
-    """What a job said of itself, and how many seconds ago it last wrote that down."""
+    """What a job said of itself, and how many seconds ago it last wrote that down.
+
+    ``log`` is the file with all that it said, where there is one.
+    """
 
     entry: Entry
     quiet_seconds: float
+    log: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ class Scanner:
         evaluations = self._existing(overview.evaluations)
         report = self._layout.report_manifest(overview.report).is_file()
         done = {*manifests, *evaluations, *([overview.report] if report else [])}
-        jobs = self._read_jobs(done)
+        jobs = self._read_jobs(done, overview.evaluations)
         unplanned = [name for name in jobs if name not in overview.shards]
         timed = self._look_at(overview, runs)
         known = self._told | self._facts
@@ -159,7 +164,7 @@ class Scanner:
         missing = {name for name, place in absent.items() if place not in (packed or ())}
         return frozenset(directories.keys() - missing)
 
-    def _read_jobs(self, done: Iterable[str]) -> dict[str, Job]:
+    def _read_jobs(self, done: Iterable[str], evaluations: Mapping[str, str]) -> dict[str, Job]:
         """The latest entry of every job whose result is not there."""
         folder = self.results / FOLDER
         finished = set(done)
@@ -178,7 +183,10 @@ class Scanner:
             with contextlib.suppress(OSError):
                 changed = (folder / name).stat().st_mtime
                 if entry is not None and entry.state is not State.FINISHED:
-                    jobs[_key(name)] = Job(entry, max(0.0, now - changed))
+                    log = None
+                    if entry.state is not State.QUEUED:
+                        log = log_of(self.results, entry.rule, _key(name), evaluations)
+                    jobs[_key(name)] = Job(entry, max(0.0, now - changed), log)
         return jobs
 
     def _read_memberships(self, digests: Iterable[str]) -> dict[str, tuple[str, ...]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -47,7 +46,8 @@ class Progress:
     runs, evaluations:
         Standing of each by fingerprint; an unfinished run stands as the shard that is to train it.
     shards:
-        Those of the plan, finished ones of its runs, and any other that is at work.
+        Those of the plan; any other of which all planned runs are there, with these alone; and any
+        other that is at work.
     other_jobs:
         Jobs that train nothing (data, evaluations, report), with their standing.
     """
@@ -65,11 +65,18 @@ class Progress:
         return all(standing is Standing.DONE for standing in left)
 
     @property
+    def is_under_way(self) -> bool:
+        """Whether a job gives signs of life or is in a queue."""
+        return not self._of_jobs().isdisjoint({Standing.RUNNING, Standing.QUEUED})
+
+    @property
     def has_failures(self) -> bool:
         """Whether something is missing because a job failed."""
-        standings = {shard.standing for shard in self.shards}
-        standings.update(standing for _, standing in self.other_jobs)
-        return Standing.FAILED in standings and not self.is_complete
+        return Standing.FAILED in self._of_jobs() and not self.is_complete
+
+    def _of_jobs(self) -> set[Standing]:
+        shards = {shard.standing for shard in self.shards}
+        return shards | {standing for _, standing in self.other_jobs}
 
 
 def conclude(found: Found) -> Progress:
@@ -93,11 +100,6 @@ def conclude(found: Found) -> Progress:
     )
 
 
-def count(standings: Mapping[str, Standing]) -> Counter[Standing]:
-    """How many stand where."""
-    return Counter(standings.values())
-
-
 _STRENGTH = {
     Standing.DONE: 0,
     Standing.MISSING: 1,
@@ -112,7 +114,9 @@ _STRENGTH = {
 
 def _shards(found: Found) -> tuple[ShardStanding, ...]:
     planned = found.overview.runs.keys()
-    finished = {d: r for d, r in found.manifests.items() if not planned.isdisjoint(r)}
+    left = {d: tuple(n for n in runs if n in planned) for d, runs in found.manifests.items()}
+    # Where results were removed since, the manifest of an earlier plan is no word on this one's.
+    finished = {d: runs for d, runs in left.items() if runs and found.runs.issuperset(runs)}
     # A job of an earlier plan counts while it gives signs; what it last said of itself may stay
     # for ever where it was killed.
     at_work = {d: r for d, r in found.memberships.items() if _is_at_work(found.jobs[d])}

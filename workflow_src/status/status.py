@@ -99,5 +99,6 @@ def _described_job(job: Job) -> dict[str, Any]:
         "slurm_nodes": entry.slurm_nodes,
         "reason": entry.reason,
         "worth_repeating": entry.worth_repeating,
+        "log": None if job.log is None else str(job.log),
         "progress": entry.progress,
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,7 +35,8 @@ class Block:
     more:
         Rows that were left out.
     is_folded:
-        Whether a long last cell goes on in the next line of a window; else it is cut there.
+        Whether a long last cell goes on in the next line of a window; else it is cut there. It may
+        have several lines of its own.
     """
 
     title: str
@@ -53,10 +55,10 @@ class Page:
 
 
 def page(status: Status, *, rows: int | None = None) -> Page:
-    """The status in words; ``rows`` are as many as all tables together may have."""
+    """The status in words; ``rows`` are as many lines as all tables together may have."""
     trouble = Block("not as it should be", _TROUBLED, tuple(_troubled(status)), is_folded=True)
     trouble = _cut(trouble, rows)
-    rest = None if rows is None else max(rows - len(trouble.rows), 0)
+    rest = None if rows is None else max(rows - sum(map(_height, trouble.rows)), 0)
     running = _cut(Block("running", _RUNNING, tuple(_running(status))), rest)
     blocks = [one for one in (trouble, running) if one.rows or one.more]
     return Page(tuple(_lines(status)), tuple(blocks))
@@ -115,12 +117,16 @@ def _lines(status: Status) -> list[str]:
         return [*lines, "nothing is left to do"]
     if any(at is not Standing.DONE for at in progress.runs.values()):
         lines.append(f"training     {left}")
-    if not _is_anything_under_way(status):
-        lines.append(
-            "no job is at work or waiting; start `snakemake --profile local` or "
-            "`snakemake --profile slurm`"
-        )
+    if not progress.is_under_way:
+        lines.append(f"no job gives a sign of life at the moment; {_how_to_go_on(status)}")
     return lines
+
+
+def _how_to_go_on(status: Status) -> str:
+    failed = [job for job, standing in _jobs(status) if standing is Standing.FAILED]
+    if any(job.entry.worth_repeating is False for job in failed):
+        return "mend what failed first, then start Snakemake again as before"
+    return "if no Snakemake is running, start it again as before"
 
 
 def _counted(standings: Mapping[str, Standing], done: str = "") -> str:
@@ -153,12 +159,6 @@ def _hours(left: Left) -> str:
     return "; ".join(parts)
 
 
-def _is_anything_under_way(status: Status) -> bool:
-    standings = {shard.standing for shard in status.progress.shards}
-    standings.update(standing for _, standing in status.progress.other_jobs)
-    return not standings.isdisjoint({Standing.RUNNING, Standing.QUEUED, Standing.SILENT})
-
-
 def _running(status: Status) -> Iterable[tuple[str, ...]]:
     for shard in status.progress.shards:
         if shard.standing is Standing.RUNNING and shard.job is not None:
@@ -188,7 +188,8 @@ def _running_shard(shard: ShardStanding, entry: Entry, left: Left) -> tuple[str,
 def _bank(progress: Mapping[str, Any]) -> str:
     waiting = progress.get("waiting_for")
     if waiting:
-        return f"waits for {_text(waiting)} runs that another job trains"
+        runs = "1 run" if waiting == 1 else f"{_text(waiting)} runs"
+        return f"waits for {runs} that another job trains"
     active = progress.get("active_runs")
     bank = _text(progress.get("bank"))
     return f"{_text(active)} x {bank}" if bank and active is not None else bank
@@ -196,12 +197,17 @@ def _bank(progress: Mapping[str, Any]) -> str:
 
 def _troubled(status: Status) -> Iterable[tuple[str, ...]]:
     """Failed, interrupted and silent jobs, the worst first; results that are there excuse them."""
-    jobs = [(s.job, s.standing) for s in status.progress.shards if s.job is not None]
-    jobs += status.progress.other_jobs
     for wanted in (Standing.FAILED, Standing.SILENT, Standing.INTERRUPTED):
-        for job, standing in jobs:
+        for job, standing in _jobs(status):
             if standing is wanted:
-                yield _name(job.entry), standing.value, _where(job.entry), _why(job, standing)
+                why = _why(job, standing) + (f"\nlog: {job.log}" if job.log else "")
+                yield _name(job.entry), standing.value, _where(job.entry), why
+
+
+def _jobs(status: Status) -> list[tuple[Job, Standing]]:
+    """All jobs of which something is known, with the standing of what they make."""
+    shards = [(s.job, s.standing) for s in status.progress.shards if s.job is not None]
+    return [*shards, *status.progress.other_jobs]
 
 
 def _why(job: Job, standing: Standing) -> str:
@@ -236,19 +242,29 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _cut(block: Block, rows: int | None) -> Block:
-    if rows is None or len(block.rows) <= rows:
+def _cut(block: Block, lines: int | None) -> Block:
+    """The block with the first rows that ``lines`` lines have room for, without folding."""
+    if lines is None:
         return block
+    ends = itertools.accumulate(map(_height, block.rows))
+    rows = sum(end <= lines for end in ends)
     return replace(block, rows=block.rows[:rows], more=len(block.rows) - rows)
 
 
+def _height(row: tuple[str, ...]) -> int:
+    return 1 + row[-1].count("\n")
+
+
 def _plain(block: Block) -> list[str]:
-    lines: Sequence[tuple[str, ...]] = [block.headings, *block.rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    told = [
-        "  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    ]
+    """Its lines; further lines of a last cell stand below the row, where they are whole."""
+    rows = [(*row[:-1], *row[-1].split("\n", 1)) for row in (block.headings, *block.rows)]
+    number = len(block.headings)
+    widths = [max(len(row[place]) for row in rows) for place in range(number)]
+    told = []
+    for row in rows:
+        cells = zip(row[:number], widths, strict=True)
+        told.append("  ".join(word.ljust(width) for word, width in cells).rstrip())
+        told += [f"    {line}" for line in row[number:]]
     return told + [str(one) for one in _left_out(block)]
 
 

@@ -1,4 +1,4 @@
-"""Telling the status again and again until nothing is left to do."""
+"""Telling the status again and again until nothing is left to do, or nobody will do it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from workflow_src.status.scanning import Scanner
 from workflow_src.status.status import Status, look
 from workflow_src.status.telling import Page, page, rendered, show
 
+LOOKS_AT_STANDSTILL = 3
+"""One is not enough: between two jobs, and before a failed one is sent again, none is at work."""
+
 _ROWS_AROUND_TABLES = 18
 """Lines of a page that are no rows of its tables."""
 
@@ -24,31 +27,44 @@ def watch(
     *,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Status:
-    """Redraw the status every so many ``seconds``; return the first that has nothing left to do.
+    """Redraw the status every so many ``seconds``; return the last.
+
+    That is the first that has nothing left to do; or, where something failed, that of the
+    `LOOKS_AT_STANDSTILL`-th look in a row at which no job was at work or in a queue.
 
     On a terminal the page is drawn in place and cut to the window; elsewhere pages follow each
     other.
     """
+
+    def print_below(status: Status) -> None:
+        show(_dated(page(status)), console)
+        print(flush=True)
+
     if not console.is_terminal:
-        return _follow(scanner, seconds, console, sleep)
+        return _follow(scanner, seconds, print_below, sleep)
     with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
-        while True:
-            status = look(scanner)
+
+        def draw(status: Status) -> None:
             told = page(status, rows=max(console.height - _ROWS_AROUND_TABLES, 1))
             live.update(rendered(_dated(told)), refresh=True)
-            if status.progress.is_complete:
-                return status
-            sleep(seconds)
+
+        return _follow(scanner, seconds, draw, sleep)
 
 
 def _follow(
-    scanner: Scanner, seconds: float, console: Console, sleep: Callable[[float], None]
+    scanner: Scanner,
+    seconds: float,
+    tell: Callable[[Status], None],
+    sleep: Callable[[float], None],
 ) -> Status:
+    standstill = 0
     while True:
         status = look(scanner)
-        show(_dated(page(status)), console)
-        print(flush=True)
-        if status.progress.is_complete:
+        tell(status)
+        progress = status.progress
+        stands_still = progress.has_failures and not progress.is_under_way
+        standstill = standstill + 1 if stands_still else 0
+        if progress.is_complete or standstill == LOOKS_AT_STANDSTILL:
             return status
         sleep(seconds)
 
