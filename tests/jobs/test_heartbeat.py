@@ -7,6 +7,7 @@ import errno
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -173,6 +174,96 @@ def test_the_later_start_takes_its_entry_back(path: Path) -> None:
         until(lambda: said(path).pid == mine.pid)
         journal.end_with_code(0)
     assert said(path).state is State.FINISHED
+
+
+MOMENTS = ("2001-01-01T00:00:00+00:00", "2101-01-01T00:00:00+00:00")
+
+
+@pytest.mark.parametrize("since", MOMENTS)
+@pytest.mark.parametrize("state", [State.RUNNING, State.FAILED, State.INTERRUPTED])
+@pytest.mark.parametrize(("restarts", "attempt", "job"), [(1, 9, "41"), (2, 1, "40"), (3, 1, "40")])
+def test_numbers_of_starts_and_not_clocks_say_which_start_is_the_later_one(
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    since: str,
+    state: State,
+    restarts: int,
+    attempt: int,
+    job: str,
+) -> None:
+    """An earlier start, whose node's clock may be wrong, wrote behind our back."""
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(name, value)
+    with Journal(path, attempt=2, seconds=1e6) as journal:
+        earlier = dataclasses.replace(
+            said(path),
+            since=since,
+            state=state,
+            host="far",
+            slurm_job=job,
+            slurm_restarts=restarts,
+            attempt=attempt,
+        )
+        write_entry(path, earlier)
+        journal._write_if_ours()
+        assert said(path).host == socket.gethostname()
+        write_entry(path, earlier)
+    assert (said(path).host, said(path).state) == (socket.gethostname(), State.FINISHED)
+
+
+@pytest.mark.parametrize("since", MOMENTS)
+@pytest.mark.parametrize("state", [State.RUNNING, State.FINISHED])
+@pytest.mark.parametrize(("restarts", "attempt", "job"), [(3, 1, "41"), (0, 3, "42")])
+def test_an_earlier_start_leaves_a_later_ones_entry_alone_whatever_the_clocks_say(
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    since: str,
+    state: State,
+    restarts: int,
+    attempt: int,
+    job: str,
+) -> None:
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(name, value)
+    with Journal(path, attempt=2, seconds=1e6) as journal:
+        later = dataclasses.replace(
+            said(path),
+            since=since,
+            state=state,
+            host="far",
+            slurm_job=job,
+            slurm_restarts=restarts,
+            attempt=attempt,
+        )
+        write_entry(path, later)
+        journal._write_if_ours()
+        assert said(path) == later
+    assert said(path) == later
+
+
+def test_a_later_start_replaces_what_an_earlier_one_ended_with(path: Path) -> None:
+    with Journal(path, seconds=1e6) as journal:
+        ended = dataclasses.replace(said(path), pid=1, since=MOMENTS[0], state=State.FAILED)
+        write_entry(path, ended)
+        journal._write_if_ours()
+        assert said(path).state is State.RUNNING
+
+
+def test_without_a_thread_for_its_beats_a_job_goes_on(
+    path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    before = current()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", none_left)
+        with Journal(path):
+            current().progress(step=1)
+            assert said(path).state is State.RUNNING
+    assert current() is before
+    assert (said(path).state, said(path).progress) == (State.FINISHED, {"step": 1})
+    assert "no signs of life" in caplog.text
 
 
 def test_a_driver_that_says_queued_too_late_is_put_right(

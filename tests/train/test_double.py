@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import shutil
 import signal
@@ -17,9 +18,10 @@ import pytest
 import torch
 from support.shards import INTERVAL, REPOSITORY, STEPS, Planned
 
+from workflow_src.jobs import leases
 from workflow_src.jobs.holders import this_process
-from workflow_src.jobs.journal import Entry, State, entry_path, read_entry
 from workflow_src.jobs.leases import LEASE_FILE, Lease, acquire
+from workflow_src.jobs.renewing import RENEWALS
 from workflow_src.plan.layout import STATE_FILE
 from workflow_src.train.gradient.trainer import InterruptedTrainingError
 from workflow_src.train.run_directory import read_parameters, read_run
@@ -81,12 +83,34 @@ def go_on(process: subprocess.Popen[str]) -> str:
     return process.stdout.read()
 
 
-def elsewhere(run: dict[str, Any], expires_after: float = 3600.0) -> Lease:
+@pytest.fixture(autouse=True)
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two looks of this process at a lease much time passes."""
+    moments = itertools.count(0, 10_000)
+    monkeypatch.setattr(leases, "_clock", lambda: float(next(moments)))
+
+
+def elsewhere(run: dict[str, Any], expires_after: float = 3600.0, **facts: Any) -> Lease:
     """Have a job on another node hold a run."""
-    holder = dataclasses.replace(this_process(), boot="another boot", host="far")
-    lease = acquire(Path(run["state"]), holder, expires_after=expires_after)
-    assert lease is not None
-    return lease
+    holder = dataclasses.replace(this_process(), boot="another boot", host="far", **facts)
+    for _ in range(1000):
+        lease = acquire(Path(run["state"]), holder, expires_after=expires_after)
+        if lease is not None:
+            return lease
+        # Its holder renewed it between our look and our hand.
+        time.sleep(0.005)
+    raise AssertionError(f"{run['state']} is not free")
+
+
+def wait_until_the_loss_is_noticed(run: dict[str, Any], theirs: list[Lease]) -> None:
+    """By the thread that renews the leases of this process."""
+    end = time.monotonic() + 60
+    while any(
+        isinstance(one, Lease) and one.folder == Path(run["state"]) and one not in theirs
+        for one in list(RENEWALS._due)
+    ):
+        assert time.monotonic() < end, "the lease is still renewed"
+        time.sleep(0.005)
 
 
 def age(run: dict[str, Any]) -> None:
@@ -213,10 +237,10 @@ def test_a_run_that_another_job_finishes_is_waited_for_and_not_trained(planned: 
 
 def test_a_stop_ends_the_waiting_too(planned: Any) -> None:
     shard: Planned = planned()
-    leases = [elsewhere(run) for run in shard.runs]
+    theirs = [elsewhere(run) for run in shard.runs]
     with pytest.raises(InterruptedTrainingError):
         shard.train(stop_is_wanted=lambda: True, seconds_between_looks=1e6)
-    assert all(lease.is_held() for lease in leases)
+    assert all(lease.is_held() for lease in theirs)
 
 
 def test_a_stop_gives_the_leases_back(planned: Any) -> None:
@@ -252,8 +276,7 @@ def test_a_lease_lost_in_training_costs_that_run_alone_and_nothing_wrong(planned
             thief.append(elsewhere(lost))
             kept.append(state.read_bytes())
             state.write_bytes(b"theirs")
-        elif kept:
-            time.sleep(0.01)
+            wait_until_the_loss_is_noticed(lost, thief)
         if thief and sum(folder.exists() for folder in shard.directories()) == 3:
             assert state.read_bytes() == b"theirs"
             state.write_bytes(kept[0])
@@ -309,71 +332,62 @@ def test_the_state_of_a_finished_run_that_another_still_holds_is_left_to_it(plan
     lease.release()
 
 
-def journal_of(shard: Planned, process: subprocess.CompletedProcess[str]) -> Entry:
-    path = entry_path(shard.root / "results", "train_shard", shard.membership.stem)
-    entry = read_entry(path)
-    assert entry is not None, process.stderr
-    return entry
-
-
-def command(shard: Planned, *words: str) -> list[str]:
-    journal = entry_path(shard.root / "results", "train_shard", shard.membership.stem)
-    paths = {"--shard": shard.membership, "--manifest": shard.manifest, "--journal": journal}
-    given = [str(word) for pair in paths.items() for word in pair]
-    return ["-m", "workflow_src", "train", *given, *words]
-
-
-def test_a_shard_tells_the_journal_how_far_it_came(planned: Any) -> None:
+def test_a_damaged_run_that_another_holds_is_left_to_it(planned: Any) -> None:
     shard: Planned = planned()
-    done = shard.start(*command(shard, "--attempt", "2"))
-    assert done.returncode == 0, done.stderr
-    entry = journal_of(shard, done)
-    assert (entry.state, entry.attempt, entry.reason) == (State.FINISHED, 2, None)
-    progress = entry.progress
-    assert (progress["runs"], progress["runs_finished"], progress["waiting_for"]) == (4, 4, 0)
-    assert (progress["maximum_steps"], progress["device"]) == (STEPS, "cpu")
-    assert progress["step"] == STEPS - INTERVAL
-    assert (progress["bank_runs"], progress["active_runs"]) == (2, 2)
-    assert progress["bank"].startswith("spvae (hidden_units ")
-    assert progress["steps_per_second"] > 0
-    best = max(
-        read_run(folder)["content"]["result"]["best_validation_bound"]
-        for folder in shard.directories()
-    )
-    assert progress["best_bound"] <= best
+    shard.train()
+    directory = shard.root / shard.runs[0]["directory"]
+    checkpoint = directory / "checkpoint.safetensors"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-8])
+    theirs = elsewhere(shard.runs[0])
+    asked: list[None] = []
+
+    def stop() -> bool:
+        asked.append(None)
+        return len(asked) > 3
+
+    with pytest.raises(InterruptedTrainingError):
+        shard.train(stop_is_wanted=stop, seconds_between_looks=0.01)
+    assert checkpoint.exists()
+    assert not list(directory.parent.glob(".*damaged*"))
+    theirs.release()
+    shard.train()
+    assert len(list(directory.parent.glob(".*damaged*"))) == 1
 
 
-def test_a_shard_that_cannot_be_trained_says_so_in_the_journal(planned: Any) -> None:
+def test_an_expired_lease_of_a_finished_run_is_cleared_away_at_once(planned: Any) -> None:
     shard: Planned = planned()
-    done = shard.start(*command(shard, "--device", "tpu"))
-    assert done.returncode == 2
-    entry = journal_of(shard, done)
-    assert (entry.state, entry.worth_repeating) == (State.FAILED, False)
-    assert "unknown device 'tpu'" in (entry.reason or "")
+    shard.train()
+    elsewhere(shard.runs[0])
+    age(shard.runs[0])
+    shard.train()
+    assert remaining_states(shard) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_a_shard_stopped_by_a_signal_is_interrupted_in_the_journal(
-    planned: Any, number: signal.Signals
+@pytest.mark.parametrize("first_step", [0, INTERVAL + 2])
+def test_a_start_that_slurm_has_given_up_ends_when_the_next_one_takes_over(
+    planned: Any, monkeypatch: pytest.MonkeyPatch, first_step: int
 ) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "77")
     shard: Planned = planned()
-    # Nothing is free, so it waits until the signal comes.
-    leases = [elsewhere(run) for run in shard.runs]
-    process = subprocess.Popen(
-        [sys.executable, *command(shard)],
-        cwd=shard.root,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    while "left for the end" not in process.stderr.readline():
-        assert process.poll() is None
-    process.send_signal(number)
-    said = process.communicate(timeout=120)[1]
-    done = subprocess.CompletedProcess(process.args, process.returncode, stderr=said)
-    assert done.returncode == 75, said
-    entry = journal_of(shard, done)
-    assert (entry.state, entry.worth_repeating) == (State.INTERRUPTED, True)
-    assert entry.reason == f"stopped by {number.name}"
-    assert all(lease.is_held() for lease in leases)
+    steps: list[None] = []
+    theirs: list[Lease] = []
+
+    def requeue() -> None:
+        theirs.extend(elsewhere(run, slurm_job="77", slurm_restarts=1) for run in shard.runs)
+
+    def look() -> bool:
+        steps.append(None)
+        if len(steps) == first_step:
+            requeue()
+            for run in shard.runs:
+                wait_until_the_loss_is_noticed(run, theirs)
+        return len(steps) > 1000
+
+    if not first_step:
+        requeue()
+    with pytest.raises(InterruptedTrainingError, match="a later start of its SLURM job"):
+        shard.train(stop_is_wanted=look, seconds_between_looks=0.01, lease_seconds=0.06)
+    assert all(lease.is_held() for lease in theirs)
+    assert len(steps) < STEPS
+    for lease in theirs:
+        lease.release()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,8 +16,16 @@ import pytest
 import torch
 
 from workflow_src.errors import UserError
+from workflow_src.provenance import record as records
+from workflow_src.train import run_directory
 from workflow_src.train.membership import ShardRun
-from workflow_src.train.run_directory import is_finished, read_parameters, read_run, write_run
+from workflow_src.train.run_directory import (
+    is_finished,
+    is_finished_or_set_aside,
+    read_parameters,
+    read_run,
+    write_run,
+)
 
 PARAMETERS = {"a.weight": torch.arange(6.0).view(2, 3), "b": torch.tensor([1e-30])}
 HISTORY = [
@@ -115,8 +126,10 @@ def test_a_damaged_run_is_moved_aside_and_can_be_written_anew(
 ) -> None:
     write(run)
     (run.directory / lost).unlink()
+    assert not is_finished(run)
+    assert run.directory.exists()
     with caplog.at_level(logging.WARNING):
-        assert not is_finished(run)
+        assert not is_finished_or_set_aside(run)
     assert "trained anew" in caplog.text
     assert not run.directory.exists()
     (aside,) = run.directory.parent.iterdir()
@@ -124,6 +137,50 @@ def test_a_damaged_run_is_moved_aside_and_can_be_written_anew(
     assert aside.name.startswith(".f1")
     write(run)
     assert is_finished(run)
+
+
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO, errno.EACCES])
+@pytest.mark.parametrize("explained", [True, False])
+@pytest.mark.parametrize("judge", [is_finished, is_finished_or_set_aside])
+def test_a_file_that_cannot_be_read_now_is_no_damage(
+    run: ShardRun,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    explained: bool,
+    judge: Callable[[ShardRun], bool],
+) -> None:
+    write(run)
+
+    def unreadable(path: Path) -> str:
+        raise OSError(number, os.strerror(number), str(path))
+
+    with monkeypatch.context() as patched:
+        if explained:
+            patched.setattr(Path, "read_text", unreadable)
+        else:
+            patched.setattr(records, "sha256_file", unreadable)
+        with pytest.raises((UserError, OSError), match=os.strerror(number)):
+            judge(run)
+    assert judge(run)
+    assert [path.name for path in run.directory.parent.iterdir()] == ["f1"]
+
+
+@pytest.mark.parametrize("judge", [is_finished, is_finished_or_set_aside])
+def test_a_damaged_run_that_another_job_has_just_moved_away_is_not_finished(
+    run: ShardRun, monkeypatch: pytest.MonkeyPatch, judge: Callable[[ShardRun], bool]
+) -> None:
+    write(run)
+    (run.directory / "history.parquet").unlink()
+    verify = run_directory.verify_outputs
+
+    def slow(record: Any, directory: Path) -> list[str]:
+        findings = verify(record, directory)
+        directory.rename(directory.with_name("moved"))
+        return findings
+
+    monkeypatch.setattr(run_directory, "verify_outputs", slow)
+    assert not judge(run)
+    assert [path.name for path in run.directory.parent.iterdir()] == ["moved"]
 
 
 def test_a_run_of_a_newer_version_is_refused_and_stays(run: ShardRun) -> None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 import torch
-from support.shards import INTERVAL, STEPS
+from support.shards import INTERVAL, REPOSITORY, STEPS
 
 from workflow_src.errors import UserError
+from workflow_src.jobs.holders import this_process
+from workflow_src.jobs.leases import acquire
 from workflow_src.train.run_directory import read_parameters, read_run
 from workflow_src.train.states import load_state
 
@@ -158,6 +164,50 @@ def test_code_edited_since_the_plan_is_refused(planned: Any) -> None:
     with pytest.raises(UserError, match="not what it was when this shard was planned"):
         shard.train()
     assert not shard.manifest.exists()
+
+
+# Looks again soon whether what other jobs hold is free.
+WAITING = """
+import logging, sys
+from pathlib import Path
+from workflow_src.train.shard import ShardOptions, train_shard
+
+logging.basicConfig(level=logging.INFO)
+options = ShardOptions(seconds_between_looks=0.05)
+train_shard(Path(sys.argv[1]), Path(sys.argv[2]), options)
+"""
+
+
+def test_code_edited_while_a_job_waits_is_not_trained(planned: Any, tmp_path: Path) -> None:
+    shard = planned()
+    checkout = tmp_path / "checkout"
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(REPOSITORY / "workflow_src", checkout / "workflow_src", ignore=ignored)
+    other = dataclasses.replace(this_process(), boot="another boot", host="far")
+    leases = [acquire(Path(run["state"]), other) for run in shard.runs]
+    process = subprocess.Popen(
+        [sys.executable, "-c", WAITING, str(shard.membership), str(shard.manifest)],
+        cwd=shard.root,
+        env=os.environ | {"PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    said = ""
+    while "left for the end" not in said:
+        line = process.stderr.readline()
+        assert line, said
+        said += line
+    for name in ("models/spvae/model.py", "train/gradient/trainer.py"):
+        with (checkout / "workflow_src" / name).open("a") as stream:
+            stream.write('\nraise RuntimeError("edited code was loaded")\n')
+    for lease in leases:
+        assert lease is not None
+        lease.release()
+    said += process.communicate(timeout=120)[1]
+    assert process.returncode == 0, said
+    states = [read_run(path)["content"]["status"]["state"] for path in shard.directories()]
+    assert states == ["completed"] * 4
 
 
 def test_missing_data_are_named(planned: Any) -> None:

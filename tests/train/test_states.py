@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import resource
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from workflow_src.errors import UserError
 from workflow_src.jobs.failures import is_infrastructure
 from workflow_src.plan.layout import STATE_FILE
+from workflow_src.train.checkpoints import write_tensors
 from workflow_src.train.states import discard_state, load_state, save_state
 
 STATE = (
@@ -102,9 +106,49 @@ def test_a_state_cut_short_is_none_and_told(
     assert "starts from its beginning" in caplog.text
 
 
-def test_another_program_s_file_is_not_a_state(tmp_path: Path) -> None:
-    from safetensors.torch import save_file
+def test_a_state_that_cannot_be_read_is_not_thrown_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_state(tmp_path, STATE)
 
+    def stale(path: Path) -> bytes:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", stale)
+        with pytest.raises(UserError, match="Stale file handle") as told:
+            load_state(tmp_path)
+    assert is_infrastructure(told.value)
+    assert load_state(tmp_path) is not None
+
+
+def test_a_state_that_is_no_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / STATE_FILE).mkdir()
+    with pytest.raises(UserError, match="Is a directory"):
+        load_state(tmp_path)
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o007])
+def test_a_state_may_be_read_by_whom_the_user_allows(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        save_state(tmp_path, STATE)
+    finally:
+        os.umask(before)
+    assert (tmp_path / STATE_FILE).stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_files_are_those_that_safetensors_itself_writes(tmp_path: Path) -> None:
+    tensors = {"b": torch.randn(5, 3), "a": torch.zeros(2), "empty": torch.zeros(0, 3)}
+    write_tensors(tmp_path / "ours", tensors, {"step": 1})
+    save_file(tensors, tmp_path / "theirs", metadata={"facts": '{"step": 1}'})
+    assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
+    write_tensors(tmp_path / "ours", tensors)
+    save_file(tensors, tmp_path / "theirs")
+    assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
+
+
+def test_another_program_s_file_is_not_a_state(tmp_path: Path) -> None:
     save_file({"x": torch.zeros(2)}, tmp_path / STATE_FILE)
     assert load_state(tmp_path) is None
     (tmp_path / STATE_FILE).write_text("hello")

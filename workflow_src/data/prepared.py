@@ -22,7 +22,7 @@ from workflow_src.data.arrays import (
     load_array,
 )
 from workflow_src.errors import UserError
-from workflow_src.storage import read_json_object, sha256_file
+from workflow_src.storage import explain, read_json_object, sha256_file
 
 RECORD = "record.json"
 
@@ -43,7 +43,7 @@ def open_prepared(directory: Path) -> PreparedData:
     ------
     UserError
         Where the directory or one of its files is missing, cut short or of another shape than the
-        record says.
+        record says; from an OSError where the file system does not let one look.
     """
     if not (directory / RECORD).is_file():
         raise UserError(
@@ -133,7 +133,10 @@ def _open(path: Path, shape: tuple[int, ...], kind: np.dtype[Any]) -> NDArray[An
         raise UserError(
             "a prepared file is missing", place=str(path), expected=expected, remedy=_REMEDY
         ) from None
-    except (ValueError, EOFError, OSError) as error:
+    except OSError as error:
+        # Nothing is known about the file then: removing it would be bad advice.
+        raise explain(error, path) from error
+    except (ValueError, EOFError) as error:
         raise UserError(
             f"a prepared file is cut short or damaged ({error})",
             place=str(path),

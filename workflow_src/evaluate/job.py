@@ -23,7 +23,7 @@ from workflow_src.errors import UserError
 from workflow_src.evaluate.bounds import MemoryBudgetError
 from workflow_src.evaluate.measurement import Measurement, measure_run
 from workflow_src.evaluate.selection import choose_among
-from workflow_src.plan.fingerprints import ENVIRONMENT, Closures
+from workflow_src.plan.fingerprints import ENVIRONMENT, Closures, Code
 from workflow_src.plan.layout import (
     EVALUATION_RECORD,
     MEASUREMENT_RECORD,
@@ -33,6 +33,7 @@ from workflow_src.plan.layout import (
 from workflow_src.provenance.record import build_record, parent, remember_code, verify_outputs
 from workflow_src.storage import new_directory, read_json_object, write_json
 from workflow_src.train.devices import open_job_device
+from workflow_src.train.loading import load_code
 from workflow_src.train.run_directory import read_parameters, read_run
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,9 @@ def evaluate(membership: Path, *, device: str, threads: int, memory_megabytes: i
     started = datetime.now(UTC)
     remember_code()
     group = read_json_object(membership)
-    _check_code(group)
+    load_code(_checked_code(group))
+    # What was edited while it was loaded.
+    _checked_code(group)
     place = open_job_device(device, threads)
     _bring_from_packs(group)
     records = [read_run(Path(run["directory"])) for run in group["runs"]]
@@ -69,16 +72,18 @@ def evaluate(membership: Path, *, device: str, threads: int, memory_megabytes: i
     _write_evaluation(group, candidates, winner, reason, measurement, started)
 
 
-def _check_code(group: Mapping[str, Any]) -> None:
+def _checked_code(group: Mapping[str, Any]) -> Code:
+    """The code of the evaluation; results of other code are not filed under its name."""
     closures = Closures(PACKAGE_ROOT, environment=ENVIRONMENT in group["code"]["modules"])
-    found = closures.of_evaluation(group["axes"]["model"]).digest
-    if found != group["code"]["digest"]:
+    code = closures.of_evaluation(group["axes"]["model"])
+    if code.digest != group["code"]["digest"]:
         raise UserError(
             "the code of the evaluation is not what it was when this job was planned",
             place=str(PACKAGE_ROOT),
-            expected=f"code {group['code']['digest'][:12]}, found {found[:12]}",
+            expected=f"code {group['code']['digest'][:12]}, found {code.digest[:12]}",
             remedy="start snakemake again; it plans from the code as it is now",
         )
+    return code
 
 
 def _bring_from_packs(group: Mapping[str, Any]) -> None:

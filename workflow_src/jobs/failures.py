@@ -5,6 +5,7 @@ A mistake in the settings or a fault of the program would only fail again.
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator
 
@@ -18,9 +19,22 @@ _SAFETENSORS = "SafetensorError"
 _MACHINE = re.compile(
     r"CUDA|cuDNN|CUDNN|cuBLAS|CUBLAS|NCCL|NVIDIA driver"
     r"|can't allocate memory|not enough memory|can't start new thread"
-    r"|No space left on device|I/O error"
+    r"|No space left on device|I/O error|std::bad_alloc"
 )
+# A library of this machine that could not be loaded now, as the dynamic loader writes it.
+_LOADING = re.compile(r"failed to map segment|cannot open shared object file|static TLS")
 _PROGRAM = re.compile(r"device-side assert")
+
+
+_MISTAKES = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+)
+"""What the operating system says of a wrong path or a missing permission."""
 
 
 class MachineError(UserError):
@@ -36,8 +50,12 @@ def is_infrastructure(error: BaseException) -> bool:
 
 
 def _is_the_machines(error: BaseException) -> bool:
-    if isinstance(error, (OSError, MemoryError, MachineError)):
+    if isinstance(error, OSError):
+        return error.errno not in _MISTAKES and not isinstance(error, PermissionError)
+    if isinstance(error, (MemoryError, MachineError)):
         return True
+    if isinstance(error, ImportError):
+        return bool(_LOADING.search(str(error)))
     if any(one.__name__ == _OUT_OF_MEMORY for one in type(error).__mro__):
         return True
     if isinstance(error, RuntimeError) or type(error).__name__ == _SAFETENSORS:

@@ -73,9 +73,8 @@ class Journal:
         if self._entry is not None:
             # Whatever an earlier job wrote under this name is past.
             self._write(self._entry)
-            self._thread = threading.Thread(target=self._beat, name="journal", daemon=True)
-            self._thread.start()
             _current = self
+            self._start_beating()
         return self
 
     def __exit__(
@@ -91,6 +90,7 @@ class Journal:
             self.end(State.FINISHED)
         if self._thread is not None:
             self._thread.join()
+        if self._entry is not None:
             _current = _NONE
 
     def progress(self, **facts: Any) -> None:
@@ -139,6 +139,15 @@ class Journal:
             told = isinstance(error, (UserError, OSError))
             reason = str(error) if told else f"{type(error).__name__}: {error}"
             self.end(State.FAILED, reason, worth_repeating=is_infrastructure(error))
+
+    def _start_beating(self) -> None:
+        thread = threading.Thread(target=self._beat, name="journal", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            log.warning("the journal gives no signs of life, the job goes on: %s", error)
+        else:
+            self._thread = thread
 
     def _beat(self) -> None:
         while not self._over.wait(self._seconds):
@@ -215,9 +224,23 @@ def _may_follow(ours: Entry, known: Entry, started: str) -> bool:
         return known.slurm_job is not None and known.slurm_job == ours.slurm_job
     if _identity(known) != _identity(ours):
         # The later start has the word; an earlier one may have written in the same moment.
-        return known.state == State.RUNNING and known.since < started
+        return _is_later(ours, known, started)
     # Where SLURM said meanwhile that the job has ended, and why, only a real end says more.
     return known.state == State.RUNNING or ours.state in (State.FINISHED, State.FAILED)
+
+
+def _is_later(ours: Entry, known: Entry, started: str) -> bool:
+    """Whether our start is the later one; clocks of two nodes are asked where nothing else tells.
+
+    ``since`` of what has ended is its end, so that an end after our start is left alone then.
+    """
+    of_one_job = ours.slurm_job is not None and ours.slurm_job == known.slurm_job
+    if of_one_job and ours.slurm_restarts != known.slurm_restarts:
+        return ours.slurm_restarts > known.slurm_restarts
+    of_one_driver = ours.driver is not None and ours.driver == known.driver
+    if of_one_driver and ours.attempt and known.attempt and ours.attempt != known.attempt:
+        return ours.attempt > known.attempt
+    return known.since < started
 
 
 def _identity(entry: Entry) -> tuple[object, ...]:

@@ -1,9 +1,12 @@
 """Leases: one job at a time works on a run, and the next one goes on when that job has ended.
 
 A lease is a small file in the folder of the run's state. Its holder renews the file's time; a lease
-that is not renewed expires. Ages are differences between times of files in one folder, so clocks
-of nodes do not matter; renewing every sixth of the time leaves room for the minute for which a
-network file system may show old times. A lease keeps work from being done twice, no more: a holder
+that is not renewed expires. Ages are differences between times of files in one folder, so that
+clocks of nodes do not matter where a server sets these times. Where each node sets them by its own
+clock (Lustre, GPFS), they may be wrong by any amount; so whoever takes a lease for expired must
+also have seen it unchanged for twice as long as renewals are apart, by the clock of its own
+process. Renewing every sixth of the time leaves room for the minute for which a network file system
+may show old times. A lease keeps work from being done twice, no more: a holder
 that was taken for dead and lives may still write, and every write of ours is whole and harmless.
 """
 
@@ -14,6 +17,7 @@ import errno
 import json
 import logging
 import os
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_src.jobs.holders import Holder, as_mapping, from_mapping, is_dead, is_succeeded
-from workflow_src.jobs.renewing import RENEWALS
+from workflow_src.jobs.renewing import RENEWALS, RENEWALS_IN_A_LIFE
 from workflow_src.storage import explain
 
 log = logging.getLogger(__name__)
@@ -34,6 +38,14 @@ EXPIRES_AFTER = 120.0
 _LARGEST = 65_536
 _NO_LINKS_HERE = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 _TRIES = 20
+
+_SECOND_LOOK = 0.5
+"""Seconds in which a contender that had moved a living lease away has put it back."""
+
+_clock = time.monotonic
+
+_WATCHED: dict[tuple[Path, str], tuple[tuple[str, int], float]] = {}
+"""By folder and contender: token and time of the lease that it saw there, and since when."""
 
 
 class Lease:
@@ -53,7 +65,7 @@ class Lease:
         """
         if not self.is_lost:
             with contextlib.suppress(OSError):
-                self.is_lost = not self._is_ours()
+                self.is_lost = not self._is_ours(patient=True)
         return not self.is_lost
 
     def renew(self) -> None:
@@ -66,9 +78,8 @@ class Lease:
         """
         if self.is_lost:
             return
-        try:
-            descriptor = os.open(self.folder / LEASE_FILE, os.O_RDONLY)
-        except FileNotFoundError:
+        descriptor = self._open()
+        if descriptor is None:
             self.is_lost = True
             return
         try:
@@ -90,16 +101,40 @@ class Lease:
         with contextlib.suppress(OSError):
             self.folder.rmdir()
 
-    def _is_ours(self) -> bool:
+    def _open(self) -> int | None:
+        """The open file; None where there is none, and there was none a moment before."""
+        path = self.folder / LEASE_FILE
+        with contextlib.suppress(FileNotFoundError):
+            return os.open(path, os.O_RDONLY)
+        self._wait()
+        with contextlib.suppress(FileNotFoundError):
+            return os.open(path, os.O_RDONLY)
+        return None
+
+    def _wait(self) -> None:
+        time.sleep(min(_SECOND_LOOK, self.expires_after / RENEWALS_IN_A_LIFE / 2))
+
+    def _is_ours(self, *, patient: bool = False) -> bool:
         seen = _look(self.folder / LEASE_FILE)
+        if seen is None and patient:
+            self._wait()
+            seen = _look(self.folder / LEASE_FILE)
         return seen is not None and seen.token == self.holder.token
 
 
-def acquire(folder: Path, holder: Holder, *, expires_after: float = EXPIRES_AFTER) -> Lease | None:
+def acquire(
+    folder: Path,
+    holder: Holder,
+    *,
+    expires_after: float = EXPIRES_AFTER,
+    watching: bool = True,
+) -> Lease | None:
     """Take the lease in ``folder`` if it is free, and keep it renewed; None if another holds it.
 
     It is free where there is none, where its holder's process has ended or is an earlier start of
-    the same SLURM job, and where it was not renewed for the seconds that its holder wrote down.
+    the same SLURM job, and where it was not renewed for the seconds that its holder wrote down. The
+    latter takes more than one call by the same holder: the first begins to watch the lease. Without
+    ``watching`` times of files decide alone, for work that may as well be done twice.
 
     Raises
     ------
@@ -112,15 +147,25 @@ def acquire(folder: Path, holder: Holder, *, expires_after: float = EXPIRES_AFTE
             with _written(lease) as temporary:
                 if temporary is None:
                     continue  # Whoever ended the run has just removed the folder.
-                taken = _take(folder / LEASE_FILE, temporary, lease)
+                taken = _take(folder / LEASE_FILE, temporary, lease, watching)
             if taken:
-                RENEWALS.begin(lease)
+                _WATCHED.pop((folder, holder.token), None)
+                _keep_renewed(lease)
                 return lease
             if taken is False:
                 return None
     except OSError as error:
         raise explain(error, folder) from error
     return None
+
+
+def _keep_renewed(lease: Lease) -> None:
+    try:
+        RENEWALS.begin(lease)
+    except RuntimeError:
+        # No thread could be started; unrenewed, it would only keep others waiting.
+        lease.release()
+        raise
 
 
 def holder_of(folder: Path) -> Holder | None:
@@ -165,7 +210,7 @@ def _written(lease: Lease) -> Iterator[Path | None]:
             temporary.unlink(missing_ok=True)
 
 
-def _take(path: Path, temporary: Path, lease: Lease) -> bool | None:
+def _take(path: Path, temporary: Path, lease: Lease, watching: bool) -> bool | None:
     """Whether the lease is ours now; None if the folder went away meanwhile."""
     for _ in range(_TRIES):
         try:
@@ -177,7 +222,7 @@ def _take(path: Path, temporary: Path, lease: Lease) -> bool | None:
             if seen.token == lease.holder.token:
                 # Ours before; or a network file system repeated a request that it had fulfilled.
                 return True
-            if not _is_free(seen, temporary, lease) or not _put_away(path, seen):
+            if not _is_free(seen, temporary, lease, watching) or not _put_away(path, seen):
                 return False
         except FileNotFoundError:
             return None
@@ -208,15 +253,29 @@ def _created(temporary: Path, path: Path) -> bool:
     return True
 
 
-def _is_free(seen: _Seen, probe: Path, lease: Lease) -> bool:
+def _is_free(seen: _Seen, probe: Path, lease: Lease, watching: bool) -> bool:
     """Whether the lease that was seen is over; ``probe`` was written just now beside it."""
     if seen.holder is not None and (
         is_dead(seen.holder) or is_succeeded(seen.holder, by=lease.holder)
     ):
         return True
+    lasts = seen.expires_after or lease.expires_after
+    watched = _watched(seen, lease)
+    if watching and watched < 2 * lasts / RENEWALS_IN_A_LIFE:
+        return False
     age = (probe.stat().st_mtime_ns - seen.changed) / 1e9
     # Nor is anything renewed in the future: after a clock was set back it would be held for ever.
-    return abs(age) > (seen.expires_after or lease.expires_after)
+    return abs(age) > lasts
+
+
+def _watched(seen: _Seen, lease: Lease) -> float:
+    """For how many seconds the contender ``lease`` has seen that lease as it is."""
+    key, looks, moment = (lease.folder, lease.holder.token), (seen.token, seen.changed), _clock()
+    known = _WATCHED.get(key)
+    if known is None or known[0] != looks:
+        _WATCHED[key] = (looks, moment)
+        return 0.0
+    return moment - known[1]
 
 
 def _put_away(path: Path, seen: _Seen) -> bool:

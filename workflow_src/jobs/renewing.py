@@ -9,7 +9,7 @@ from typing import Protocol
 
 log = logging.getLogger(__name__)
 
-_RENEWALS_IN_A_LIFE = 6
+RENEWALS_IN_A_LIFE = 6
 
 
 class Renewable(Protocol):
@@ -31,12 +31,20 @@ class Renewals:
         self._thread: threading.Thread | None = None
 
     def begin(self, lease: Renewable) -> None:
-        """Renew a lease from now on, until it is ended or lost."""
+        """Renew a lease from now on, until it is ended or lost.
+
+        Raises
+        ------
+        RuntimeError
+            If the system has no thread left for it.
+        """
         with self._changed:
-            self._due[lease] = _next_time(lease)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="leases", daemon=True)
+                # It waits for the lock that is held here.
+                thread.start()
+                self._thread = thread
+            self._due[lease] = _next_time(lease)
             self._changed.notify()
 
     def end(self, lease: Renewable) -> None:
@@ -72,7 +80,7 @@ class Renewals:
 
 
 def _next_time(lease: Renewable) -> float:
-    return time.monotonic() + lease.expires_after / _RENEWALS_IN_A_LIFE
+    return time.monotonic() + lease.expires_after / RENEWALS_IN_A_LIFE
 
 
 RENEWALS = Renewals()

@@ -174,7 +174,7 @@ def describe_file(path: Path) -> dict[str, Any]:
     try:
         return {"sha256": sha256_file(path), "bytes": path.stat().st_size}
     except OSError as error:
-        raise UserError(f"an output cannot be read ({error.strerror})", place=str(path)) from None
+        raise UserError(f"an output cannot be read ({error.strerror})", place=str(path)) from error
 
 
 def record_is_whole(record: Mapping[str, Any]) -> bool:

@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
-from safetensors.torch import load, save_file
+from safetensors.torch import load, save
 from torch import Tensor
 
 _FACTS = "facts"
@@ -23,7 +22,9 @@ def write_tensors(
 ) -> None:
     """Write tensors, and JSON values beside them where ``facts`` are given."""
     contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    save_file(contiguous, path, metadata=None if facts is None else {_FACTS: json.dumps(facts)})
+    metadata = None if facts is None else {_FACTS: json.dumps(facts)}
+    # Written and read by Python, whose errors say what the file system said.
+    path.write_bytes(save(contiguous, metadata=metadata))
 
 
 def tensors_of(data: bytes) -> dict[str, Tensor]:
@@ -37,9 +38,18 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
     Raises
     ------
-    SafetensorError, KeyError, TypeError, ValueError, OSError
+    SafetensorError, KeyError, TypeError, ValueError
         If the file is damaged, or has no facts.
+    OSError
+        If the file cannot be read.
     """
-    with safe_open(path, framework="pt") as stream:
-        tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-        return tensors, json.loads(stream.metadata()[_FACTS])
+    data = path.read_bytes()
+    tensors = tensors_of(data)
+    return tensors, json.loads(_header(data)["__metadata__"][_FACTS])
+
+
+def _header(data: bytes) -> dict[str, Any]:
+    """The header of a file that was found whole: its length in 8 bytes, then JSON."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header: dict[str, Any] = json.loads(data[8:end])
+    return header

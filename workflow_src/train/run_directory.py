@@ -18,10 +18,15 @@ from workflow_src.data.arrays import SPLIT_INDICES
 from workflow_src.errors import UserError
 from workflow_src.plan.layout import PREPARED_RECORD, RUN_RECORD
 from workflow_src.provenance.record import build_record, parent, refuse_newer_record, verify_outputs
-from workflow_src.storage import NewerSchemaError, new_directory, read_json_object, write_json
+from workflow_src.storage import (
+    NewerSchemaError,
+    explain,
+    new_directory,
+    read_json_object,
+    write_json,
+)
 from workflow_src.train.checkpoints import tensors_of, write_tensors
 from workflow_src.train.membership import ShardRun
-from workflow_src.train.states import as_system_errors
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +53,7 @@ def write_run(
         pq.write_table(pa.Table.from_pylist([dict(row) for row in history]), directory / HISTORY)
         if parameters:
             outputs[CHECKPOINT] = directory / CHECKPOINT
-            with as_system_errors():
-                write_tensors(directory / CHECKPOINT, parameters)
+            write_tensors(directory / CHECKPOINT, parameters)
         data_record = run.prepared / PREPARED_RECORD
         data = read_json_object(data_record)
         record = build_record(
@@ -120,23 +124,55 @@ def read_parameters(directory: Path) -> dict[str, Tensor]:
 
 
 def is_finished(run: ShardRun) -> bool:
-    """Whether the run is there and whole; a damaged one is moved out of the way and told.
+    """Whether the run is there and whole; only looks.
 
     Raises
     ------
     NewerSchemaError
         If a newer version of this project wrote it.
+    UserError, OSError
+        If the file system does not let one look: then it may be whole.
     """
-    if not run.directory.is_dir() or not any(run.directory.iterdir()):
+    return _is_there(run) and _damage(run) is None
+
+
+def is_finished_or_set_aside(run: ShardRun) -> bool:
+    """As `is_finished`, for who holds the run's lease: a damaged one is moved away and told."""
+    if not _is_there(run):
         return False
+    damage = _damage(run)
+    if damage is None:
+        return True
+    moment = f"{datetime.now():%Y%m%d%H%M%S%f}"
+    aside = run.directory.with_name(f".{run.directory.name}.damaged-{moment}")
+    try:
+        run.directory.rename(aside)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise explain(error, run.directory) from error
+    log.warning("%s; it is kept as %s and trained anew", damage, aside)
+    return False
+
+
+def _is_there(run: ShardRun) -> bool:
+    try:
+        return any(run.directory.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _damage(run: ShardRun) -> UserError | None:
+    """What is wrong with a run; None where it is whole."""
     try:
         read_run(run.directory)
     except NewerSchemaError:
         raise
     except UserError as error:
-        moment = f"{datetime.now():%Y%m%d%H%M%S%f}"
-        aside = run.directory.with_name(f".{run.directory.name}.damaged-{moment}")
-        log.warning("%s; it is kept as %s and trained anew", error, aside)
-        run.directory.rename(aside)
-        return False
-    return True
+        if isinstance(error.__cause__, OSError):
+            # A passing fault of the file system says nothing about the run.
+            raise
+        return error
+    except FileNotFoundError as error:
+        return UserError("it vanished while it was looked at", place=str(error.filename))
+    return None

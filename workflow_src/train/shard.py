@@ -21,7 +21,7 @@ from workflow_src.data.prepared import open_verified
 from workflow_src.errors import UserError
 from workflow_src.jobs.heartbeat import current
 from workflow_src.jobs.leases import EXPIRES_AFTER
-from workflow_src.plan.fingerprints import ENVIRONMENT, Closures
+from workflow_src.plan.fingerprints import ENVIRONMENT, Closures, Code
 from workflow_src.plan.layout import RUN_RECORD
 from workflow_src.provenance.record import remember_code
 from workflow_src.storage import read_json_object, sha256_file, write_json
@@ -30,6 +30,7 @@ from workflow_src.train.devices import open_job_device
 from workflow_src.train.gradient.trainer import InterruptedTrainingError
 from workflow_src.train.holding import Holding
 from workflow_src.train.keeping import StateKeeper
+from workflow_src.train.loading import load_code
 from workflow_src.train.membership import Shard, ShardRun, read_shard
 from workflow_src.train.run_directory import is_finished, write_run
 from workflow_src.train.states import load_state
@@ -76,13 +77,14 @@ def train_shard(membership: Path, manifest: Path, options: ShardOptions) -> None
     Raises
     ------
     InterruptedTrainingError
-        When ``options.stop_is_wanted`` says so.
+        When ``options.stop_is_wanted`` says so, or when SLURM has started this job again and that
+        later start has taken runs over.
     UserError
         If the code is no longer the one that was planned, or data or device are missing.
     """
     remember_code()
     shard = read_shard(membership)
-    _check_code(shard)
+    _load_code(shard)
     job = _Job(shard, options)
     try:
         job.train()
@@ -134,6 +136,7 @@ class _Job:
         any_ours = False
         for bank in _banks(runs):
             ours = self.holding.take(bank)
+            self.holding.raise_if_succeeded()
             if ours:
                 any_ours = True
                 self._train_bank(ours)
@@ -176,6 +179,7 @@ class _Job:
         except InterruptedTrainingError:
             if self.was_stopped:
                 raise
+            self.holding.raise_if_succeeded()
             log.warning("another job took runs of this bank over; the others go on")
         finally:
             self.holding.release()
@@ -216,20 +220,31 @@ class _Job:
             raise InterruptedTrainingError
 
 
-def _check_code(shard: Shard) -> None:
-    """Refuse to file results of other code under the planned fingerprints."""
+def _load_code(shard: Shard) -> None:
+    """Load the code that was planned, and refuse to go on with any other."""
+    for code in _checked_code(shard):
+        load_code(code)
+    # What was edited while it was loaded.
+    _checked_code(shard)
+
+
+def _checked_code(shard: Shard) -> list[Code]:
+    """The code of the shard's models; results of other code are not filed under its names."""
+    found = []
     environment = any(ENVIRONMENT in run.code["modules"] for run in shard.runs)
     closures = Closures(PACKAGE_ROOT, environment=environment)
     for model in sorted({run.spec["model"] for run in shard.runs}):
-        now = closures.of_model(model).digest
+        code = closures.of_model(model)
         planned = {run.code["digest"] for run in shard.runs if run.spec["model"] == model}
-        if planned != {now}:
+        if planned != {code.digest}:
             raise UserError(
                 f"the code of {model} is not what it was when this shard was planned",
                 place=str(PACKAGE_ROOT),
-                expected=f"code {', '.join(sorted(planned))[:24]}, found {now[:12]}",
+                expected=f"code {', '.join(sorted(planned))[:24]}, found {code.digest[:12]}",
                 remedy="start snakemake again; it plans from the code as it is now",
             )
+        found.append(code)
+    return found
 
 
 def _banks(runs: Sequence[ShardRun]) -> list[list[ShardRun]]:
