@@ -22,7 +22,12 @@ from workflow_src.audit.files import PRUNE
 from workflow_src.audit.findings import Notes, Report
 from workflow_src.audit.identity import Identities
 from workflow_src.audit.jobs import Memberships, check_manifests
-from workflow_src.audit.manifest import check_directories, check_manifest, tell_states
+from workflow_src.audit.manifest import (
+    check_directories,
+    check_journal,
+    check_manifest,
+    tell_states,
+)
 from workflow_src.audit.mixtures import check_mixtures, tell_uncommitted
 from workflow_src.audit.packs import check_packs, examine_pack
 from workflow_src.audit.records import Examined, examine_all
@@ -99,6 +104,7 @@ def audit(plan: Plan, *, jobs: int | None = None) -> Audited:
     check_manifests(plan, chain, memberships.shards, notes)
     check_directories(plan, results, notes)
     tell_states(plan, notes)
+    check_journal(plan, notes)
     manifest = check_manifest(plan, chain, identities, notes)
     if manifest is not None:
         check_report(plan, manifest, notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from workflow_src.audit.findings import Kind, Notes
 from workflow_src.audit.identity import Identities
 from workflow_src.audit.records import check_code, check_output
 from workflow_src.audit.tables import NOT_THERE
+from workflow_src.cluster.drivers import FOLDER as DRIVERS
 from workflow_src.jobs.journal import FOLDER as JOBS
 from workflow_src.plan.exclusive import LOCK_FILE
 from workflow_src.plan.fingerprints import REPORT
@@ -30,6 +32,7 @@ from workflow_src.plan.plan import Plan
 
 _REPORTED = ("tables", "figures", "plots", "report")
 _OTHER_FOLDERS = (JOBS, "logs", "plan", "shards", "states", SOURCES, FOLDER)
+_ENTRY = re.compile(r"[a-z_]+-[a-z0-9_]+\.json")
 _KEPT_IN_GIT = ("README.md", ".gitignore", LOCK_FILE)
 
 
@@ -117,6 +120,15 @@ def tell_states(plan: Plan, notes: Notes) -> None:
     for entry in listed(plan.root / folder):
         if not entry.is_dir():
             notes.find("extra", folder / entry.name, "expected states of interrupted runs alone")
+
+
+def check_journal(plan: Plan, notes: Notes) -> None:
+    """Find what lies among the journal's entries and is none; what they say proves nothing."""
+    folder = plan.layout.results / JOBS
+    for entry in listed(plan.root / folder):
+        known = entry.name == DRIVERS if entry.is_dir() else _ENTRY.fullmatch(entry.name)
+        if not known and not entry.name.startswith("."):
+            notes.find("extra", folder / entry.name, "expected entries of jobs alone")
 
 
 def _check_outputs(plan: Plan, record: Mapping[str, Any], notes: Notes) -> set[str]:
