@@ -50,7 +50,7 @@ test-long: env
 	$(BIN)/python -m pytest -m workflow -n 2 --dist loadfile
 
 # Skipped where SLURM is not installed (Debian: slurmctld slurmd slurm-client munge).
-# DENSITY_BENCH_KILLS=100 makes the random one longer.
+# DENSITY_BENCH_LONG=1 runs all of them, DENSITY_BENCH_KILLS=100 makes the random one longer.
 test-slurm: env
 	$(BIN)/python -m pytest -m slurm -n 2 --dist worksteal
 

@@ -8,7 +8,7 @@ import time
 import pytest
 from support.checkout import Checkout
 from support.cluster_checkout import ClusterCheckout, Training
-from support.slurm import Slurm, eventually
+from support.slurm import LONG_FORM, Slurm, eventually
 from support.wholeness import assert_one_more_start_completes, assert_whole, run_records
 
 pytestmark = pytest.mark.slurm
@@ -63,6 +63,7 @@ def test_a_dead_node_works_on_beside_the_one_that_took_over(
     assert_one_more_start_completes(cluster, undisturbed)
 
 
+@LONG_FORM
 def test_a_dead_node_wakes_up_when_all_is_done(
     cluster: ClusterCheckout, undisturbed: Checkout
 ) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from support.checkout import Checkout
 from support.cluster_checkout import ClusterCheckout
-from support.slurm import eventually
+from support.slurm import LONG_FORM, eventually
 from support.wholeness import assert_one_more_start_completes, interruptions
 
 pytestmark = pytest.mark.slurm
@@ -52,6 +52,7 @@ def test_killed_twice_while_its_jobs_run(cluster: ClusterCheckout, undisturbed: 
     assert_one_more_start_completes(cluster, undisturbed)
 
 
+@LONG_FORM
 def test_killed_and_its_job_requeued_meanwhile(
     cluster: ClusterCheckout, undisturbed: Checkout
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 from support.checkout import Checkout
 from support.cluster_checkout import ClusterCheckout
 from support.processes import nothing_left_in
-from support.slurm import eventually
+from support.slurm import LONG_FORM, eventually
 from support.wholeness import assert_one_more_start_completes, run_records
 
 pytestmark = pytest.mark.slurm
@@ -54,6 +54,7 @@ def test_a_full_disk_ends_the_job_and_room_on_it_lets_the_next_start_complete(
     assert_one_more_start_completes(small_disk, undisturbed)
 
 
+@LONG_FORM
 def test_room_on_the_disk_comes_while_the_job_is_sent_again(
     small_disk: ClusterCheckout, undisturbed: Checkout
 ) -> None:

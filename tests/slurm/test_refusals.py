@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from support.checkout import Checkout
 from support.cluster_checkout import ClusterCheckout
+from support.slurm import LONG_FORM
 from support.wholeness import assert_one_more_start_completes
 
 pytestmark = pytest.mark.slurm
@@ -40,6 +41,7 @@ def test_a_bug_takes_one_job_and_is_told(cluster: ClusterCheckout, undisturbed: 
     assert_one_more_start_completes(cluster, undisturbed)
 
 
+@LONG_FORM
 def test_a_damaged_file_takes_one_job_and_a_start_after_its_repair_another(
     cluster: ClusterCheckout, undisturbed: Checkout
 ) -> None:

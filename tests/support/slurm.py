@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+import pytest
 
 from support.processes import alive_in, until
 from support.slurm_configuration import Ports, device_files, gres_conf, node_names, slurm_conf
@@ -38,6 +39,11 @@ PROGRAMS = (
 ACTIVE = {"PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "REQUEUED"}
 """The states of a job that has not ended."""
 _PAUSE = 0.2
+
+LONG_FORM = pytest.mark.skipif(
+    "DENSITY_BENCH_LONG" not in os.environ,
+    reason="one more turn of what the others test: DENSITY_BENCH_LONG=1 runs it too",
+)
 
 _KEY = re.compile(r"rule_(?P<rule>[a-z_]+?)(?:_wildcards_(?P<wildcards>.*))?")
 
