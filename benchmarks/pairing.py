@@ -23,6 +23,13 @@ def times_in_turn(
     return seconds
 
 
+def median_of(what: Callable[[], object], rounds: int) -> str:
+    """Median, least and most seconds of one way, in words."""
+    (seconds,) = times_in_turn({"": what}, rounds, warm_up=0).values()
+    middle, least, most = statistics.median(seconds), min(seconds), max(seconds)
+    return f"median {middle:.3f} s, {least:.3f} to {most:.3f}"
+
+
 def tell(seconds: Mapping[str, list[float]], baseline: str, unit: str = "ms") -> None:
     """Print the median of every way and its ratio to ``baseline``, pair by pair."""
     scale = {"ms": 1e3, "s": 1.0}[unit]

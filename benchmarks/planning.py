@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
+
+from pairing import median_of
 
 from workflow_src.config.loading import load_settings
 from workflow_src.plan.closure import _parse
@@ -27,15 +27,6 @@ from workflow_src.plan.packing import packing
 from workflow_src.plan.plan import Plan, build_plan
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-def timed(what: Callable[[], object], rounds: int) -> str:
-    seconds = []
-    for _ in range(rounds):
-        started = time.perf_counter()
-        what()
-        seconds.append(time.perf_counter() - started)
-    return f"median {statistics.median(seconds):.2f} s, {min(seconds):.2f} to {max(seconds):.2f}"
 
 
 def pretend_finished(plan: Plan, root: Path) -> None:
@@ -106,15 +97,15 @@ def main() -> None:
         write_overview(planned)
         overview = time.perf_counter() - started
         print(f"{told(planned)}; {len(planned.evaluations)} evaluations")
-        print(f"plan, with all fingerprints {timed(plan, arguments.rounds)}")
+        print(f"plan, with all fingerprints {median_of(plan, arguments.rounds)}")
         print(f"writing the memberships     {written:.2f} s, once")
         print(f"writing the overview        {overview:.2f} s")
-        print(f"snakemake -n                {timed(dry_run, arguments.rounds)}")
+        print(f"snakemake -n                {median_of(dry_run, arguments.rounds)}")
         finish_half(planned, root)
-        print(f"plan, half of it there      {timed(plan, arguments.rounds)}: {told(plan())}")
+        print(f"plan, half of it there      {median_of(plan, arguments.rounds)}: {told(plan())}")
         pretend_finished(planned, root)
-        print(f"plan, all there             {timed(plan, arguments.rounds)}")
-        print(f"snakemake -n, nothing to do {timed(dry_run, arguments.rounds)}")
+        print(f"plan, all there             {median_of(plan, arguments.rounds)}")
+        print(f"snakemake -n, nothing to do {median_of(dry_run, arguments.rounds)}")
 
 
 if __name__ == "__main__":

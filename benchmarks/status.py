@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from pairing import median_of
 
 from workflow_src.jobs.journal import Entry, State, entry_path, now, write_entry
 from workflow_src.status.scanning import Scanner
@@ -28,15 +27,6 @@ from workflow_src.status.telling import page
 FAMILIES = 16
 RECORD_BYTES = 16_000
 ROOT = Path(__file__).resolve().parents[1]
-
-
-def timed(what: Callable[[], object], rounds: int) -> str:
-    seconds = []
-    for _ in range(rounds):
-        started = time.perf_counter()
-        what()
-        seconds.append(time.perf_counter() - started)
-    return f"median {statistics.median(seconds):.3f} s, {min(seconds):.3f} to {max(seconds):.3f}"
 
 
 def write(path: Path, value: Any) -> None:
@@ -96,16 +86,16 @@ def main() -> None:
         make(results, arguments.runs, arguments.shards, arguments.jobs)
         scanner = Scanner(results)
         print(f"{arguments.runs} runs, {arguments.shards} shards, {arguments.jobs} jobs at work")
-        print(f"first look          {timed(lambda: look(Scanner(results)), arguments.rounds)}")
-        print(f"next look           {timed(lambda: look(scanner), arguments.rounds)}")
+        print(f"first look          {median_of(lambda: look(Scanner(results)), arguments.rounds)}")
+        print(f"next look           {median_of(lambda: look(scanner), arguments.rounds)}")
         status = look(scanner)
-        print(f"page                {timed(lambda: page(status), arguments.rounds)}")
+        print(f"page                {median_of(lambda: page(status), arguments.rounds)}")
         words = [sys.executable, "-m", "workflow_src", "status", "--results", folder]
 
         def command() -> None:
             subprocess.run(words, check=True, capture_output=True, cwd=ROOT)
 
-        print(f"the command whole   {timed(command, arguments.rounds)}")
+        print(f"the command whole   {median_of(command, arguments.rounds)}")
 
 
 if __name__ == "__main__":

@@ -10,40 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from support.studies import tiny_study
 from workflow_src.train.shard import ShardOptions, train_shard
 
 REPOSITORY = Path(__file__).parents[2]
-STEPS, INTERVAL = 24, 8
-
-STUDY: dict[str, Any] = {
-    "name": "tiny",
-    "title": "A tiny study",
-    "reference": "none",
-    "training": {"importance_samples": 2, "batch_size": 16, "validation_interval": INTERVAL},
-    "protocols": {
-        "authors": {
-            "description": "One way.",
-            "training": {"stopping": "eleven_below_best", "learning_rate": 0.01},
-        }
-    },
-    "experiments": {
-        "table1": {
-            "title": "A table",
-            "description": "Two shapes.",
-            "presentation": "table",
-            "table": {"rows": "model", "columns": ["data_set"], "metric": "test_bound"},
-            "measures": {"importance_samples": [2]},
-            "scales": {
-                "demo": {
-                    "data_sets": ["digits"],
-                    "likelihoods": ["gaussian"],
-                    "training": {"maximum_steps": STEPS},
-                    "models": {"spvae": [{"hidden_units": [2, 3], "latent_dimensions": [1]}]},
-                }
-            },
-        }
-    },
-}
+STUDY = tiny_study(spvae=[{"hidden_units": [2, 3], "latent_dimensions": [1]}])
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from support.studies import tiny_study
 from workflow_src.changes.explaining import explain
 from workflow_src.changes.reasons import Explanation
 from workflow_src.config.loading import settings_from_mapping
@@ -48,38 +49,10 @@ SOURCES = {
     "report/report.py": "TITLE = 'Report'\n",
 }
 
-STUDY: dict[str, Any] = {
-    "name": "tiny",
-    "title": "A tiny study",
-    "reference": "none",
-    "training": {"importance_samples": 2, "batch_size": 16, "validation_interval": 8},
-    "protocols": {
-        "authors": {
-            "description": "One way.",
-            "training": {"stopping": "eleven_below_best", "learning_rate": 0.01},
-        }
-    },
-    "experiments": {
-        "table1": {
-            "title": "A table",
-            "description": "Two models.",
-            "presentation": "table",
-            "table": {"rows": "model", "columns": ["data_set"], "metric": "test_bound"},
-            "measures": {"importance_samples": [2]},
-            "scales": {
-                "demo": {
-                    "data_sets": ["digits"],
-                    "likelihoods": ["gaussian"],
-                    "training": {"maximum_steps": 24},
-                    "models": {
-                        "spvae": [{"hidden_units": [2, 3], "latent_dimensions": [1]}],
-                        "vae": [{"hidden_units": [4, 8], "latent_dimensions": [2]}],
-                    },
-                }
-            },
-        }
-    },
-}
+STUDY = tiny_study(
+    spvae=[{"hidden_units": [2, 3], "latent_dimensions": [1]}],
+    vae=[{"hidden_units": [4, 8], "latent_dimensions": [2]}],
+)
 
 
 @dataclass

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 import torch
-from support.shards import INTERVAL, REPOSITORY, STEPS, Planned
+from support.shards import REPOSITORY, Planned
+from support.studies import INTERVAL, STEPS
 
 from workflow_src.jobs import leases
 from workflow_src.jobs.holders import this_process

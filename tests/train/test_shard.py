@@ -15,7 +15,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import torch
-from support.shards import INTERVAL, REPOSITORY, STEPS
+from support.shards import REPOSITORY
+from support.studies import INTERVAL, STEPS
 
 from workflow_src.errors import UserError
 from workflow_src.jobs.holders import this_process

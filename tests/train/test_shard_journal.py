@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.shards import INTERVAL, REPOSITORY, STEPS, Planned
+from support.shards import REPOSITORY, Planned
+from support.studies import INTERVAL, STEPS
 
 from workflow_src.jobs.holders import this_process
 from workflow_src.jobs.journal import Entry, State, entry_path, read_entry
