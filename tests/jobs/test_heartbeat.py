@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -176,34 +177,26 @@ def test_the_later_start_takes_its_entry_back(path: Path) -> None:
     assert said(path).state is State.FINISHED
 
 
+def start(restarts: int, attempt: int, job: str) -> dict[str, Any]:
+    return {"slurm_restarts": restarts, "attempt": attempt, "slurm_job": job}
+
+
 MOMENTS = ("2001-01-01T00:00:00+00:00", "2101-01-01T00:00:00+00:00")
 
 
 @pytest.mark.parametrize("since", MOMENTS)
 @pytest.mark.parametrize("state", [State.RUNNING, State.FAILED, State.INTERRUPTED])
-@pytest.mark.parametrize(("restarts", "attempt", "job"), [(1, 9, "41"), (2, 1, "40"), (3, 1, "40")])
+@pytest.mark.parametrize(
+    "start", [start(*numbers) for numbers in [(1, 9, "41"), (2, 1, "40"), (3, 1, "40")]]
+)
 def test_numbers_of_starts_and_not_clocks_say_which_start_is_the_later_one(
-    path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    since: str,
-    state: State,
-    restarts: int,
-    attempt: int,
-    job: str,
+    path: Path, monkeypatch: pytest.MonkeyPatch, since: str, state: State, start: dict[str, Any]
 ) -> None:
     """An earlier start, whose node's clock may be wrong, wrote behind our back."""
     for name, value in VARIABLES.items():
         monkeypatch.setenv(name, value)
     with Journal(path, attempt=2, seconds=1e6) as journal:
-        earlier = dataclasses.replace(
-            said(path),
-            since=since,
-            state=state,
-            host="far",
-            slurm_job=job,
-            slurm_restarts=restarts,
-            attempt=attempt,
-        )
+        earlier = dataclasses.replace(said(path), **start, since=since, state=state, host="far")
         write_entry(path, earlier)
         journal._write_if_ours()
         assert said(path).host == socket.gethostname()
@@ -213,28 +206,14 @@ def test_numbers_of_starts_and_not_clocks_say_which_start_is_the_later_one(
 
 @pytest.mark.parametrize("since", MOMENTS)
 @pytest.mark.parametrize("state", [State.RUNNING, State.FINISHED])
-@pytest.mark.parametrize(("restarts", "attempt", "job"), [(3, 1, "41"), (0, 3, "42")])
+@pytest.mark.parametrize("start", [start(*numbers) for numbers in [(3, 1, "41"), (0, 3, "42")]])
 def test_an_earlier_start_leaves_a_later_ones_entry_alone_whatever_the_clocks_say(
-    path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    since: str,
-    state: State,
-    restarts: int,
-    attempt: int,
-    job: str,
+    path: Path, monkeypatch: pytest.MonkeyPatch, since: str, state: State, start: dict[str, Any]
 ) -> None:
     for name, value in VARIABLES.items():
         monkeypatch.setenv(name, value)
     with Journal(path, attempt=2, seconds=1e6) as journal:
-        later = dataclasses.replace(
-            said(path),
-            since=since,
-            state=state,
-            host="far",
-            slurm_job=job,
-            slurm_restarts=restarts,
-            attempt=attempt,
-        )
+        later = dataclasses.replace(said(path), **start, since=since, state=state, host="far")
         write_entry(path, later)
         journal._write_if_ours()
         assert said(path) == later

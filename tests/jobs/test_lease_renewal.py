@@ -21,16 +21,21 @@ from workflow_src.jobs.leases import LEASE_FILE, Lease, holder_of
 from workflow_src.jobs.renewing import RENEWALS, Renewals
 
 
+def assert_renewed(folder: Path) -> None:
+    """Make the lease look old, and wait until it does not."""
+    age(folder, 1000)
+    before = (folder / LEASE_FILE).stat().st_mtime
+    end = time.monotonic() + 60
+    while (folder / LEASE_FILE).stat().st_mtime == before:
+        assert time.monotonic() < end, "it was never renewed"
+        time.sleep(0.01)
+
+
 def test_a_lease_is_renewed_while_the_process_works(folder: Path) -> None:
     lease = taken(folder, expires_after=0.06)
     assert lease is not None
     for _ in range(2):
-        age(folder, 1000)
-        before = (folder / LEASE_FILE).stat().st_mtime
-        end = time.monotonic() + 60
-        while (folder / LEASE_FILE).stat().st_mtime == before:
-            assert time.monotonic() < end, "it was never renewed"
-            time.sleep(0.01)
+        assert_renewed(folder)
     lease.release()
 
 
@@ -81,12 +86,7 @@ def test_without_a_thread_to_renew_it_no_lease_is_kept(
     assert holder_of(folder) is None
     lease = taken(folder, expires_after=0.06)
     assert lease is not None
-    age(folder, 1000)
-    before = (folder / LEASE_FILE).stat().st_mtime
-    end = time.monotonic() + 60
-    while (folder / LEASE_FILE).stat().st_mtime == before:
-        assert time.monotonic() < end, "it was never renewed"
-        time.sleep(0.01)
+    assert_renewed(folder)
     lease.release()
 
 
