@@ -124,6 +124,41 @@ def test_a_metric_changed_in_an_evaluation_and_its_measurement(world: World) -> 
     assert "bounds.npz" in found(world, "number", world.file(MEASUREMENT))
 
 
+@pytest.mark.parametrize(
+    ("metric", "told"),
+    [
+        ("test_bound_per_dimension", "bounds.npz"),
+        ("test_bound_gain", "bounds.npz"),
+        ("inpainting_log_density", "inpainting.npz"),
+        ("inpainting_error", "inpainting.npz"),
+    ],
+)
+def test_another_metric_changed_in_both(world: World, metric: str, told: str) -> None:
+    def improve(record: dict[str, Any]) -> None:
+        for row in record["content"]["metrics"]:
+            if row["metric"] == metric:
+                row["value"] *= 0.99
+
+    for path in (world.file(EVALUATION), world.file(MEASUREMENT)):
+        forge(path, improve)
+    assert told in found(world, "number", world.file(MEASUREMENT))
+
+
+def test_pixels_of_an_image_miscounted(world: World) -> None:
+    path = world.file(MEASUREMENT)
+    forge(path, lambda record: record["content"].update(dimensions=784))
+    texts = [one.text for one in world.audit().findings if one.place == str(path)]
+    assert "dimensions: 784; expected 64 (the pixels of an image)" in texts
+
+
+def test_filled_in_pixels_taken_out(world: World) -> None:
+    path = world.file(MEASUREMENT)
+    arrays = path.with_name("inpainting.npz")
+    arrays.unlink()
+    forge(path, lambda record: drop_output(record, arrays, path.parent))
+    assert "inpainting.npz" in found(world, "missing", path)
+
+
 def raise_bounds(content: dict[str, Any]) -> None:
     for row in content["metrics"]:
         if row["metric"] == "test_bound":

@@ -14,7 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from workflow_src.audit.findings import Notes
-from workflow_src.audit.numbers import check_bounds, check_checkpoint, check_history
+from workflow_src.audit.numbers import (
+    check_bounds,
+    check_checkpoint,
+    check_history,
+    check_inpainting,
+)
 
 SPEC = {"model": "vae", "stopping": "five_decreases", "maximum_steps": 40}
 
@@ -121,22 +126,38 @@ def test_a_checkpoint_has_as_many_parameters_as_its_run_says(data: bytes, said: 
     assert all(words in one.text for words, one in zip(said, notes.findings, strict=True))
 
 
+def metric(name: str, of_images: np.ndarray, samples: int) -> dict[str, Any]:
+    return {
+        "metric": name,
+        "importance_samples": samples,
+        "value": float(of_images.mean()),
+        "standard_error": float(of_images.std(ddof=1) / math.sqrt(len(of_images))),
+    }
+
+
 class TestBounds:
     counts = (5, 50)
     values = np.random.default_rng(0).normal(100.0, 20.0, (2, 40))
 
     def record(self) -> dict[str, Any]:
+        measures = {"importance_samples": list(self.counts)}
         rows = [
-            {
-                "metric": "test_bound",
-                "importance_samples": count,
-                "value": float(bounds.mean()),
-                "standard_error": float(bounds.std(ddof=1) / math.sqrt(40)),
-            }
+            metric("test_bound", bounds, count)
             for count, bounds in zip(self.counts, self.values, strict=True)
         ]
-        measures = {"importance_samples": list(self.counts)}
         return {"content": {"metrics": rows, "images": 40, "measures": measures}}
+
+    def whole_record(self) -> dict[str, Any]:
+        """With what follows from bounds of images of 25 pixels."""
+        record = self.record()
+        record["content"]["dimensions"] = 25
+        record["content"]["metrics"] += [
+            metric("test_bound_per_dimension", bounds / 25, count)
+            for count, bounds in zip(self.counts, self.values, strict=True)
+        ]
+        gained = self.values[1] - self.values[0]
+        record["content"]["metrics"].append(metric("test_bound_gain", gained, 50))
+        return record
 
     def said(self, record: dict[str, Any], **arrays: Any) -> list[str]:
         kept = {"importance_samples": self.counts, "bounds": self.values.astype(np.float32)}
@@ -156,6 +177,40 @@ class TestBounds:
         (said,) = self.said(record)
         assert said.startswith("the test bound of 50 samples")
 
+    def test_what_follows_from_bounds(self) -> None:
+        assert self.said(self.whole_record()) == []
+
+    @pytest.mark.parametrize("name", ["value", "standard_error"])
+    @pytest.mark.parametrize(
+        ("row", "told"),
+        [
+            (2, "the test bound per dimension of 5 samples"),
+            (3, "the test bound per dimension of 50 samples"),
+            (4, "the test bound gain of 50 samples"),
+        ],
+    )
+    def test_what_does_not_follow_from_bounds_is_found(
+        self, row: int, told: str, name: str
+    ) -> None:
+        record = self.whole_record()
+        record["content"]["metrics"][row][name] += 0.001
+        (said,) = self.said(record)
+        assert said.startswith(told)
+
+    @pytest.mark.parametrize("row", range(5))
+    def test_a_row_that_was_taken_out_or_doubled_is_found(self, row: int) -> None:
+        record = self.whole_record()
+        taken = record["content"]["metrics"].pop(row)
+        assert self.said(record) != []
+        record["content"]["metrics"] += [taken, taken]
+        (said,) = self.said(record)
+        assert "expected those of [5, 50]" in said
+
+    def test_without_the_number_of_pixels_nothing_is_per_dimension(self) -> None:
+        record = self.whole_record()
+        del record["content"]["dimensions"]
+        assert len(self.said(record)) == 2
+
     def test_bounds_of_other_images_or_samples_are_found(self) -> None:
         assert "shape" in self.said(self.record(), bounds=self.values[:, :39])[0]
         assert "samples" in self.said(self.record(), importance_samples=(5, 60))[0]
@@ -170,3 +225,93 @@ class TestBounds:
         notes = Notes()
         check_bounds("measurement.json", self.record(), b"PK\x03\x04", notes)
         assert "cannot be read" in notes.findings[0].text
+
+
+class TestInpainting:
+    chance = np.random.default_rng(1)
+    images = chance.random((2, 5, 5)).astype(np.float32)
+    observed = chance.random((3, 5, 5)) < 0.5
+    expected = np.where(observed[:, None], images, np.float32(0.5))
+    completions = np.where(
+        observed[:, None, None],
+        images[:, None],
+        chance.random((3, 2, 4, 5, 5)).astype(np.float32),
+    )
+    log_density = chance.normal(1.0, 0.3, (3, 7))
+    squares = np.where(observed[:, None], 0.0, (0.5 - images.astype(float)) ** 2).sum(axis=(2, 3))
+    error = np.concatenate(
+        [np.sqrt(squares / (~observed).sum(axis=(1, 2))[:, None]), chance.random((3, 5))], axis=1
+    )
+
+    def record(self) -> dict[str, Any]:
+        rows = [
+            metric("inpainting_log_density", self.log_density.mean(axis=0), 500),
+            metric("inpainting_error", self.error.mean(axis=0), 500),
+        ]
+        measures = {"inpainting": ["left", "top", "center"]}
+        return {"content": {"metrics": rows, "images": 40, "dimensions": 25, "measures": measures}}
+
+    def said(self, record: dict[str, Any], **arrays: Any) -> list[str]:
+        names = ("images", "observed", "expected", "completions", "log_density", "error")
+        kept = {name: getattr(self, name) for name in names}
+        kept |= {"masks": np.array(["left", "top", "center"]), "importance_samples": np.array(500)}
+        stream = io.BytesIO()
+        np.savez_compressed(stream, **(kept | arrays))
+        notes = Notes()
+        with notes.reading("measurement.json"):
+            check_inpainting("measurement.json", record, stream.getvalue(), notes)
+        return [finding.text for finding in notes.findings]
+
+    def test_means_over_masks_and_images_are_the_metrics(self) -> None:
+        assert self.said(self.record()) == []
+
+    @pytest.mark.parametrize("name", ["value", "standard_error", "importance_samples"])
+    @pytest.mark.parametrize("row", [0, 1])
+    def test_a_metric_that_is_a_little_off_is_found(self, row: int, name: str) -> None:
+        record = self.record()
+        record["content"]["metrics"][row][name] += 1 if name == "importance_samples" else 1e-5
+        (said,) = self.said(record)
+        assert said.startswith(("the inpainting log density", "the inpainting error")[row])
+
+    @pytest.mark.parametrize("row", [0, 1])
+    def test_a_metric_that_was_taken_out_is_found(self, row: int) -> None:
+        record = self.record()
+        del record["content"]["metrics"][row]
+        assert len(self.said(record)) == 1
+
+    def test_errors_and_metrics_forged_together_do_not_fit_the_pixels(self) -> None:
+        record, better = self.record(), self.error * 0.9
+        record["content"]["metrics"][1] = metric("inpainting_error", better.mean(axis=0), 500)
+        said = self.said(record, error=better)
+        assert len(said) == 3
+        assert all("that its expected pixels do not have" in text for text in said)
+
+    @pytest.mark.parametrize("name", ["completions", "expected"])
+    def test_observed_pixels_are_the_images(self, name: str) -> None:
+        changed = getattr(self, name).copy()
+        row, column = np.argwhere(self.observed[1])[0]
+        changed[1, ..., row, column] += 0.25
+        (said,) = self.said(self.record(), **{name: changed})
+        assert said.endswith("other pixels than the images' under top")
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"masks": np.array(["left", "top", "right"])},
+            {"images": images[:1]},
+            {"images": np.float32(1)},
+            {"observed": observed.astype(np.uint8)},
+            {"log_density": log_density[:2]},
+            {"error": error[:, :1]},
+            {"error": np.ones((3, 41))},
+        ],
+        ids=str,
+    )
+    def test_arrays_of_something_else_are_found(self, changed: dict[str, Any]) -> None:
+        assert self.said(self.record(), **changed) != []
+
+    def test_images_of_another_size_are_found(self) -> None:
+        record = self.record()
+        record["content"]["dimensions"] = 16
+        (said,) = self.said(record)
+        assert "expected 16 in all" in said

@@ -55,3 +55,36 @@ def test_a_whole_record_has_its_shape() -> None:
 )
 def test_what_is_wrong_is_named(changed: dict[str, Any], said: str) -> None:
     assert misshapen(record(**changed)) == said
+
+
+def measurement(**changed: Any) -> dict[str, Any]:
+    axes = {"model": "vae", "data_set": "digits", "likelihood": "gaussian", "seed": 0}
+    axes |= {"fraction": 1.0, "protocol": "authors", "stream": "full"}
+    content = {
+        "run": "r",
+        "spec": axes,
+        "measures": {"importance_samples": [2]},
+        "code": CODE,
+        "metrics": [],
+        "images": 250,
+    }
+    return record(kind="measurement", content=content | changed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, None),
+        ({"dimensions": 64}, None),
+        ({"dimensions": "64"}, "content.dimensions is a text; expected a whole number"),
+        ({"measures": {"importance_samples": [2], "inpainting": ["left"]}}, None),
+        (
+            {"measures": {"importance_samples": [2], "inpainting": [1]}},
+            "content.measures.inpainting.0 is a whole number; expected a text",
+        ),
+    ],
+)
+def test_what_older_versions_did_not_write_may_lack(
+    changed: dict[str, Any], said: str | None
+) -> None:
+    assert misshapen(measurement(**changed)) == said

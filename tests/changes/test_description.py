@@ -21,8 +21,19 @@ def test_every_name_of_the_plan_is_there(world: World) -> None:
     assert found["report"] == {"fingerprint": plan.report, "exists": True}
     everything = [*found["runs"].values(), *found["evaluations"].values()]
     assert all(one["exists"] for one in [*everything, *found["prepared"].values()])
-    group = {"study": "tiny", "experiment": "table1"}
+    group = {"study": "tiny", "experiment": "table1", "variant": {}}
     assert all(one["groups"] == [group] for one in found["evaluations"].values())
+
+
+def test_what_is_compared_is_named(world: World) -> None:
+    world.study["experiments"]["table1"]["compare"] = ["hidden_units"]
+    found = described(world.plan())
+    assert {
+        (found["runs"][name]["spec"]["hidden_units"], group["variant"]["hidden_units"])
+        for one in found["evaluations"].values()
+        for name in one["runs"]
+        for group in one["groups"]
+    } == {(2, 2), (3, 3), (4, 4), (8, 8)}
 
 
 def test_the_code_of_every_step_is_there(world: World) -> None:

@@ -185,6 +185,38 @@ def test_fewer_candidates_are_a_reason_to_choose_again(world: World, lines: Line
     assert lines(found, "evaluations") == {("candidates", "0 more, 1 fewer runs to choose from")}
 
 
+def test_a_choice_is_compared_with_the_earlier_one_of_the_same_variant(
+    world: World, lines: Lines
+) -> None:
+    world.study["experiments"]["table1"]["compare"] = ["hidden_units"]
+    world.grid()["models"]["vae"] = [{"hidden_units": [4, 8, 16], "latent_dimensions": [2, 3]}]
+    world.finish()
+    world.grid()["models"]["vae"] = [{"hidden_units": [4, 8, 16], "latent_dimensions": [2]}]
+    found = world.explain()
+    assert len(found.evaluations) == 3
+    assert lines(found, "evaluations") == {("candidates", "0 more, 1 fewer runs to choose from")}
+
+
+def test_a_new_variant_is_named(world: World, lines: Lines) -> None:
+    world.finish()
+    world.study["experiments"]["table1"]["compare"] = ["hidden_units"]
+    world.grid()["models"] = {"vae": [{"hidden_units": [4], "latent_dimensions": [2]}]}
+    ((kind, line),) = lines(world.explain(), "evaluations")
+    assert kind == "new"
+    assert line.endswith("stream full, hidden_units 4")
+
+
+def test_what_the_report_compares_is_a_reason_to_make_it_again(world: World) -> None:
+    world.grid()["models"] = {"vae": [{"hidden_units": [4], "latent_dimensions": [2]}]}
+    world.finish()
+    world.study["experiments"]["table1"]["compare"] = ["hidden_units"]
+    found = world.explain()
+    assert found.runs == found.evaluations == {}
+    assert found.report is not None
+    (reason,) = found.report
+    assert reason.lines == ("1 groups more or changed, 1 fewer or changed",)
+
+
 def test_other_measures_are_told_key_by_key(world: World, lines: Lines) -> None:
     world.finish()
     world.study["experiments"]["table1"]["measures"] = {"importance_samples": [2, 4]}

@@ -9,11 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+from support.studies import tiny_study
 
 from workflow_src.config.loading import MIRROR_VARIABLE, load_settings, settings_from_mapping
 from workflow_src.config.settings import Settings
 from workflow_src.config.settings_checks import selected_experiments
-from workflow_src.config.studies import study_path
+from workflow_src.config.studies import load_study, study_path
 from workflow_src.config.yaml_lines import read_yaml
 from workflow_src.errors import UserError
 
@@ -51,9 +53,9 @@ def test_the_file_at_the_root_is_the_manual_of_every_key_and_holds_the_defaults(
             assert re.search(r"[.:)a-z0-9_]$", above)
 
 
-def test_the_default_is_the_demo_on_digits_without_the_figure_of_fractions() -> None:
+def test_the_default_is_the_demo_of_every_experiment_on_digits() -> None:
     selected = selected_experiments(Settings())
-    assert [one.name for one in selected] == ["table1", "table2", "figure3"]
+    assert [one.name for one in selected] == list(load_study("spvae").experiments)
     assert {name for one in selected for name in one.grid.data_sets} == {"digits"}
 
 
@@ -76,6 +78,22 @@ def test_lists_become_tuples_and_names_are_kept(tmp_path: Path) -> None:
     assert settings.seeds == (3, 1)
     assert settings.mirror == Path("some/folder")
     assert (settings.shard.maximum_runs, settings.shard.target_hours) == (2, 1.0)
+
+
+def test_what_is_left_to_the_experiments_says_so(tmp_path: Path) -> None:
+    settings = load_settings(_file(tmp_path, "seeds: default\nprotocols: default\n"))
+    assert (settings.seeds, settings.protocols, settings.streams) == ("default",) * 3
+
+
+def test_an_experiment_without_a_grid_at_the_scale_is_refused(tmp_path: Path) -> None:
+    content = tiny_study(vae=[{"hidden_units": [4], "latent_dimensions": [2]}])
+    more = content["experiments"]["table1"] | {"title": "Another"}
+    more["scales"] = {"paper": more["scales"]["demo"]}
+    content["experiments"]["table2"] = more
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(content))
+    path = _file(tmp_path, f"studies: [{tmp_path}/tiny.yaml]\nexperiments: [table2]\n")
+    assert "no grid at the scale demo" in str(_refusal(path))
+    assert _refusal(path).place == f"{path}, line 2, key experiments[0]"
 
 
 @pytest.mark.parametrize("scale", ["demo", "paper"])
@@ -101,7 +119,9 @@ def test_table1_takes_other_data_sets_at_any_scale(
         ("threads: true", "threads", "expected a whole number"),
         ("threads: 0", "threads", "expected at least 1"),
         ("threads: null", "threads", "null is not allowed"),
-        ("seeds: 3", "seeds", "expected a list"),
+        ("seeds: 3", "seeds", "expected 'default' or a list of whole numbers"),
+        ("seeds: all", "seeds", "expected 'default' or a list of whole numbers"),
+        ("seeds: [true]", "seeds[0]", "expected a whole number"),
         ("seeds: []", "seeds", "the list is empty"),
         ("seeds: [0, x]", "seeds[1]", "expected a whole number"),
         ("seeds: [0, -1]", "seeds[1]", "expected at least 0"),
@@ -113,14 +133,16 @@ def test_table1_takes_other_data_sets_at_any_scale(
         ("experiments: every", "experiments", "expected 'all' or a list of names"),
         ("experiments: []", "experiments", "the list is empty"),
         ("experiments: [table1, tabel2]", "experiments[1]", "write table2"),
-        ("experiments: [figure2]", "experiments[0]", "no grid at the scale demo"),
         ("scale: papr", "scale", "write paper"),
         ("data_sets: [digits, mnits]", "data_sets[1]", "write mnist"),
         ("data_sets: [digits, 3]", "data_sets[1]", "expected a name"),
         ("data_sets: [digits, digits]", "data_sets[1]", "listed twice"),
         ("likelihoods: [gausian]", "likelihoods[0]", "write gaussian"),
         ("protocols: [author]", "protocols[0]", "write authors"),
+        ("protocols: authors", "protocols", "a list of choices: authors, text"),
+        ("protocols: [text, text]", "protocols[1]", "listed twice"),
         ("streams: [restarts]", "streams[0]", "write restart"),
+        ("streams: []", "streams", "the list is empty"),
         ("device: gpu", "device", "expected cpu, cuda or cuda:N"),
         ("mirror: 3", "mirror", "expected a path"),
         ("directories: data", "directories", "expected a mapping"),

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from workflow_src.config.studies import Grid, load_study, study_names, study_path
+from workflow_src.config.experiments import Grid
+from workflow_src.config.grid_entries import cells_of
+from workflow_src.config.studies import load_study, study_names, study_path
 from workflow_src.errors import UserError
 
 
-def _cells(grid: Grid, model: str) -> set[tuple[tuple[str, object], ...]]:
+Cells = set[tuple[tuple[str, object], ...]]
+
+
+def _cells(grid: Grid, model: str, data_set: str, likelihood: str) -> Cells:
     """The different cells of a model's grid."""
+    cells = cells_of(grid.models[model], data_set, likelihood)
+    return {tuple(sorted(cell.items())) for cell in cells}
+
+
+def _sizes(hidden: Iterable[int], latent: Iterable[int]) -> Cells:
     return {
-        tuple(sorted(zip(cell, values, strict=True)))
-        for cell in grid.models[model]
-        for values in itertools.product(*cell.values())
+        (("hidden_units", h), ("latent_dimensions", z))
+        for h, z in itertools.product(hidden, latent)
     }
 
 
@@ -25,53 +36,131 @@ def test_every_study_of_the_package_loads(name: str) -> None:
     assert load_study(name).name == name
 
 
-def test_the_paper_grid_is_the_texts_and_the_published_winners() -> None:
-    study = load_study("spvae")
+LATENT = (1, 2, 5, 25, 50)
+# Section 4.
+TEXT = {
+    "spvae": _sizes((8, 16, 32), LATENT),
+    "vae": _sizes((30, 100, 300, 600), (*LATENT, 100, 150, 200)),
+    "conv_spvae": _sizes((8, 32, 64), LATENT),
+    "conv_vae": _sizes((32, 64, 128), (*LATENT, 100, 150, 200)),
+}
+FAMILIES = tuple(itertools.product(("mnist", "svhn", "cifar10"), ("gaussian", "binomial")))
+# By the order of FAMILIES: the cells that Table 2's counts belong to.
+WINNERS = {
+    "spvae": ((30, 25), (30, 25), (32, 25), (32, 50), (32, 25), (30, 25)),
+    "vae": ((300, 200), (300, 200), (300, 100), (600, 100), (300, 50), (600, 200)),
+    "conv_spvae": ((64, 25), (64, 25), (64, 25), (64, 25), (32, 25), (32, 25)),
+    "conv_vae": ((64, 200), (64, 200), (128, 150), (128, 200), (128, 150), (128, 150)),
+}
+
+
+def _paper(experiment: str) -> Grid:
+    return load_study("spvae").experiments[experiment].scales["paper"]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_paper_grid_is_the_text_s_and_the_published_winners(family: tuple[str, str]) -> None:
     for experiment in ("table1", "table2", "figure2"):
-        grid = study.experiments[experiment].scales["paper"]
-        spvae, vae = _cells(grid, "spvae"), _cells(grid, "vae")
-        assert (len(spvae), len(vae)) == (16, 32)
-        assert (("hidden_units", 30), ("latent_dimensions", 25)) in spvae
-        assert (("hidden_units", 300), ("latent_dimensions", 200)) in vae
-        assert grid.data_sets == ("mnist", "svhn", "cifar10")
-        assert grid.likelihoods == ("gaussian", "binomial")
+        grid = _paper(experiment)
+        assert {(d, k) for d in grid.data_sets for k in grid.likelihoods} == set(FAMILIES)
+        others = {("svhn", "binomial"): (100, 50)}.get(family)
+        winner = WINNERS["spvae"][FAMILIES.index(family)]
+        own = [winner] if winner[0] == 30 else [others] if others else []
+        for model in grid.models:
+            more = _sizes(*zip(*own, strict=True)) if model == "spvae" and own else set()
+            assert _cells(grid, model, *family) == TEXT[model] | more
+
+
+def test_the_published_winners_are_one_cell_of_each_family() -> None:
+    grid = _paper("published_winners")
+    for model, winners in WINNERS.items():
+        for family, (hidden, latent) in zip(FAMILIES, winners, strict=True):
+            assert _cells(grid, model, *family) == _sizes([hidden], [latent])
+
+
+def test_the_hyperparameters_of_figure_2_can_be_those_behind_table_1() -> None:
+    grid = _paper("figure2_fixed_hyperparameters")
+    for model in grid.models:
+        for family, winner in zip(FAMILIES, WINNERS[model], strict=True):
+            is_larger = (model, *family) == ("spvae", "svhn", "binomial")
+            hidden, latent = (100, 50) if is_larger else winner
+            assert _cells(grid, model, *family) == _sizes([hidden], [latent])
 
 
 def test_figure_2_shrinks_the_training_set_by_tenths_and_then_by_equal_factors() -> None:
-    study = load_study("spvae")
     tenths = [round(1 - 0.1 * k, 1) for k in range(10)]
     factors = [round(0.1 * 0.05 ** (k / 3), 4) for k in (1, 2, 3)]
-    figure = study.experiments["figure2"]
-    assert list(figure.scales) == ["paper"]
-    assert list(figure.scales["paper"].fractions) == tenths + factors
+    for experiment in ("figure2", "figure2_fixed_hyperparameters"):
+        assert list(_paper(experiment).fractions) == tenths + factors
 
 
-def test_table_1_table_2_and_figure_2_measure_alike_so_that_winners_are_shared() -> None:
+def test_what_is_shown_of_the_same_winners_is_measured_once() -> None:
     experiments = load_study("spvae").experiments
-    assert experiments["table1"].measures == experiments["table2"].measures
-    assert experiments["table1"].measures == experiments["figure2"].measures
-    assert experiments["table1"].scales == experiments["table2"].scales
+    pictures = {"figure3", "inpainting", "leaf_posteriors"}
+    for name in experiments.keys() - pictures:
+        assert experiments[name].measures == experiments["table1"].measures
     assert experiments["table1"].measures.importance_samples == (5, 50, 500, 5000)
+    for name in ("table2", "per_dimension", "importance_samples"):
+        assert experiments[name].scales == experiments["table1"].scales
+    assert experiments["cost"].scales == experiments["published_winners"].scales
 
 
 def test_single_cells_of_other_experiments_are_cells_of_table_1() -> None:
     study = load_study("spvae")
-    for name in ("figure3", "published_winners"):
+    table = study.experiments["table1"].scales
+    names = ("published_winners", "unexplained_cells", "cost", "inpainting", "leaf_posteriors")
+    for name in (*names, "figure3"):
         for scale, grid in study.experiments[name].scales.items():
-            whole = study.experiments["table1"].scales[scale]
-            assert grid.training == whole.training
-            for model in grid.models:
-                assert len(_cells(grid, model)) == 1
-                assert _cells(grid, model) <= _cells(whole, model)
+            assert grid.training == table[scale].training
+            for model, data_set, likelihood in itertools.product(
+                grid.models, grid.data_sets, grid.likelihoods
+            ):
+                own = _cells(grid, model, data_set, likelihood)
+                assert len(own) <= 1
+                assert own <= _cells(table[scale], model, data_set, likelihood)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "values"),
+    [
+        ("three_layers", {"hidden_layers": {2, 3}}),
+        (
+            "objectives",
+            {
+                "objective": {"evidence_lower_bound", "importance_weighted_bound"},
+                "importance_samples": {1, 5, 50},
+            },
+        ),
+        ("learning_rates", {"learning_rate": {0.0001, 0.001, 0.003, 0.01, 0.03, 0.1}}),
+        (
+            "region_graphs",
+            {
+                "region_graph": {"poon_domingos", "random"},
+                "split_step": {4, 7, 14},
+                "repetitions": {1, 4, 16},
+            },
+        ),
+    ],
+)
+def test_what_is_compared_has_these_values(experiment: str, values: dict[str, set[Any]]) -> None:
+    assert load_study("spvae").experiments[experiment].compare == tuple(values)
+    grid = _paper(experiment)
+    for model, entries in grid.models.items():
+        for name, expected in values.items():
+            assert {v for e in entries for v in e.get(name, ())} == expected, model
 
 
 @pytest.mark.parametrize(
     ("protocol", "model", "learning_rate", "stopping"),
     [
         ("authors", "spvae", 0.01, "eleven_below_best"),
+        ("authors", "conv_spvae", 0.01, "eleven_below_best"),
         ("authors", "vae", 0.001, "eleven_below_best"),
+        ("authors", "conv_vae", 0.001, "eleven_below_best"),
         ("text", "spvae", 0.001, "five_decreases"),
+        ("text", "conv_spvae", 0.001, "five_decreases"),
         ("text", "vae", 0.001, "five_decreases"),
+        ("text", "conv_vae", 0.001, "five_decreases"),
     ],
 )
 def test_protocols_fix_the_step_size_and_the_stopping_rule(
@@ -84,7 +173,7 @@ def test_protocols_fix_the_step_size_and_the_stopping_rule(
     assert study.training_values(model, protocol, grids["paper"]) == expected
     assert study.training_values(model, protocol, grids["demo"]) == {
         **expected,
-        "maximum_steps": 1920,
+        "maximum_steps": 1024,
     }
 
 
@@ -179,6 +268,34 @@ def test_a_study_can_lie_anywhere(tmp_path: Path) -> None:
         ("rows: model", "rows: modle", 19, None, "write model"),
         ("[data_set]", "[]", 20, "experiments.first.table.columns", "the list is empty"),
         ("metric: test_bound", "metric: test_bond", 21, None, "write test_bound"),
+        ("rows: model", "rows: data_set", 20, None, "in the rows already"),
+        ("columns: [data_set]", "columns: [seed]", 20, None, "unknown axis"),
+        (
+            "presentation: table",
+            "presentation: table\n    compare: [hiden_units]",
+            18,
+            "experiments.first.compare[0]",
+            "write hidden_units",
+        ),
+        (
+            "presentation: table",
+            "presentation: table\n    compare: [split_step]",
+            18,
+            None,
+            "unknown hyperparameter of vae",
+        ),
+        ("presentation: table", "presentation: curve", 17, None, "which is no number"),
+        ("presentation: table", "presentation: inpainting", 17, None, "is not measured"),
+        ("presentation: table", "presentation: leaf_posteriors", 17, None, "is not measured"),
+        ("metric: test_bound", "metric: inpainting_error", 21, None, "masks under inpainting"),
+        (
+            "[5, 50]",
+            "[5]\n      inpainting: [left, rihgt]",
+            24,
+            "experiments.first.measures.inpainting[1]",
+            "write right",
+        ),
+        ("[5, 50]", "[5]\n      inpainting: [left, left]", 24, None, "listed twice"),
         ("[5, 50]", "[50, 5]", 23, "experiments.first.measures.importance_samples", "ascending"),
         ("[5, 50]", "[]", 23, None, "the list is empty"),
         ("[5, 50]", "[0, 5]", 23, None, "at least 1"),
@@ -221,6 +338,35 @@ def test_a_study_can_lie_anywhere(tmp_path: Path) -> None:
             "experiments.first.scales.demo.fractions[0]",
             "expected at most 1",
         ),
+        (
+            "latent_dimensions: [1, 2]",
+            "latent_dimensions: [1, 2]\n              data_sets: [digit]",
+            34,
+            "experiments.first.scales.demo.models.vae[0].data_sets[0]",
+            "write digits",
+        ),
+        (
+            "latent_dimensions: [1, 2]",
+            "latent_dimensions: [1, 2]\n              likelihoods: [binominal]",
+            34,
+            "experiments.first.scales.demo.models.vae[0].likelihoods[0]",
+            "write binomial",
+        ),
+        (
+            "latent_dimensions: [1, 2]",
+            "latent_dimensions: [1, 2]\n              data_sets: [mnist]",
+            31,
+            "experiments.first.scales.demo.models.vae",
+            "no entry of vae is for any of this grid's data sets",
+        ),
+        (
+            "likelihoods: [gaussian]",
+            "likelihoods: [gaussian]\n        protocols: [text]",
+            28,
+            "experiments.first.scales.demo.protocols[0]",
+            'unknown protocol "text"',
+        ),
+        ("likelihoods: [gaussian]", "likelihoods: [gaussian]\n        seeds: [-1]", 28, None, "at"),
         ("title: First", "title: First\n    title: Again", 16, None, "is given twice"),
     ],
 )
@@ -236,6 +382,25 @@ def test_what_is_wrong_is_refused_with_line_and_key(
     assert place.startswith(f"{path}, line {line}")
     if key is not None:
         assert place == f"{path}, line {line}, key {key}"
+
+
+def test_a_metric_of_two_numbers_of_samples_needs_two(tmp_path: Path) -> None:
+    text = _STUDY.replace("metric: test_bound", "metric: test_bound_gain")
+    assert load_study(_study(tmp_path, text)).experiments["first"].table.metric
+    with pytest.raises(UserError, match="two numbers of importance_samples or more"):
+        load_study(_study(tmp_path, text.replace("[5, 50]", "[50]")))
+
+
+def test_a_curve_goes_over_fractions_or_compared_numbers(tmp_path: Path) -> None:
+    curve = _STUDY.replace("presentation: table", "presentation: curve\n    compare: [{}]")
+    for name in ("hidden_units", "learning_rate"):
+        text = curve.format(name).replace("rows: model", f"rows: {name}")
+        assert load_study(_study(tmp_path, text)).experiments["first"].table.rows == name
+    text = curve.format("stopping").replace("rows: model", "rows: stopping")
+    with pytest.raises(UserError, match="a curve over stopping, which is no number"):
+        load_study(_study(tmp_path, text))
+    with pytest.raises(UserError, match='unknown axis "hidden_units"'):
+        load_study(_study(tmp_path, text.replace("rows: stopping", "rows: hidden_units")))
 
 
 def test_a_likelihood_that_the_model_lacks_is_refused(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
-from scipy.special import expit, log_softmax, logsumexp
+from scipy.special import expit, logsumexp
 from scipy.stats import norm
 from torch import Tensor
 
@@ -23,6 +24,14 @@ from workflow_src.models.vae import model as vae
 
 PLENTY = 1 << 30
 FACTS = ImageFacts(4, 4, "gaussian", 255)
+CIRCUIT = {
+    "region_graph": "poon_domingos",
+    "split_step": 2,
+    "repetitions": 1,
+    "structure_seed": 0,
+    "leaf_components": 2,
+    "sum_components": 2,
+}
 
 
 def small_vae(latent: int = 2) -> vae.Vae:
@@ -31,7 +40,7 @@ def small_vae(latent: int = 2) -> vae.Vae:
 
 def small_spvae() -> spvae.Spvae:
     shape = {"latent_dimensions": 2, "hidden_units": 3, "hidden_layers": 2}
-    return spvae.build(FACTS, {**shape, "split_step": 2, "leaf_components": 2, "sum_components": 2})
+    return spvae.build(FACTS, {**shape, **CIRCUIT})
 
 
 def start(model: LeafModel) -> dict[str, Tensor]:
@@ -139,7 +148,9 @@ def test_every_image_block_has_noise_of_its_own() -> None:
     assert len(np.unique(found)) == len(found)
 
 
-def test_a_circuit_of_exact_leaves_is_a_mixture_of_their_products() -> None:
+def test_a_circuit_of_exact_leaves_is_a_mixture_of_their_products(
+    mixture_of_tiles: Callable[..., float],
+) -> None:
     """Leaves that ignore their codes make the SPVAE a sum-product network with a closed form."""
     model = small_spvae()
     parameters = start(model)
@@ -151,34 +162,20 @@ def test_a_circuit_of_exact_leaves_is_a_mixture_of_their_products() -> None:
         elif name == "encoder.mean.2.bias":
             value.zero_()
     data = pictures(4)
-    found = importance_weighted_bounds(model, parameters, data, [3], stream, PLENTY).bounds[0]
-    exact = [two_by_two_mixture(parameters, x.reshape(4, 4)) for x in data.numpy()]
-    np.testing.assert_allclose(found, exact, rtol=1e-5)
+    found = importance_weighted_bounds(model, parameters, data, [3], stream, PLENTY)
+    of_leaves = np.array([two_by_two_leaves(parameters, x.reshape(4, 4)) for x in data.numpy()])
+    exact = [mixture_of_tiles(parameters, leaf) for leaf in of_leaves]
+    np.testing.assert_allclose(found.bounds[0], exact, rtol=1e-5)
+    np.testing.assert_allclose(found.leaf_bounds[0].T, of_leaves.reshape(4, 8), rtol=1e-5)
 
 
-def two_by_two_mixture(parameters: dict[str, Tensor], image: np.ndarray) -> float:
-    """Log density of a 2 x 2 Poon-Domingos circuit over Gaussian leaves of unit deviation."""
+def two_by_two_leaves(parameters: dict[str, Tensor], image: np.ndarray) -> np.ndarray:
+    """Log densities [4, 2] of 2 x 2 tiles under Gaussian leaves of unit deviation."""
     means = expit(parameters["decoder.mean.2.bias"].double().numpy()[..., 0])  # [8, 4]
     tiles = [image[r : r + 2, c : c + 2].ravel() for r in (0, 2) for c in (0, 2)]
-    leaf = np.array(
+    return np.array(
         [[norm(means[2 * t + k], 1).logpdf(tiles[t]).sum() for k in range(2)] for t in range(4)]
     )
-    halves = log_softmax(parameters["circuit.0.sum_logits"].double().numpy(), axis=-1)
-
-    def pair(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return (a[:, None] + b[None, :]).ravel()
-
-    # Tiles in reading order; halves in the region graph's order: top, left, right, bottom.
-    members = {"top": (0, 1), "left": (0, 2), "right": (1, 3), "bottom": (2, 3)}
-    value = {
-        name: logsumexp(halves[i] + pair(leaf[a], leaf[b]), axis=1)
-        for i, (name, (a, b)) in enumerate(members.items())
-    }
-    products = np.concatenate(
-        [pair(value["top"], value["bottom"]), pair(value["left"], value["right"])]
-    )
-    root = log_softmax(parameters["circuit.1.sum_logits"].double().numpy(), axis=-1)[0, 0]
-    return float(logsumexp(root + products))
 
 
 def log_likelihood_by_quadrature(parameters: dict[str, Tensor], image: np.ndarray) -> float:

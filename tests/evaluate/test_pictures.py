@@ -21,7 +21,14 @@ from workflow_src.models.vae import drawing as vae_drawing
 from workflow_src.models.vae import model as vae
 
 SHAPE = {"latent_dimensions": 2, "hidden_units": 4, "hidden_layers": 1}
-CIRCUIT = {"split_step": 2, "leaf_components": 2, "sum_components": 2}
+CIRCUIT = {
+    "region_graph": "poon_domingos",
+    "split_step": 2,
+    "repetitions": 1,
+    "structure_seed": 0,
+    "leaf_components": 2,
+    "sum_components": 2,
+}
 
 
 def seeded(number: int) -> torch.Generator:

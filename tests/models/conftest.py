@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from workflow_src.models.circuits.circuit import Circuit
-from workflow_src.models.circuits.region_graph import poon_domingos
+from workflow_src.models.circuits.region_graph import super_pixel_region_graph
 
 
 def perceptron(parameters: Mapping[str, np.ndarray], prefix: str, inputs: np.ndarray) -> np.ndarray:
@@ -114,12 +114,18 @@ def leaf_quadrature() -> Callable[..., float]:
 
 @pytest.fixture(scope="session")
 def random_circuit() -> Callable[..., tuple[Circuit, dict[str, torch.Tensor]]]:
-    """A Poon-Domingos circuit on single pixels with random weights, in float64."""
+    """A circuit on single pixels with random weights, in float64."""
 
     def make(
-        height: int, width: int, leaves: int = 2, sums: int = 2, seed: int = 0
+        height: int,
+        width: int,
+        leaves: int = 2,
+        sums: int = 2,
+        seed: int = 0,
+        kind: str = "poon_domingos",
     ) -> tuple[Circuit, dict[str, Any]]:
-        circuit = Circuit(poon_domingos(height, width, 1), leaves, sums)
+        graph = super_pixel_region_graph(kind, height, width, 1, repetitions=3, structure_seed=1)
+        circuit = Circuit(graph, leaves, sums)
         generator = torch.Generator().manual_seed(seed)
         parameters = circuit.initial_parameters(generator)
         return circuit, {name: value.double() for name, value in parameters.items()}

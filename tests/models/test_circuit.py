@@ -38,21 +38,31 @@ def test_a_2x2_circuit_has_128_induced_trees_over_16_leaf_sets(
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "leaves", "sums"),
+    ("height", "width", "leaves", "sums", "kind"),
     [
-        (2, 2, 2, 2),
-        (2, 2, 3, 2),
-        (2, 2, 2, 3),
-        (2, 2, 1, 1),
-        (2, 3, 2, 1),
-        (1, 4, 2, 2),
-        (3, 2, 1, 2),
+        (2, 2, 2, 2, "poon_domingos"),
+        (2, 2, 3, 2, "poon_domingos"),
+        (2, 2, 2, 3, "poon_domingos"),
+        (2, 2, 1, 1, "poon_domingos"),
+        (2, 3, 2, 1, "poon_domingos"),
+        (1, 4, 2, 2, "poon_domingos"),
+        (3, 2, 1, 2, "poon_domingos"),
+        (2, 2, 2, 2, "random"),
+        (1, 5, 2, 2, "random"),
+        (1, 5, 3, 1, "random"),
+        (2, 3, 1, 2, "random"),
     ],
 )
 def test_the_density_is_the_sum_over_induced_trees(
-    random_circuit: Any, enumerate_trees: Any, height: int, width: int, leaves: int, sums: int
+    random_circuit: Any,
+    enumerate_trees: Any,
+    height: int,
+    width: int,
+    leaves: int,
+    sums: int,
+    kind: str,
 ) -> None:
-    circuit, parameters = random_circuit(height, width, leaves, sums)
+    circuit, parameters = random_circuit(height, width, leaves, sums, kind=kind)
     log_densities = torch.randn(
         circuit.leaf_nodes, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1)
     )
@@ -63,10 +73,11 @@ def test_the_density_is_the_sum_over_induced_trees(
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-13), (torch.float32, 1e-6)])
 @pytest.mark.parametrize(("leaves", "sums"), [(2, 2), (3, 2), (1, 4)])
+@pytest.mark.parametrize("kind", ["poon_domingos", "random"])
 def test_marginalising_every_leaf_leaves_probability_one(
-    random_circuit: Any, dtype: torch.dtype, tolerance: float, leaves: int, sums: int
+    random_circuit: Any, dtype: torch.dtype, tolerance: float, leaves: int, sums: int, kind: str
 ) -> None:
-    circuit, parameters = random_circuit(4, 4, leaves, sums)
+    circuit, parameters = random_circuit(4, 4, leaves, sums, kind=kind)
     typed = {name: value.to(dtype) for name, value in banked(parameters).items()}
     root = circuit.log_density(typed, torch.zeros(1, circuit.leaf_nodes, 1, dtype=dtype))
     assert abs(root.item()) < tolerance

@@ -13,12 +13,25 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from scipy.special import expit
-from scipy.stats import binom, norm
+from scipy.stats import norm
+from support.small_models import (
+    NODES,
+    ORACLES,
+    SMALL,
+    SQUARE,
+    bounds,
+    double,
+    exact_log_density,
+    gaussian_oracle,
+    nodes_and_weights,
+    numpy_leaf,
+    spvae_case,
+    vae_case,
+)
 
 from workflow_src.models.images import ImageFacts
 from workflow_src.models.leaf_models import (
-    LeafModel,
+    bound,
     importance_weighted_bound,
     leaf_parameters,
     noise_shape,
@@ -26,75 +39,6 @@ from workflow_src.models.leaf_models import (
 )
 from workflow_src.models.spvae import model as spvae
 from workflow_src.models.vae import model as vae
-
-SMALL = {"hidden_units": 3, "latent_dimensions": 1, "hidden_layers": 2}
-SQUARE = {"split_step": 1, "leaf_components": 2, "sum_components": 2}
-
-
-def gaussian_oracle(pixels: np.ndarray, outputs: dict[str, np.ndarray]) -> float:
-    deviation = 1 / np.sqrt(1 + outputs["precision"] ** 2)
-    return float(norm.logpdf(pixels, expit(outputs["mean"]), deviation).sum())
-
-
-def binomial_oracle(pixels: np.ndarray, outputs: dict[str, np.ndarray]) -> float:
-    return float(binom.logpmf(pixels, 16, expit(outputs["probability"])).sum())
-
-
-# Nodes per dimension that bring a rule in so many dimensions to within 1e-5 of its limit here.
-NODES = {1: 96, 2: 64, 3: 40, 4: 18}
-ORACLES = {"gaussian": gaussian_oracle, "binomial": binomial_oracle}
-
-
-def nodes_and_weights(nodes: int, dimensions: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Product Gauss-Hermite rule for standard normal noise: [dimensions, n], [n]."""
-    points, weights = np.polynomial.hermite_e.hermegauss(nodes)
-    grid = np.array(list(product(points, repeat=dimensions))).T
-    total = np.array([np.prod(w) for w in product(weights, repeat=dimensions)])
-    return torch.tensor(grid).contiguous(), torch.tensor(total / total.sum())
-
-
-def double(model: LeafModel, seed: int = 0) -> dict[str, torch.Tensor]:
-    """Initial parameters in float64 with random biases, and posteriors not far from the prior.
-
-    A posterior much narrower than the prior makes weights so heavy-tailed that neither a
-    quadrature rule nor a sample mean sees their expectation.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    parameters = {
-        name: value.double() + 0.3 * torch.randn(value.shape, generator=generator)
-        for name, value in model.initial_parameters(generator).items()
-    }
-    for name, value in parameters.items():
-        if name.startswith("encoder."):
-            value.mul_(0.5)
-    return parameters
-
-
-def numpy_leaf(parameters: dict[str, torch.Tensor], leaf: int) -> dict[str, np.ndarray]:
-    return {
-        name: value[leaf].numpy()
-        for name, value in parameters.items()
-        if not name.startswith("circuit.")
-    }
-
-
-def bounds(
-    model: LeafModel, parameters: dict[str, torch.Tensor], image: torch.Tensor, noise: torch.Tensor
-) -> torch.Tensor:
-    """Bounds [N] of one image under N draws of noise [L, Z, K, N]."""
-    pixels = image.unsqueeze(1).expand(-1, noise.shape[-1])
-    return importance_weighted_bound(
-        model, stack_runs([parameters]), pixels.unsqueeze(0), noise.unsqueeze(0)
-    )[0]
-
-
-def vae_case(likelihood: str, seed: int = 0) -> tuple[Any, dict[str, torch.Tensor], torch.Tensor]:
-    model = vae.build(ImageFacts(1, 3, likelihood, 16), SMALL)
-    if likelihood == "gaussian":
-        image = torch.tensor([0.2, 0.9, 0.5], dtype=torch.float64)
-    else:
-        image = torch.tensor([3.0, 16.0, 0.0], dtype=torch.float64)
-    return model, double(model, seed), image
 
 
 @pytest.mark.parametrize("likelihood", ["gaussian", "binomial"])
@@ -191,45 +135,6 @@ def test_where_the_code_says_nothing_the_bound_is_exact(samples: int) -> None:
     np.testing.assert_allclose(found, gaussian_oracle(image.numpy(), outputs), atol=1e-12)
 
 
-def spvae_case(
-    components: int, sums: int, seed: int = 0, likelihood: str = "gaussian"
-) -> tuple[Any, dict[str, torch.Tensor], torch.Tensor]:
-    hyperparameters = {
-        **SMALL,
-        "split_step": 1,
-        "leaf_components": components,
-        "sum_components": sums,
-    }
-    model = spvae.build(ImageFacts(2, 2, likelihood, 16), hyperparameters)
-    return model, double(model, seed), torch.tensor([0.1, 0.8, 0.95, 0.4], dtype=torch.float64)
-
-
-def exact_log_density(
-    model: Any,
-    parameters: dict[str, torch.Tensor],
-    image: torch.Tensor,
-    enumerate_trees: Any,
-    leaf_quadrature: Any,
-) -> float:
-    """Induced trees times the leaves' own quadratures."""
-    components = model.circuit.leaf_components
-    leaves = [
-        leaf_quadrature(
-            numpy_leaf(parameters, leaf),
-            image.numpy()[[leaf // components]],
-            gaussian_oracle,
-            ("mean", "precision"),
-        )
-        for leaf in range(4 * components)
-    ]
-    trees = enumerate_trees(model.circuit, parameters)
-    return float(
-        np.logaddexp.reduce(
-            [math.log(tree.weight) + sum(leaves[leaf] for leaf in tree.leaves) for tree in trees]
-        )
-    )
-
-
 @pytest.mark.parametrize("sums", [1, 2])
 def test_theorem_2_exactly_for_a_circuit_over_four_leaves(
     enumerate_trees: Any, leaf_quadrature: Any, sums: int
@@ -277,8 +182,9 @@ def test_a_mixing_circuits_expected_bound_rises_with_the_samples(
     assert means[2] == pytest.approx(exact, abs=0.1)
 
 
+@pytest.mark.parametrize("objective", ["importance_weighted_bound", "evidence_lower_bound"])
 @pytest.mark.parametrize("likelihood", ["gaussian", "binomial"])
-def test_the_gradient_of_the_whole_bound(likelihood: str) -> None:
+def test_the_gradient_of_the_whole_bound(likelihood: str, objective: str) -> None:
     model, parameters, image = spvae_case(2, 2, likelihood=likelihood)
     if likelihood == "binomial":
         image = (16 * image).round()
@@ -286,13 +192,13 @@ def test_the_gradient_of_the_whole_bound(likelihood: str) -> None:
     noise = torch.randn(2, *noise_shape(model, 3, 2), dtype=torch.float64)
     pixels = image.view(1, 4, 1).expand(2, 4, 2)
 
-    def bound(*values: torch.Tensor) -> torch.Tensor:
+    def of_parameters(*values: torch.Tensor) -> torch.Tensor:
         given = dict(zip(names, values, strict=True))
-        return importance_weighted_bound(model, given, pixels, noise)
+        return bound(model, given, pixels, noise, objective)
 
     stacked = stack_runs([parameters, double(model, 1)])
     arguments = tuple(stacked[name].requires_grad_() for name in names)
-    assert torch.autograd.gradcheck(bound, arguments, fast_mode=True)
+    assert torch.autograd.gradcheck(of_parameters, arguments, fast_mode=True)
 
 
 def test_log_importance_weights_are_those_of_the_formula(numpy_perceptron: Any) -> None:

@@ -1,4 +1,7 @@
-"""Poon-Domingos region graphs against an enumeration of rectangles and the known counts."""
+"""Poon-Domingos region graphs against an enumeration of rectangles and the known counts.
+
+What holds of every kind of graph is in test_super_pixel_graphs.py.
+"""
 
 from __future__ import annotations
 

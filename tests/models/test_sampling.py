@@ -39,20 +39,35 @@ def generator(seed: int) -> torch.Generator:
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "leaves", "sums"), [(2, 2, 2, 2), (2, 2, 3, 2), (1, 3, 2, 3), (2, 3, 2, 1)]
+    ("height", "width", "leaves", "sums", "kind"),
+    [
+        (2, 2, 2, 2, "poon_domingos"),
+        (2, 2, 3, 2, "poon_domingos"),
+        (1, 3, 2, 3, "poon_domingos"),
+        (2, 3, 2, 1, "poon_domingos"),
+        (2, 2, 2, 2, "random"),
+        (1, 5, 2, 2, "random"),
+    ],
 )
 def test_leaf_sets_are_drawn_as_often_as_their_trees_weigh(
-    random_circuit: Any, enumerate_leaf_sets: Any, height: int, width: int, leaves: int, sums: int
+    random_circuit: Any,
+    enumerate_leaf_sets: Any,
+    height: int,
+    width: int,
+    leaves: int,
+    sums: int,
+    kind: str,
 ) -> None:
-    circuit, parameters = random_circuit(height, width, leaves, sums, seed=5)
+    circuit, parameters = random_circuit(height, width, leaves, sums, seed=5, kind=kind)
     components = sample_leaf_components(circuit, parameters, DRAWS, generator(1))
     assert_draws_follow(components, enumerate_leaf_sets(circuit, parameters))
 
 
+@pytest.mark.parametrize("kind", ["poon_domingos", "random"])
 def test_given_evidence_leaf_sets_are_drawn_from_the_posterior(
-    random_circuit: Any, enumerate_leaf_sets: Any
+    random_circuit: Any, enumerate_leaf_sets: Any, kind: str
 ) -> None:
-    circuit, parameters = random_circuit(2, 2, seed=6)
+    circuit, parameters = random_circuit(2, 2, seed=6, kind=kind)
     # The first two leaf regions are observed, the others are not.
     evidence = torch.zeros(circuit.leaf_nodes, dtype=torch.float64)
     evidence[:4] = torch.tensor([-3.0, -4.5, -1.0, 0.8])
@@ -76,6 +91,24 @@ def test_each_draw_has_evidence_of_its_own(random_circuit: Any) -> None:
             evidence[2 * region + 1 - wanted[draw, region], draw] = -torch.inf
     components = sample_leaf_components(circuit, parameters, 16, generator(3), evidence)
     assert torch.equal(components, wanted)
+
+
+@pytest.mark.parametrize("kind", ["poon_domingos", "random"])
+def test_every_draw_is_one_component_of_every_region(random_circuit: Any, kind: str) -> None:
+    """On a circuit too large to enumerate, with the evidence that allows a single leaf set."""
+    circuit, parameters = random_circuit(7, 7, leaves=3, seed=3, kind=kind)
+    wanted = torch.randint(0, 3, (20, 49), generator=generator(5))
+    allowed = torch.nn.functional.one_hot(wanted, 3).flatten(1).T.double()
+    drawn = sample_leaf_components(circuit, parameters, 20, generator(6), allowed.log())
+    assert torch.equal(drawn, wanted)
+
+
+def test_impossible_evidence_is_refused(random_circuit: Any) -> None:
+    circuit, parameters = random_circuit(2, 2)
+    evidence = torch.zeros(circuit.leaf_nodes, 5, dtype=torch.float64)
+    evidence[2:4, 3] = -torch.inf
+    with pytest.raises(ValueError, match="impossible"):
+        sample_leaf_components(circuit, parameters, 5, generator(1), evidence)
 
 
 def test_evidence_of_thousands_of_nats_below_zero_is_no_obstacle(random_circuit: Any) -> None:

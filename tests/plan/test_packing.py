@@ -17,6 +17,8 @@ from workflow_src.plan.packing import minutes, packing, too_long, total
 from workflow_src.plan.plan import Plan, build_plan
 from workflow_src.plan.time_limit import TimeLimit, complaints
 
+PAPER = {"scale": "paper", "experiments": ["figure2"], "seeds": [0], "device": "cuda"}
+"""13 fractions of 6 x 47 cells of the text and 4 of published winners."""
 SOURCES = ("measured", "scaled", "guessed")
 some_seconds = st.floats(0, 1e7)
 some_source = st.sampled_from(SOURCES)
@@ -62,27 +64,24 @@ def plan(package: Path, root: Path, settings: Callable[..., Settings]) -> Callab
 
 
 def test_the_paper_s_grid_is_about_a_hundred_jobs(plan: Callable[..., Plan]) -> None:
-    paper = plan(scale="paper", seeds=[0], device="cuda")
-    assert len(paper.runs) == 3744
+    paper = plan(**PAPER)
+    assert len(paper.runs) == 3718
     assert 80 <= len(paper.shards) <= 125
     packed = packing(paper.shards, paper.expected, paper.costs)
     assert packed.runs_per_job is not None
     assert packed.hours_per_job is not None
-    assert packed.jobs * packed.runs_per_job.least <= 3744 <= packed.jobs * packed.runs_per_job.most
+    assert packed.jobs * packed.runs_per_job.least <= 3718 <= packed.jobs * packed.runs_per_job.most
     assert packed.hours_per_job.most <= 4.0
     assert packed.hours == pytest.approx(sum(c.seconds for c in paper.costs.values()) / 3600)
 
 
 def test_hours_decide_how_many_jobs_there_are(plan: Callable[..., Plan]) -> None:
-    jobs = [
-        len(plan(scale="paper", seeds=[0], device="cuda", shard={"target_hours": hours}).shards)
-        for hours in (1, 4, 16)
-    ]
+    jobs = [len(plan(**PAPER, shard={"target_hours": hours}).shards) for hours in (1, 4, 16)]
     assert jobs[0] > 2 * jobs[1] > 2 * jobs[2]
 
 
 def test_the_demo_has_a_job_for_each_model_and_likelihood(plan: Callable[..., Plan]) -> None:
-    assert len(plan().shards) == 4
+    assert len(plan().shards) == 4 * 2
 
 
 def test_expectations_decide_where_runs_are_packed_and_name_nothing(
@@ -125,10 +124,10 @@ def test_a_limit_that_suits_all_is_one_sentence(plan: Callable[..., Plan]) -> No
 
 
 def test_runs_and_jobs_that_are_too_long_are_told_apart(plan: Callable[..., Plan]) -> None:
-    paper = plan(scale="paper", seeds=[0], device="cuda")
+    paper = plan(**PAPER)
     # Runs are expected to take 320 s, jobs of up to 45 runs 4 h.
     (runs,) = complaints(paper, TimeLimit(5, "partition short"))
-    assert runs.startswith("too long: 3744 runs are each expected")
+    assert runs.startswith("too long: 3718 runs are each expected")
     most = max(len(shard.runs) for shard in paper.shards)
     attempts = -(-most * 320 // 300)
     assert f"their {len(paper.shards)} jobs need up to {attempts} attempts" in runs
@@ -158,7 +157,7 @@ def test_one_run_and_one_job_are_told_in_the_singular(plan: Callable[..., Plan])
 
 
 def test_no_job_asks_for_more_than_the_limit(plan: Callable[..., Plan]) -> None:
-    paper = plan(scale="paper", seeds=[0], device="cuda")
+    paper = plan(**PAPER)
     freely = packing(paper.shards, paper.expected, paper.costs).minutes
     within = packing(paper.shards, paper.expected, paper.costs, 45).minutes
     assert freely is not None
@@ -168,7 +167,6 @@ def test_no_job_asks_for_more_than_the_limit(plan: Callable[..., Plan]) -> None:
 
 
 def test_the_advice_on_the_target_is_good_advice(plan: Callable[..., Plan]) -> None:
-    keys = {"scale": "paper", "seeds": [0], "device": "cuda"}
     limit = TimeLimit(60, "partition short")
-    assert limit.too_long(plan(**keys))
-    assert limit.too_long(plan(**keys, shard={"target_hours": 0.8})) == ()
+    assert limit.too_long(plan(**PAPER))
+    assert limit.too_long(plan(**PAPER, shard={"target_hours": 0.8})) == ()

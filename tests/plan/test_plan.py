@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
+from support.studies import tiny_study
 
 from workflow_src.config.data_sets import data_set
 from workflow_src.config.settings import Settings
@@ -39,20 +41,45 @@ def files(plan: Plan) -> dict[str, str]:
 
 
 def test_of_nothing_everything_is_missing(plan: Planner) -> None:
-    new = plan()
-    # Table 1 of the demo: two models of two cells, two likelihoods, two seeds; Figure 3's one
-    # cell is one of them.
-    assert len(new.runs) == 2 * 2 * 2 * 2
+    new = plan(experiments=["table1", "table2", "figure3"])
+    # Table 1 of the demo: two models of two cells and two of one, two likelihoods, two seeds;
+    # Figure 3's one cell is one of them.
+    assert len(new.runs) == 6 * 2 * 2
     assert set(new.missing) == set(new.runs)
     assert sorted(name for shard in new.shards for name in shard.runs) == sorted(new.runs)
 
 
 def test_what_experiments_share_is_evaluated_once(plan: Planner) -> None:
-    new = plan()
+    new = plan(experiments=["table1", "table2", "figure3"])
     shared = [one for one in new.evaluations if len(one.groups) > 1]
     assert {tuple(g.experiment for g in one.groups) for one in shared} == {("table1", "table2")}
-    # Two models, two likelihoods, two seeds; and Figure 3 on one likelihood.
-    assert len(new.evaluations) == 2 * 2 * 2 + 2
+    # Four models, two likelihoods, two seeds; and Figure 3 on one likelihood with one seed.
+    assert len(new.evaluations) == 4 * 2 * 2 + 1
+
+
+def test_what_differs_in_what_is_compared_alone_is_evaluated_apart(plan: Planner) -> None:
+    new = plan(experiments=["learning_rates"], likelihoods=["gaussian"], seeds=[0])
+    groups = [(group, one) for one in new.evaluations for group in one.groups]
+    assert len(groups) == len(new.evaluations) == 2 * 3
+    for group, one in groups:
+        rates = {new.runs[name].spec.hyperparameter("learning_rate") for name in one.runs}
+        assert rates == {group.variant["learning_rate"]}
+
+
+def test_the_report_is_another_where_other_hyperparameters_are_told_apart(
+    plan: Planner, tmp_path: Path
+) -> None:
+    content = tiny_study(vae=[{"hidden_units": [4], "latent_dimensions": [2]}])
+    reports = set()
+    for compare in (["hidden_units"], ["latent_dimensions"]):
+        content["experiments"]["table1"]["compare"] = compare
+        path = tmp_path / "tiny.yaml"
+        path.write_text(yaml.safe_dump(content))
+        new = plan(studies=[str(path)], seeds=[0])
+        (one,) = new.evaluations
+        assert list(one.groups[0].variant) == compare
+        reports.add(new.report)
+    assert len(reports) == 2
 
 
 def test_a_run_with_its_record_is_done(plan: Planner) -> None:
@@ -91,7 +118,7 @@ def test_the_size_of_shards_names_no_run(plan: Planner) -> None:
     small, large = plan(shard={"maximum_runs": 1}), plan(shard={"maximum_runs": 100})
     assert set(small.runs) == set(large.runs)
     assert len(small.shards) == len(small.runs)
-    assert len(large.shards) == 4
+    assert len(large.shards) == 2 * 4
 
 
 def test_an_evaluation_with_its_file_exists(plan: Planner) -> None:
@@ -115,8 +142,8 @@ def test_a_manifest_whose_runs_are_gone_does_not_pass_for_them(plan: Planner) ->
 
 
 def test_nothing_to_run_is_refused(plan: Planner, settings: Callable[..., Settings]) -> None:
-    with pytest.raises(UserError, match="scale demo"):
-        plan(experiments=["figure2"])
+    with pytest.raises(UserError, match="no experiment chosen has a grid at scale paper"):
+        plan(scale="paper", experiments=["published_winners"], data_sets=["digits"])
 
 
 def test_planning_writes_nothing(plan: Planner, root: Path) -> None:
@@ -169,7 +196,8 @@ def test_the_report_s_membership_has_every_group_once(plan: Planner) -> None:
     write_memberships(new)
     path = new.root / new.layout.report_membership(new.report)
     groups = json.loads(path.read_text())["groups"]
-    shown = {json.dumps([g["study"], g["experiment"], g["axes"]], sort_keys=True) for g in groups}
+    names = ("study", "experiment", "axes", "variant")
+    shown = {json.dumps([group[name] for name in names], sort_keys=True) for group in groups}
     assert len(shown) == len(groups) == len(new.groups)
 
 

@@ -51,35 +51,53 @@ def test_shared_runs_are_counted_once(
     # Laid over config.yaml, as Snakemake does.
     (here / "config.yaml").write_text("seeds: [5]\nthreads: 2\nscale: paper\ndevice: cuda\n")
     config = tmp_path / "more.yaml"
-    config.write_text("seeds: [0]\n")
+    config.write_text(
+        "seeds: [0]\nprotocols: [authors]\nstreams: [full]\n"
+        "experiments: [table1, table2, figure2, figure3]\n"
+    )
     lines = printed(capsys, "--configfile", str(config)).splitlines()
     assert lines[0].split() == list(command._HEADINGS)
-    table = [line.removeprefix("all  each once").split() for line in lines[1:7]]
+    table = [line.removeprefix("all  each once").split() for line in lines[1:6]]
     rows = {row[1] if len(row) == 9 else "all": row[-7:] for row in table}
-    # runs, done, missing, jobs, evaluated; times are 320 guessed seconds a run.
-    jobs = rows["all"][3]
-    assert rows["table1"] == ["288", "0", "288", jobs, "0/12", "25.6", "h"]
+    # runs, done, missing, jobs, evaluated; times are 320 guessed seconds a run. In each of six
+    # families, the text has 86 cells for Table 1 and 47 for Figure 2, at 13 fractions; and there
+    # are 4 more of published winners.
+    jobs = {name: row[3] for name, row in rows.items()}
+    assert rows["table1"] == ["520", "0", "520", jobs["table1"], "0/24", "46.2", "h"]
     assert rows["table2"] == rows["table1"]
-    assert rows["figure2"] == ["3744", "0", "3744", jobs, "0/156", "332.8", "h"]
+    assert rows["figure2"] == ["3718", "0", "3718", jobs["figure2"], "0/156", "330.5", "h"]
     assert rows["figure3"] == ["1", "0", "1", "1", "0/1", "5.3", "min"]
-    assert rows["all"] == ["3744", "0", "3744", jobs, "0/159", "332.8", "h"]
-    assert f"training in {jobs} jobs of" in "".join(lines)
-    assert "expected: 332.8 h of one device" in "".join(lines)
+    assert rows["all"] == ["3952", "0", "3952", jobs["all"], "0/169", "351.3", "h"]
+    told = "".join(lines)
+    assert f"training in {jobs['all']} jobs of" in told
+    assert "expected: 351.3 h of one device" in told
+    assert "scale paper, seeds 0, protocols authors, streams full, device cuda" in told
+
+
+def test_what_the_grids_leave_to_their_defaults_is_told(
+    capsys: pytest.CaptureFixture[str], here: Path
+) -> None:
+    (here / "config.yaml").write_text("scale: paper\nexperiments: [figure3, unexplained_cells]\n")
+    told = "scale paper, seeds 0, 1, 2, protocols authors, text, streams full, restart, device cpu"
+    assert told in printed(capsys)
 
 
 def test_the_packing_of_a_program_adds_up(capsys: pytest.CaptureFixture[str], here: Path) -> None:
+    (here / "config.yaml").write_text("device: cuda\nexperiments: [table1]\n")
     packed = json.loads(printed(capsys, "--json", "--limit-minutes", "1"))["packing"]
     runs = [name for shard in packed["shards"].values() for name in shard["runs"]]
-    assert len(runs) == len(set(runs)) == 16
-    assert packed["jobs"] == len(packed["shards"]) == 4
-    assert packed["runs_per_job"] == {"least": 4, "median": 4, "most": 4}
+    assert len(runs) == len(set(runs)) == 24
+    assert packed["jobs"] == len(packed["shards"]) == 8
+    assert packed["runs_per_job"] == {"least": 2, "median": 3, "most": 4}
     seconds = {digest: one["seconds"] for digest, one in packed["shards"].items()}
     assert packed["hours"] == pytest.approx(sum(seconds.values()) / 3600)
     assert seconds[packed["longest"]] == max(seconds.values())
-    assert packed["sources"] == {"guessed": 16}
+    assert packed["sources"] == {"guessed": 24}
     assert packed["limit"] == {"minutes": 1, "place": "--limit-minutes"}
-    # Four runs of 1,920 guessed steps of 20 ms.
-    assert packed["too_long"] == sorted(seconds)
+    # Two or four runs of 1,024 guessed steps of 20 ms.
+    assert packed["too_long"] == sorted(
+        digest for digest, one in packed["shards"].items() if len(one["runs"]) == 4
+    )
 
 
 def test_what_is_too_long_is_said(capsys: pytest.CaptureFixture[str], here: Path) -> None:

@@ -23,6 +23,8 @@ from workflow_src.storage import write_json
 
 COMPLETED = "early stopping (eleven_below_best)"
 COUNTS = (5, 50, 500, 5000)
+DEMO = ["table1", "table2", "figure2", "figure3", "inpainting", "leaf_posteriors"]
+"""Experiments that together have every kind of table and figure."""
 
 
 class Tree:
@@ -180,7 +182,7 @@ def _arrays(one: PlannedEvaluation) -> dict[str, dict[str, Any]]:
     centres = random.uniform(0.25, 0.75, (64, 2, 1, 1))
     means = np.exp(-(((y - centres[:, 0]) ** 2 + (x - centres[:, 1]) ** 2) / 0.03))
     samples = means + random.normal(0, 0.05, means.shape)
-    circuit = one.axes["model"] == "spvae"
+    circuit = str(one.axes["model"]).endswith("spvae")
     rows, columns, components = (4, 4, 2) if circuit else (1, 1, 1)
     leaves = rows * columns * components
     layout = {"leaf_rows": rows, "leaf_columns": columns, "leaf_components": components}
@@ -195,6 +197,29 @@ def _arrays(one: PlannedEvaluation) -> dict[str, dict[str, Any]]:
         cells = grid[:, None, None, None] * np.ones((6, 6, height // rows, width // columns))
         manifold = np.stack([cells * (leaf + 1) / leaves for leaf in range(leaves)])
         arrays["leaf_manifolds"] = {"manifold": manifold.astype(np.float32), **layout}
+    if one.measures["leaf_posteriors"]:
+        first = random.uniform(0, 1, (12, rows * columns, 1)).astype(np.float32)
+        by_label = random.uniform(0, 1, (10, rows * columns, 1)).astype(np.float32)
+        arrays["leaf_posteriors"] = {
+            "images": means[:12].astype(np.float32),
+            "labels": labels[:12],
+            "responsibilities": np.concatenate([first, 1 - first], axis=2),
+            "label_names": np.array([str(name) for name in range(10)]),
+            "mean_responsibilities": np.concatenate([by_label, 1 - by_label], axis=2),
+            **layout,
+        }
+    if masks := one.measures["inpainting"]:
+        observed = np.arange(height * width).reshape(height, width) % 2 == 0
+        filled = np.where(observed, means[:8], 0.5)
+        arrays["inpainting"] = {
+            "masks": np.array(masks),
+            "images": means[:8].astype(np.float32),
+            "observed": np.stack([observed] * len(masks)),
+            "expected": np.stack([filled] * len(masks)).astype(np.float32),
+            "completions": np.stack([np.stack([filled] * 4, axis=1)] * len(masks)),
+            "log_density": np.full((len(masks), 100), 0.5),
+            "error": np.full((len(masks), 100), 0.25),
+        }
     return arrays
 
 
@@ -215,13 +240,14 @@ def winners(tree: Callable[..., Tree]) -> Tree:
         data_sets=["mnist"],
         likelihoods=["gaussian"],
         seeds=[0, 1, 2],
+        protocols=["authors"],
         streams=["full", "restart"],
     )
 
 
-def evaluated_demo() -> Tree:
+def evaluated_demo(**keys: Any) -> Tree:
     """The demo in the working directory with every group evaluated, pictures included."""
-    made = Tree(seeds=[0, 1])
+    made = Tree(**{"experiments": DEMO, "seeds": [0, 1], **keys})
     for place, one in enumerate(made.plan.evaluations):
         made.measured(one, 100.0 + place, arrays=True)
     return made
@@ -229,13 +255,13 @@ def evaluated_demo() -> Tree:
 
 @pytest.fixture
 def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
-    """An evaluated demo of a test's own, without a report."""
+    """A small evaluated demo of a test's own, without a report."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DENSITY_BENCH_MIRROR", raising=False)
-    return evaluated_demo()
+    return evaluated_demo(experiments=["table1"], likelihoods=["gaussian"])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def reported_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Tree]:
     folder = tmp_path_factory.mktemp("reported")
     with contextlib.chdir(folder):

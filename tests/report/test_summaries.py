@@ -53,7 +53,7 @@ def test_the_plot_has_every_test_bound_of_the_metrics(reported: Any) -> None:
 
 def test_cells_and_runs_without_a_finite_bound_are_left_out(winners: Any) -> None:
     for one in winners.plan.evaluations:
-        if one.axes["model"] == "vae":
+        if str(one.axes["model"]).endswith("_vae") or one.axes["model"] == "vae":
             winners.failed(one, "every run has diverged")
         else:
             winners.measured(one, float("nan"))
@@ -61,7 +61,7 @@ def test_cells_and_runs_without_a_finite_bound_are_left_out(winners: Any) -> Non
     assert set(json.loads(Path("results/metrics.json").read_text())["spvae"]) == {"table2"}
     assert Path("results/plots/test_bounds.csv").read_text() == "cell,test_bound\n"
     runs = pd.read_csv("results/plots/validation_bounds.csv")
-    assert set(runs["model"]) == {"spvae"}
+    assert set(runs["model"]) == {"spvae", "conv_spvae"}
     assert runs["validation_bound"].notna().all()
 
 

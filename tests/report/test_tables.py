@@ -75,7 +75,7 @@ def test_published_thousands_of_parameters_are_compared_in_parameters(winners: A
 def test_cells_without_a_number_are_there_with_their_reason(winners: Any) -> None:
     winners.failed(winners.one(model=VAE, stream="full", seed=0), "none of 32 runs was finite")
     table = table_of(winners)
-    assert len(table.cells) == 2 * 2
+    assert len(table.cells) == 4 * 2
     assert "none of 32 runs was finite" in str(table.cells[place(VAE)].reason)
     assert table.cells[place(SPVAE)].reason == "not evaluated yet"
     text = markdown_text(table, load_study("spvae"))
@@ -138,7 +138,7 @@ def test_a_row_of_the_csv_carries_numbers_in_full_and_the_evaluations_behind_the
     assert float(row["gaussian.mnist.ours"]) == 7 / 3
     assert row["gaussian.mnist.evaluations"].split() == [one.fingerprint for one in sources]
     assert row["gaussian.mnist.winners"].split() == [one.runs[0] for one in sources]
-    assert len(rows) == 4
+    assert len(rows) == 4 * 2
 
 
 def test_numbers_are_for_full_training_sets_only(tree: Callable[..., Any]) -> None:
@@ -148,6 +148,8 @@ def test_numbers_are_for_full_training_sets_only(tree: Callable[..., Any]) -> No
         data_sets=["mnist"],
         likelihoods=["gaussian"],
         seeds=[0],
+        protocols=["authors"],
+        streams=["full"],
     )
     for one in made.evaluations(model=VAE):
         made.measured(one, 2500.0)

@@ -33,6 +33,10 @@ SOURCES = {
         "    def encode(self, x):\n        return x\n\n    def decode(self, z):\n        return z\n"
     ),
     "models/vae/drawing.py": "ROWS = 1\n",
+    "models/conv_spvae/model.py": "FILTERS = 4\n",
+    "models/conv_spvae/drawing.py": "ROWS = 4\n",
+    "models/conv_vae/model.py": "FILTERS = 32\n",
+    "models/conv_vae/drawing.py": "ROWS = 1\n",
     "train/__init__.py": "",
     "train/gradient/__init__.py": "",
     "train/gradient/trainer.py": "RATE = 0.9\n",
@@ -110,7 +114,10 @@ class World:
                 content = {
                     "axes": one.axes,
                     "measures": one.measures,
-                    "candidates": [{"fingerprint": name} for name in one.runs],
+                    "candidates": [
+                        {"fingerprint": name, "spec": plan.runs[name].spec.canonical()}
+                        for name in one.runs
+                    ],
                     "code": code_of(plan.closures.of_evaluation(model)),
                 }
                 self._write(plan.root / one.path, "evaluation", one.fingerprint, content)

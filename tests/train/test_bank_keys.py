@@ -21,6 +21,7 @@ BASE = {
         ("hidden_units", 30),
         ("learning_rate", 0.01),
         ("maximum_steps", 100),
+        ("objective", "importance_weighted_bound"),
         ("stopping", "eleven_below_best"),
         ("validation_interval", 8),
     ),
@@ -39,6 +40,7 @@ OTHER_VALUES = {
     "hidden_units": 100,
     "learning_rate": 0.001,
     "maximum_steps": 200,
+    "objective": "evidence_lower_bound",
     "stopping": "five_decreases",
     "validation_interval": 16,
 }

@@ -6,6 +6,7 @@ so that neither test data nor a hand can have had a part in the choice.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -103,6 +104,10 @@ class Chain:
             if prepared is not None:
                 images = prepared["images"]["test"]
                 _equal(one.place, "images", content["images"], images, "all of the test set", notes)
+                # A record of an older version need not say it; one that the plan asks for must.
+                if planned or "dimensions" in content:
+                    pixels, said = math.prod(prepared["shape"]), content.get("dimensions")
+                    _equal(one.place, "dimensions", said, pixels, "the pixels of an image", notes)
 
     def check_evaluation(
         self, one: Examined, planned: PlannedEvaluation | None, notes: Notes

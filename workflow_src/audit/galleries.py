@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+_RENDERERS = ("png", "svg", "panels_png")
+
 
 def galleries_of(evidence: Any, study: Any) -> dict[str, Any]:
     """Galleries by experiment; the images of each figure are those that lie in its files."""
@@ -49,14 +51,11 @@ def _images(results: Path, name: str, suffixes: Mapping[str, bytes]) -> dict[str
 @contextlib.contextmanager
 def _undrawn() -> Iterator[None]:
     """While this lasts, figures are told and not rendered, which takes nearly all of the time."""
-    from workflow_src.report.figures import leaves, lines, samples
+    from workflow_src.report.figures import inpainting, leaves, lines, posteriors, samples
 
+    modules = (inpainting, leaves, lines, posteriors, samples)
     rendering = [
-        (lines, "png"),
-        (lines, "svg"),
-        (samples, "panels_png"),
-        (leaves, "panels_png"),
-        (leaves, "png"),
+        (module, name) for module in modules for name in _RENDERERS if hasattr(module, name)
     ]
     before = [getattr(module, name) for module, name in rendering]
     try:

@@ -1,7 +1,7 @@
 """Whether the numbers in a record follow from the arrays beside it.
 
 A run's bound must be the best of its history and its parameters as many as its checkpoint holds; a
-measurement's bounds must be the means of its arrays. Each function gets bytes that the record's
+measurement's numbers must be the means of its arrays. Each function gets bytes that the record's
 digests vouch for, and says in words what does not follow.
 """
 
@@ -21,10 +21,17 @@ from workflow_src.train.gradient.stopping import StoppingState, advance, says_st
 
 HISTORY = "history.parquet"
 BOUNDS = "bounds.npz"
+INPAINTING = "inpainting.npz"
 
 # Bounds are kept as float32, so that a mean of N of them is off by at most half a unit in the last
 # place of the largest; the standard deviation likewise, times a small factor.
 _ROUNDING = 2.0**-22
+
+# Errors of single images are taken in single precision, from some thousand terms.
+_ERROR_ROUNDING = 1e-5
+
+_OF_BOUNDS = ("test_bound", "test_bound_per_dimension", "test_bound_gain")
+_OF_INPAINTING = {"inpainting_log_density": "log_density", "inpainting_error": "error"}
 
 
 def check_history(place: str, record: Mapping[str, Any], data: bytes, notes: Notes) -> None:
@@ -79,17 +86,15 @@ def check_checkpoint(place: str, record: Mapping[str, Any], data: bytes, notes: 
 
 
 def check_bounds(place: str, record: Mapping[str, Any], data: bytes, notes: Notes) -> None:
-    """A measurement's test bounds and their standard errors, from the bounds of single images."""
+    """A measurement's test bounds and what is made of them, from the bounds of single images."""
     import numpy as np
 
     content = record["content"]
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            counts = [int(one) for one in arrays["importance_samples"]]
-            bounds = arrays["bounds"].astype(np.float64)
-    except Exception as error:  # numpy and zipfile raise a dozen kinds
-        notes.find("number", place, f"{BOUNDS} cannot be read ({error})")
+    arrays = _arrays(place, BOUNDS, data, ("importance_samples", "bounds"), notes)
+    if arrays is None:
         return
+    counts = [int(one) for one in arrays["importance_samples"]]
+    bounds = arrays["bounds"].astype(np.float64)
     if bounds.shape != (len(counts), content["images"]):
         notes.find(
             "number",
@@ -99,24 +104,150 @@ def check_bounds(place: str, record: Mapping[str, Any], data: bytes, notes: Note
         return
     if counts != list(content["measures"]["importance_samples"]):
         notes.find("number", place, f"{BOUNDS} is of {counts} samples; expected those measured")
+    rows = [row for row in content["metrics"] if row["metric"] in _OF_BOUNDS]
     claimed = {
-        row["importance_samples"]: (row["value"], row["standard_error"])
-        for row in content["metrics"]
-        if row["metric"] == "test_bound"
+        (row["metric"], row["importance_samples"]): (row["value"], row["standard_error"])
+        for row in rows
     }
-    for count, values in zip(counts, bounds, strict=True):
-        with np.errstate(invalid="ignore"):
-            found = (float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))))
-        room = float(np.abs(values).max()) * _ROUNDING
-        if not _near(claimed.get(count), found, room):
+    dimensions = content.get("dimensions")
+    # Records of older versions hold neither this nor what follows from it.
+    whole = dimensions is not None or any(name != "test_bound" for name, _ in claimed)
+    expected = _of_bounds(counts, bounds, dimensions or math.nan, whole=whole)
+    for (metric, count), (found, room) in expected.items():
+        if not _near(claimed.get((metric, count)), found, room):
             notes.find(
                 "number",
                 place,
-                f"the test bound of {count} samples is said to be {claimed.get(count)} (mean, "
-                f"standard error); expected {found}, as {BOUNDS} has it",
+                f"the {metric.replace('_', ' ')} of {count} samples is said to be "
+                f"{claimed.get((metric, count))} (mean, standard error); expected {found}, as "
+                f"{BOUNDS} has it",
             )
-    if set(claimed) != set(counts):
-        notes.find("number", place, f"test bounds of {sorted(claimed)} samples; expected {counts}")
+    if set(claimed) != set(expected) or len(rows) != len(claimed):
+        said = ", ".join(f"{row['metric']} of {row['importance_samples']}" for row in rows)
+        notes.find("number", place, f"bounds of {said} samples; expected those of {counts}")
+
+
+_Numbers = tuple[float, float]
+
+
+def _of_bounds(
+    counts: Sequence[int], bounds: Any, dimensions: float, *, whole: bool
+) -> dict[tuple[str, int], tuple[_Numbers, float]]:
+    """What follows from bounds [S, N]: mean, standard error and room for rounding, by metric."""
+    import numpy as np
+
+    expected = {}
+    rooms = [float(np.abs(values).max()) * _ROUNDING for values in bounds]
+    for count, values, room in zip(counts, bounds, rooms, strict=True):
+        expected["test_bound", count] = (_mean(values), room)
+        if whole:
+            share = (_mean(values / dimensions), room / dimensions)
+            expected["test_bound_per_dimension", count] = share
+    if whole and len(counts) > 1:
+        with np.errstate(invalid="ignore"):
+            gained = bounds[-1] - bounds[-2]
+        expected["test_bound_gain", counts[-1]] = (_mean(gained), rooms[-1] + rooms[-2])
+    return expected
+
+
+def check_inpainting(place: str, record: Mapping[str, Any], data: bytes, notes: Notes) -> None:
+    """A measurement's numbers on filled-in pixels, from those of single images and masks."""
+    import numpy as np
+
+    content = record["content"]
+    names = ("masks", "images", "observed", "completions", "expected", "importance_samples")
+    arrays = _arrays(place, INPAINTING, data, (*names, *_OF_INPAINTING.values()), notes)
+    if arrays is None:
+        return
+    problem = _misshapen(arrays, content)
+    if problem is not None:
+        notes.find("number", place, f"{INPAINTING} {problem}")
+        return
+    for metric, name in _OF_INPAINTING.items():
+        rows = [row for row in content["metrics"] if row["metric"] == metric]
+        values = arrays[name].astype(np.float64).mean(axis=0)
+        found = _mean(values)
+        claimed = (rows[0]["value"], rows[0]["standard_error"]) if len(rows) == 1 else None
+        if not _near(claimed, found, float(np.abs(values).max()) * _ROUNDING):
+            notes.find(
+                "number",
+                place,
+                f"the {metric.replace('_', ' ')} is said to be {claimed} (mean, standard error); "
+                f"expected {found}, as {INPAINTING} has it",
+            )
+        samples = int(arrays["importance_samples"])
+        if any(row["importance_samples"] != samples for row in rows):
+            notes.find("number", place, f"the {metric.replace('_', ' ')} is of {samples} samples")
+    _check_pictures(place, arrays, notes)
+
+
+def _misshapen(arrays: Mapping[str, Any], content: Mapping[str, Any]) -> str | None:
+    """What of the arrays is not of one shape with the others, in words."""
+    masks, (shown, *sides) = len(arrays["masks"]), arrays["images"].shape
+    images, draws = arrays["error"].shape[-1], arrays["completions"].shape[2:3]
+    wanted = {
+        "observed": (masks, *sides),
+        "completions": (masks, shown, *draws, *sides),
+        "expected": (masks, shown, *sides),
+        "log_density": (masks, images),
+        "error": (masks, images),
+    }
+    for name, shape in wanted.items():
+        if arrays[name].shape != shape:
+            return f"has {name} of shape {arrays[name].shape}; expected {shape}"
+    if arrays["observed"].dtype != bool:
+        return f"has observed of type {arrays['observed'].dtype}; expected truth values"
+    if not shown <= images <= content["images"]:
+        return f"is of {images} images; expected {shown} to {content['images']}"
+    if arrays["masks"].tolist() != list(content["measures"]["inpainting"]):
+        return f"is of the masks {arrays['masks'].tolist()}; expected those measured"
+    if len(sides) != 2 or math.prod(sides) != content.get("dimensions"):
+        return f"has images of {sides} pixels; expected {content.get('dimensions')} in all"
+    return None
+
+
+def _check_pictures(place: str, arrays: Mapping[str, Any], notes: Notes) -> None:
+    """That observed pixels are the images' own, and errors those of the missing ones."""
+    import numpy as np
+
+    images = arrays["images"]
+    for m, (name, observed) in enumerate(zip(arrays["masks"], arrays["observed"], strict=True)):
+        seen = images[:, observed]
+        drawn, expected = arrays["completions"][m][..., observed], arrays["expected"][m]
+        if not np.all(drawn == seen[:, None]) or not np.all(expected[:, observed] == seen):
+            notes.find(
+                "number", place, f"{INPAINTING} has other pixels than the images' under {name}"
+            )
+        off = expected[:, ~observed].astype(np.float64) - images[:, ~observed]
+        found = np.sqrt((off**2).mean(axis=1))
+        said = arrays["error"][m, : len(images)]
+        if not np.allclose(said, found, rtol=_ERROR_ROUNDING, atol=1e-7, equal_nan=True):
+            notes.find(
+                "number",
+                place,
+                f"{INPAINTING} has errors under {name} that its expected pixels do not have",
+            )
+
+
+def _mean(values: Any) -> _Numbers:
+    """The mean over images and its standard error."""
+    import numpy as np
+
+    with np.errstate(invalid="ignore"):
+        return float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values)))
+
+
+def _arrays(
+    place: str, file: str, data: bytes, names: Sequence[str], notes: Notes
+) -> dict[str, Any] | None:
+    import numpy as np
+
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in names}
+    except Exception as error:  # numpy and zipfile raise a dozen kinds
+        notes.find("number", place, f"{file} cannot be read ({error})")
+        return None
 
 
 def _near(claimed: tuple[Any, Any] | None, found: Sequence[float], room: float) -> bool:

@@ -18,9 +18,11 @@ from workflow_src.audit.findings import Notes
 from workflow_src.audit.numbers import (
     BOUNDS,
     HISTORY,
+    INPAINTING,
     check_bounds,
     check_checkpoint,
     check_history,
+    check_inpainting,
 )
 from workflow_src.errors import UserError
 from workflow_src.storage import digest
@@ -36,6 +38,7 @@ _CHECKS: dict[tuple[str, str], _Check] = {
     ("runs", HISTORY): check_history,
     ("runs", CHECKPOINT): check_checkpoint,
     ("measurements", BOUNDS): check_bounds,
+    ("measurements", INPAINTING): check_inpainting,
 }
 
 
@@ -171,7 +174,7 @@ def _check_files(
                     check(place, record, data, notes)
         elif kept.get(name) != (expected["sha256"], expected["bytes"]):
             notes.find("missing", path, "the file is missing; expected it as its record says")
-        elif name in (HISTORY, BOUNDS):
+        elif name in (HISTORY, BOUNDS, INPAINTING):
             notes.find("missing", path, "the file was not kept; the numbers cannot be followed")
     for name in sorted(kept.keys() - outputs.keys()):
         notes.find("extra", f"{shown / directory}/{NOT_KEPT}", f"no record knows of a {name}")
@@ -194,8 +197,12 @@ def _check_claims(
         wanted = {HISTORY}
         if content["result"]["best_validation_bound"] is not None:
             wanted.add(CHECKPOINT)
+    elif record["kind"] == "measurement":
+        filled_in = any(row["metric"].startswith("inpainting_") for row in content["metrics"])
+        asked = content["measures"].get("inpainting")
+        wanted = {BOUNDS, INPAINTING} if filled_in or asked else {BOUNDS}
     else:
-        wanted = {BOUNDS} if record["kind"] == "measurement" else set()
+        wanted = set()
     for name in sorted(wanted - outputs.keys()):
         notes.find("missing", place, f"it vouches for no {name}; expected one beside it")
 

@@ -23,6 +23,13 @@ class Each:
     kind: type = dict
 
 
+@dataclass(frozen=True)
+class IfThere:
+    """What a record of an older version lacks."""
+
+    of: Any
+
+
 _FILE = {"sha256": str, "bytes": int}
 _CODE = {"digest": str, "modules": Each(str)}
 _SPEC = {"model": str, "data_set": str, "likelihood": str, "seed": int, "fraction": NUMBER}
@@ -93,10 +100,14 @@ _CONTENT: Mapping[str, Any] = {
     "measurement": {
         "run": str,
         "spec": _AXES,
-        "measures": {"importance_samples": Each(int, list)},
+        "measures": {
+            "importance_samples": Each(int, list),
+            "inpainting": IfThere(Each(str, list)),
+        },
         "code": _CODE,
         "metrics": Each(_METRIC, list),
         "images": int,
+        "dimensions": IfThere(int),
     },
     "evaluation": {
         "axes": _AXES,
@@ -134,8 +145,11 @@ def _problem(value: Any, shape: Any, where: str) -> str | None:
             return f"{where} is {_named(value)}; expected an object"
         for name, part in shape.items():
             if name not in value:
+                if isinstance(part, IfThere):
+                    continue
                 return f"{where} has no {name}; expected one"
-            if (problem := _problem(value[name], part, f"{where}.{name}")) is not None:
+            inner = part.of if isinstance(part, IfThere) else part
+            if (problem := _problem(value[name], inner, f"{where}.{name}")) is not None:
                 return problem
         return None
     wanted = shape if isinstance(shape, tuple) else (shape,)

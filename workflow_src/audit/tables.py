@@ -103,6 +103,7 @@ def _check_names(
 
 def _chapters(evidence: Any) -> list[Any]:
     """The report's chapters with their tables and without their figures."""
+    from workflow_src.report.claims import judge_claims
     from workflow_src.report.figures.drawing import Gallery
     from workflow_src.report.page import Chapter
     from workflow_src.report.tables import build_table
@@ -114,7 +115,9 @@ def _chapters(evidence: Any) -> list[Any]:
             for name in study.experiments
             if (groups := evidence.experiment_groups(study.name, name))
         }
-        chapters.append(Chapter(study, tables, {name: Gallery(()) for name in tables}))
+        claims = judge_claims(study, evidence.study_groups(study.name))
+        galleries = {name: Gallery(()) for name in tables}
+        chapters.append(Chapter(study, tables, galleries, claims))
     return chapters
 
 
@@ -162,8 +165,14 @@ def _check_parquet(
 
 def _check_texts(results: Path, evidence: Any, chapters: Sequence[Any], notes: Notes) -> set[Path]:
     """Tables, metrics and plots below ``results``; their paths."""
+    from workflow_src.report.claim_files import (
+        KEYS,
+        claims_csv_text,
+        claims_markdown_text,
+    )
     from workflow_src.report.summaries import metrics_text, test_bounds_text, validation_bounds_text
     from workflow_src.report.table_files import csv_text, markdown_text
+    from workflow_src.report.wording import CLAIMS_STEM
 
     texts: dict[Path, tuple[str, int]] = {}
     for chapter in chapters:
@@ -173,6 +182,12 @@ def _check_texts(results: Path, evidence: Any, chapters: Sequence[Any], notes: N
             texts[stem.with_suffix(".md")] = (markdown_text(table, chapter.study), 0)
             notes.counted["cells of tables"] += len(table.cells)
             notes.counted["tables"] += 1
+        if chapter.claims:
+            stem = results / "tables" / f"{chapter.study.name}_{CLAIMS_STEM}"
+            texts[stem.with_suffix(".csv")] = (claims_csv_text(chapter.claims), len(KEYS))
+            words = claims_markdown_text(chapter.claims, chapter.study)
+            texts[stem.with_suffix(".md")] = (words, 0)
+            notes.counted["verdicts on claims"] += sum(len(c.verdicts) for c in chapter.claims)
     tables = [table for chapter in chapters for table in chapter.tables.values()]
     texts[results / "metrics.json"] = (metrics_text(tables), 0)
     plots = results / "plots"
@@ -253,6 +268,7 @@ _METRIC_KEY = (
     "seed",
     "protocol",
     "stream",
+    "variant",
     "metric",
     "importance_samples",
 )

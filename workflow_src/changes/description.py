@@ -37,7 +37,10 @@ def described(plan: Plan) -> dict[str, Any]:
                 "prepared": one.prepared.fingerprint,
                 "directory": one.directory.as_posix(),
                 "exists": one.exists,
-                "groups": [{"study": g.study, "experiment": g.experiment} for g in one.groups],
+                "groups": [
+                    {"study": group.study, "experiment": group.experiment, "variant": group.variant}
+                    for group in one.groups
+                ],
             }
             for one in plan.evaluations
         },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 from rich.console import Console
 
@@ -13,6 +14,7 @@ from workflow_src.changes.reasons import KINDS, Explanation, Reasons
 from workflow_src.changes.standing import grounds_of
 from workflow_src.changes.telling import hours, print_table, say, tell
 from workflow_src.plan.plan import Plan
+from workflow_src.plan.planned import PlannedEvaluation
 from workflow_src.provenance.record import refuse_newer_record
 
 _CELL = ("model", "data_set", "likelihood", "fraction", "seed", "protocol", "stream")
@@ -62,7 +64,7 @@ def _tell_experiment(explanation: Explanation, name: str, console: Console) -> N
     tell(own, console, detailed=True)
     rows = [
         (
-            ", ".join(str(one.axes[key]) for key in _CELL),
+            ", ".join(_told_apart(one, name)),
             one.fingerprint,
             str(len(one.runs)),
             str(sum(run in explanation.runs for run in one.runs)),
@@ -72,6 +74,14 @@ def _tell_experiment(explanation: Explanation, name: str, console: Console) -> N
     ]
     if rows:
         print_table(("evaluation of", "fingerprint", "runs", "missing"), rows, console, left=2)
+
+
+def _told_apart(one: PlannedEvaluation, experiment: str) -> Iterator[str]:
+    """The axes of an evaluation, and what the experiment compares, in words."""
+    yield from (str(one.axes[key]) for key in _CELL)
+    for group in one.groups:
+        if f"{group.study}/{group.experiment}" == experiment:
+            yield from (f"{key} {value}" for key, value in group.variant.items())
 
 
 def _tell_run(explanation: Explanation, results: Results, name: str, console: Console) -> None:

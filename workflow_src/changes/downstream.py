@@ -147,9 +147,10 @@ class _Search:
 
     def _of_group(self, one: PlannedEvaluation, read: Iterable[_Way]) -> Reasons:
         """The reasons against the evaluation of the same group that is nearest."""
-        ways = [way for way in read if _axes(way) == one.axes]
+        ways = [way for way in read if _is_of_group(way.record["content"], one)]
         if not ways:
-            values = ", ".join(f"{name} {value}" for name, value in one.axes.items())
+            told_apart = {**one.axes, **one.groups[0].variant}
+            values = ", ".join(f"{name} {value}" for name, value in told_apart.items())
             return (Reason("new", (f"evaluation of {values}",)),)
         return min((self._reasons(one, way) for way in ways), key=len)
 
@@ -178,8 +179,16 @@ class _Search:
             return None
 
 
-def _axes(way: _Way) -> Any:
-    return way.record["content"].get("axes")
+def _is_of_group(content: Mapping[str, Any], one: PlannedEvaluation) -> bool:
+    """Whether an evaluation chose in the same group, perhaps among other candidates.
+
+    A record does not say what was compared, but its candidates have the values.
+    """
+    specs = [candidate.get("spec", {}) for candidate in content["candidates"]]
+    return content.get("axes") == one.axes and any(
+        all(spec.get(name) == value for spec in specs for name, value in group.variant.items())
+        for group in one.groups
+    )
 
 
 def _named_by_reports(plan: Plan) -> frozenset[str]:
@@ -223,4 +232,6 @@ def _shown(plan: Plan, report: str) -> tuple[str, ...]:
 
 
 def _row(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return row["study"], row["experiment"], tuple(sorted(row["axes"].items())), row["evaluation"]
+    # Reports from before experiments could compare hyperparameters have no variants.
+    told_apart = {**row["axes"], **row.get("variant", {})}
+    return row["study"], row["experiment"], tuple(sorted(told_apart.items())), row["evaluation"]

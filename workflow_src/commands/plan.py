@@ -135,9 +135,8 @@ def _row(
 def _notes(plan: Plan, packed: Packing, limit: TimeLimit | None) -> list[str]:
     settings = plan.settings
     notes = [
-        f"scale {settings.scale}, seeds {', '.join(map(str, settings.seeds))}, "
-        f"protocols {', '.join(settings.protocols)}, streams {', '.join(settings.streams)}, "
-        f"device {settings.device}"
+        f"scale {settings.scale}, seeds {_values(plan, 'seed')}, protocols "
+        f"{_values(plan, 'protocol')}, streams {_values(plan, 'stream')}, device {settings.device}"
     ]
     if packed.runs_per_job and packed.hours_per_job and packed.minutes:
         notes += [
@@ -155,6 +154,11 @@ def _notes(plan: Plan, packed: Packing, limit: TimeLimit | None) -> list[str]:
     if plan.shards and _may_be_queued(plan.root / plan.layout.results):
         notes.append("jobs of an earlier start that are still in the queue are not counted")
     return notes
+
+
+def _values(plan: Plan, axis: str) -> str:
+    """What the experiments have on an axis, be it by the settings or by their grids."""
+    return ", ".join(str(one) for one in dict.fromkeys(group.axes[axis] for group in plan.groups))
 
 
 def _may_be_queued(results: Path) -> bool:

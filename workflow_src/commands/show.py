@@ -1,4 +1,4 @@
-"""`python -m workflow_src show`: print the comparison tables, and where everything else lies."""
+"""`python -m workflow_src show`: print tables and verdicts, and where everything else lies."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.markdown import Markdown
 from workflow_src.config.command_line import add_configfile, settings_files
 from workflow_src.config.loading import load_layered
 from workflow_src.errors import UserError
+from workflow_src.report.wording import CLAIMS_DETAILS, CLAIMS_STEM
 from workflow_src.storage import explain
 
 
@@ -20,9 +21,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print every table of the results, then the paths of report, figures and metrics."""
+    """Print every table and the verdicts on claims, then the paths of report and figures."""
     results = load_layered(settings_files(arguments)).directories.results
-    tables = sorted((results / "tables").glob("*.md"))
+    paths = sorted((results / "tables").glob("*.md"))
+    claims = [path for path in paths if path.stem.endswith(f"_{CLAIMS_STEM}")]
+    tables = [path for path in paths if path not in claims]
     if not tables:
         raise UserError(
             "there are no tables yet",
@@ -30,18 +33,26 @@ def run(arguments: argparse.Namespace) -> int:
             remedy="run `snakemake --profile local` first",
         )
     console = Console()
-    for table in tables:
-        _print_table(table, console)
+    for path in tables:
+        _print(_text(path), console)
+    for path in claims:
+        # In short: what every verdict rests on is told further down in the file.
+        short, _, rest = _text(path).partition(f"\n{CLAIMS_DETAILS}")
+        told = f"What every verdict rests on: {path}\n" if rest else ""
+        _print(f"{short}\n{told}", console)
     for title, path in _places(results):
         console.print(f"{title:<9}{path}", highlight=False, soft_wrap=True)
     return 0
 
 
-def _print_table(path: Path, console: Console) -> None:
+def _text(path: Path) -> str:
     try:
-        text = path.read_text()
+        return path.read_text()
     except OSError as error:
         raise explain(error, path) from error
+
+
+def _print(text: str, console: Console) -> None:
     if console.is_terminal:
         console.print(Markdown(text))
         console.print()

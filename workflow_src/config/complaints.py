@@ -100,7 +100,8 @@ _EXPECTED = {
 
 
 def _translated(detail: ErrorDetails) -> Complaint:
-    location = tuple(part for part in detail["loc"] if part != "[key]")
+    # What pydantic calls "[key]", and kinds of a union, are no keys of the file.
+    location = tuple(part for part in detail["loc"] if not str(part).startswith("["))
     context = detail.get("ctx", {})
     if isinstance(context.get("complaint"), Complaint):
         inner: Complaint = context["complaint"]

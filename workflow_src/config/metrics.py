@@ -25,9 +25,34 @@ class Metric:
 
 _ALL = (
     Metric("test_bound", "importance-weighted bound, test set", "nats", "higher"),
-    Metric("validation_bound", "importance-weighted bound, validation set", "nats", "higher"),
+    Metric(
+        "test_bound_per_dimension",
+        "importance-weighted bound per pixel, test set",
+        "nats per dimension",
+        "higher",
+    ),
+    Metric(
+        "test_bound_gain",
+        "gain of the bound by the last increase of importance samples, test set",
+        "nats",
+        "lower",
+    ),
+    Metric("validation_bound", "bound, validation set", "nats", "higher"),
     Metric("effective_sample_size", "effective number of importance samples", "samples", "higher"),
+    Metric(
+        "inpainting_log_density",
+        "log density of missing pixels given the others (estimate), test set",
+        "nats per missing dimension",
+        "higher",
+    ),
+    Metric(
+        "inpainting_error",
+        "root mean squared error of expected missing pixels, test set",
+        "share of full range",
+        "lower",
+    ),
     Metric("parameter_count", "parameters", "parameters", "lower"),
+    Metric("seconds_per_step", "device time of a training step", "s", "lower"),
 )
 
 METRICS: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in _ALL})

@@ -17,7 +17,11 @@ from workflow_src.storage import explain
 
 @dataclass(frozen=True)
 class PublishedValue:
-    """One printed number: of which model, on what, of which metric, in which unit, and where."""
+    """One printed number: of which model, on what, of which metric, in which unit, and where.
+
+    It is of the model as the paper chose it, and so stands beside no number of an experiment that
+    tells hyperparameters apart.
+    """
 
     model: str
     data_set: str

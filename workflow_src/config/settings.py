@@ -8,16 +8,37 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from workflow_src.config.complaints import Complaint, shown
-from workflow_src.config.strict import Distinct, StrictModel, word_or_names
+from workflow_src.config.strict import (
+    Distinct,
+    ProtocolName,
+    Seed,
+    Stream,
+    StrictModel,
+    word_or_choices,
+    word_or_names,
+    word_or_whole_numbers,
+)
 
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
 AllOrNames = Annotated[Literal["all"] | Names, BeforeValidator(word_or_names("all"))]
 DefaultOrNames = Annotated[Literal["default"] | Names, BeforeValidator(word_or_names("default"))]
+DefaultOrSeeds = Annotated[
+    Literal["default"] | Annotated[tuple[Seed, ...], Field(min_length=1)],
+    BeforeValidator(word_or_whole_numbers("default")),
+]
+DefaultOrProtocols = Annotated[
+    Literal["default"] | Annotated[tuple[ProtocolName, ...], Field(min_length=1)],
+    BeforeValidator(word_or_choices("default", get_args(ProtocolName))),
+]
+DefaultOrStreams = Annotated[
+    Literal["default"] | Annotated[tuple[Stream, ...], Field(min_length=1)],
+    BeforeValidator(word_or_choices("default", get_args(Stream))),
+]
 
 _DEVICE = r"cpu|cuda(:[0-9]+)?"
 
@@ -96,18 +117,20 @@ class Settings(StrictModel):
     likelihoods: DefaultOrNames = Field(
         "default", description="Likelihoods: those of each experiment at this scale, or names."
     )
-    seeds: Distinct[Annotated[int, Field(ge=0)]] = Field(
-        (0, 1), description="Each run is repeated once per seed; tables show the spread."
+    seeds: DefaultOrSeeds = Field(
+        "default",
+        description="Each run is repeated once per seed: those of each experiment at this scale, "
+        "or numbers.",
     )
-    protocols: Distinct[Literal["authors", "text"]] = Field(
-        ("authors",),
-        description="authors: learning rates and stopping of the authors' program; text: of the "
-        "paper's text.",
+    protocols: DefaultOrProtocols = Field(
+        "default",
+        description="Those of each experiment at this scale, or a list. authors: learning rates "
+        "and stopping of the authors' program; text: of the paper's text.",
     )
-    streams: Distinct[Literal["full", "restart"]] = Field(
-        ("full",),
-        description="full: training sees every image; restart: it restarts a shuffle buffer as "
-        "the authors' program does.",
+    streams: DefaultOrStreams = Field(
+        "default",
+        description="Those of each experiment at this scale, or a list. full: training sees every "
+        "image; restart: it restarts a shuffle buffer as the authors' program does.",
     )
     device: Device = Field(
         "cpu",

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from workflow_src.config.complaints import Complaint, shown, unknown
 from workflow_src.config.data_sets import DATA_SETS
+from workflow_src.config.experiments import Experiment, Grid
 from workflow_src.config.models import model_declaration
 from workflow_src.config.settings import Settings
-from workflow_src.config.studies import Experiment, Grid, Study, load_study, study_names
+from workflow_src.config.studies import Study, load_study, study_names
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,8 @@ def _unknown_experiments(settings: Settings, studies: Sequence[Study]) -> Iterat
 
 
 def _unknown_protocols(settings: Settings, studies: Sequence[Study]) -> Iterator[Complaint]:
+    if settings.protocols == "default":
+        return
     for position, protocol in enumerate(settings.protocols):
         for study in studies:
             if protocol not in study.protocols:

@@ -73,23 +73,53 @@ def _ascending(values: tuple[int, ...]) -> tuple[int, ...]:
 
 def word_or_names(word: str) -> Callable[[Any], Any]:
     """A check that a value is ``word`` or a list, not empty, of different names."""
+    return _word_or_list(word, "names", _name)
 
+
+def word_or_choices(word: str, choices: tuple[str, ...]) -> Callable[[Any], Any]:
+    """A check that a value is ``word`` or a list, not empty, of different ones of ``choices``."""
+
+    def one(value: Any) -> Complaint | None:
+        return None if value in choices else unknown((), "choice", value, choices)
+
+    return _word_or_list(word, "choices: " + ", ".join(choices), one)
+
+
+def word_or_whole_numbers(word: str) -> Callable[[Any], Any]:
+    """A check that a value is ``word`` or a list, not empty, of different numbers from 0 on."""
+    return _word_or_list(word, "whole numbers", _whole_number)
+
+
+def _name(value: Any) -> Complaint | None:
+    return None if isinstance(value, str) else _refused(value, "a name")
+
+
+def _whole_number(value: Any) -> Complaint | None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        return _refused(value, "a whole number")
+    return None if value >= 0 else _refused(value, "at least 0")
+
+
+def _refused(value: Any, expected: str) -> Complaint:
+    return Complaint((), f"{shown(value)} is not allowed", expected)
+
+
+def _word_or_list(
+    word: str, entries: str, complaint_about: Callable[[Any], Complaint | None]
+) -> Callable[[Any], Any]:
     def check(value: Any) -> Any:
         if value == word:
             return value
         if not isinstance(value, list | tuple):
-            raise Complaint(
-                (), f"{shown(value)} is not allowed", expected=f"{word!r} or a list of names"
-            ).raised_in_validator()
+            raise _refused(value, f"{word!r} or a list of {entries}").raised_in_validator()
         if not value:
             raise Complaint(
-                (), "the list is empty", expected=f"{word!r} or at least one name"
+                (), "the list is empty", expected=f"{word!r} or a list of {entries}"
             ).raised_in_validator()
-        for position, name in enumerate(value):
-            if not isinstance(name, str):
-                raise Complaint(
-                    (position,), f"{shown(name)} is not allowed", expected="a name"
-                ).raised_in_validator()
+        for position, one in enumerate(value):
+            complaint = complaint_about(one)
+            if complaint is not None:
+                raise complaint.below((position,)).raised_in_validator()
         return _unique(tuple(value))
 
     return check
@@ -98,6 +128,9 @@ def word_or_names(word: str) -> Callable[[Any], Any]:
 # YAML has lists; `strict=False` here lets a list become the tuple, the entries stay strict.
 Distinct = Annotated[tuple[Item, ...], Field(strict=False, min_length=1), AfterValidator(_unique)]
 """A list, not empty, without repetition."""
+
+Unique = Annotated[tuple[Item, ...], Field(strict=False), AfterValidator(_unique)]
+"""A list without repetition, which may be empty."""
 
 Ascending = Annotated[
     tuple[Annotated[int, Field(ge=1)], ...],
@@ -115,3 +148,15 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 Likelihood = Literal["gaussian", "binomial"]
 """How pixels are read: continuous in [0, 1], or counts."""
+
+ProtocolName = Literal["authors", "text"]
+"""Whose answer to what the paper leaves open about training."""
+
+Stream = Literal["full", "restart"]
+"""How training images are drawn."""
+
+Seed = Annotated[int, Field(ge=0)]
+"""A repetition of a training."""
+
+Fraction = Annotated[float, Field(gt=0, le=1)]
+"""The part of the training images that is trained on."""

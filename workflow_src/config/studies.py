@@ -1,116 +1,32 @@
 """`Study`: one paper as data, read from a YAML file.
 
-Its experiments, their grids at each scale, the protocols under which models are trained, and how
-results are laid out. What the grids expand to is `workflow_src.plan`'s.
+The protocols under which models are trained, the experiments, the published numbers and the claims.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from workflow_src.config.claim_checks import check_claims
+from workflow_src.config.claims import Claim
 from workflow_src.config.complaints import Complaint, unknown, validate
+from workflow_src.config.experiments import Experiment, Grid
 from workflow_src.config.models import hyperparameters_of
 from workflow_src.config.published import PublishedValue, read_published
-from workflow_src.config.strict import (
-    Ascending,
-    Distinct,
-    Likelihood,
-    Name,
-    Scalar,
-    StrictModel,
-)
+from workflow_src.config.strict import Name, ProtocolName, Scalar, StrictModel
 from workflow_src.config.study_checks import (
-    check_cells,
     check_completeness,
-    check_data_sets,
-    check_likelihoods,
-    check_metric,
     check_model_values,
     check_models,
     check_training,
 )
-from workflow_src.config.yaml_lines import read_yaml
+from workflow_src.config.yaml_lines import KeyPath, read_yaml
 
 STUDIES = Path(__file__).parent.parent / "studies"
-
-Axis = Literal["model", "data_set", "likelihood", "fraction", "protocol", "stream"]
-Cells = Annotated[tuple[dict[Name, Distinct[Scalar]], ...], Field(strict=False, min_length=1)]
-Fraction = Annotated[float, Field(gt=0, le=1)]
-CsvName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+\.csv$")]
-
-
-class Grid(StrictModel):
-    """What one experiment trains at one scale."""
-
-    data_sets: Distinct[Name] = Field(description="Data sets, unless the settings name others.")
-    likelihoods: Distinct[Likelihood] = Field(
-        description="Likelihoods, unless the settings name others."
-    )
-    fractions: Distinct[Fraction] = Field(
-        (1.0,), description="Parts of the training set to train on, each within (0, 1]."
-    )
-    training: dict[Name, Scalar] = Field(
-        {}, description="Values for trainers at this scale; they go before the study's."
-    )
-    models: Annotated[dict[Name, Cells], Field(min_length=1)] = Field(
-        description="Per model, hyperparameters with their values: every entry of the list is a "
-        "product of its values, and the grid is what any entry contains."
-    )
-
-    @model_validator(mode="after")
-    def _names_what_exists(self) -> Grid:
-        check_data_sets(self.data_sets)
-        check_models(self.models)
-        check_likelihoods(self.models, self.likelihoods)
-        check_cells(self.models)
-        check_training(self.training, self.models)
-        return self
-
-
-class Measures(StrictModel):
-    """What is measured on the winner of a group."""
-
-    importance_samples: Ascending = Field(
-        description="Numbers of importance samples to give the test bound for, ascending."
-    )
-    samples: int = Field(0, ge=0, description="Number of images to sample.")
-    leaf_manifolds: bool = Field(
-        False, description="Whether to decode a grid of latent codes of every leaf."
-    )
-
-
-class TableLayout(StrictModel):
-    """What a table has in its rows, columns and cells."""
-
-    rows: Axis = Field(description="Axis that goes down the rows.")
-    columns: Distinct[Axis] = Field(description="Axes that go across, the outermost first.")
-    metric: Name = Field(description="Metric in the cells.")
-
-    @model_validator(mode="after")
-    def _names_what_exists(self) -> TableLayout:
-        check_metric(self.metric)
-        return self
-
-
-class Experiment(StrictModel):
-    """One table or figure of the paper."""
-
-    title: str = Field(description="Heading in the report.")
-    description: str = Field(description="What it shows, in a sentence or two.")
-    presentation: Literal["table", "curve", "leaf_manifolds"] = Field(
-        description="Form of the result beside its table."
-    )
-    published: CsvName | None = Field(
-        None, description="File in published/, beside the study, with the paper's numbers."
-    )
-    table: TableLayout = Field(description="Rows, columns and cells of its table.")
-    measures: Measures = Field(description="What is measured on the winners.")
-    scales: Annotated[dict[Literal["demo", "paper"], Grid], Field(min_length=1)] = Field(
-        description="Grid at each scale that the experiment exists at."
-    )
 
 
 class Protocol(StrictModel):
@@ -136,38 +52,55 @@ class Study(StrictModel):
     title: str = Field(description="Title of the paper.")
     reference: str = Field(description="Authors, place and year.")
     training: dict[Name, Scalar] = Field({}, description="Values for trainers, throughout.")
-    protocols: Annotated[dict[Literal["authors", "text"], Protocol], Field(min_length=1)] = Field(
-        description="Ways of training, chosen in the settings."
+    protocols: Annotated[dict[ProtocolName, Protocol], Field(min_length=1)] = Field(
+        description="Ways of training, which grids and settings choose from."
     )
     experiments: Annotated[dict[Name, Experiment], Field(min_length=1)] = Field(
         description="Tables and figures by name."
+    )
+    claims: dict[Name, Claim] = Field(
+        {}, description="What the paper says of its results, as checks over metrics."
     )
 
     _path: Path = PrivateAttr(default=Path())
 
     @model_validator(mode="after")
     def _fixes_what_its_trainers_take(self) -> Study:
-        grids = [grid for one in self.experiments.values() for grid in one.scales.values()]
-        models = sorted({model for grid in grids for model in grid.models})
+        models = sorted({model for _, grid in self._grids() for model in grid.models})
         check_training(self.training, models)
         for name, protocol in self.protocols.items():
             check_training(protocol.training, models, ("protocols", name))
         return self
 
     @model_validator(mode="after")
+    def _has_the_protocols_of_its_grids(self) -> Study:
+        for key, grid in self._grids():
+            for position, protocol in enumerate(grid.protocols):
+                if protocol not in self.protocols:
+                    raise unknown(
+                        (*key, "protocols", position), "protocol", protocol, self.protocols
+                    ).raised_in_validator()
+        return self
+
+    @model_validator(mode="after")
     def _leaves_no_hyperparameter_open(self) -> Study:
+        for key, grid in self._grids():
+            for model, entries in grid.models.items():
+                for protocol in self.protocols:
+                    given = self.training_values(model, protocol, grid)
+                    check_completeness((*key, "models", model), model, protocol, given, entries)
+        return self
+
+    @model_validator(mode="after")
+    def _claims_what_it_measures(self) -> Study:
+        check_claims(self.claims, self.experiments)
+        return self
+
+    def _grids(self) -> Iterator[tuple[KeyPath, Grid]]:
+        """Every grid, with the key that it stands under."""
         for name, experiment in self.experiments.items():
             for scale, grid in experiment.scales.items():
-                for model, cells in grid.models.items():
-                    for protocol in self.protocols:
-                        check_completeness(
-                            ("experiments", name, "scales", scale, "models", model),
-                            model,
-                            protocol,
-                            self.training_values(model, protocol, grid),
-                            cells,
-                        )
-        return self
+                yield ("experiments", name, "scales", scale), grid
 
     @property
     def path(self) -> Path:

@@ -6,10 +6,12 @@ the part stands.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 from workflow_src.config.complaints import Complaint, shown, unknown
 from workflow_src.config.data_sets import DATA_SETS
+from workflow_src.config.grid_entries import CONDITIONS, Entry, applies, values_in
 from workflow_src.config.metrics import METRICS
 from workflow_src.config.models import (
     Hyperparameter,
@@ -19,8 +21,6 @@ from workflow_src.config.models import (
 )
 from workflow_src.config.strict import Scalar
 from workflow_src.config.yaml_lines import KeyPath
-
-Cell = Mapping[str, Sequence[Scalar]]
 
 
 def check_data_sets(names: Sequence[str]) -> None:
@@ -32,10 +32,10 @@ def check_data_sets(names: Sequence[str]) -> None:
             ).raised_in_validator()
 
 
-def check_metric(name: str) -> None:
-    """The metric is one that tables can show."""
+def check_metric(name: str, key: KeyPath = ("metric",)) -> None:
+    """The metric, which stands under ``key``, is one that tables can show."""
     if name not in METRICS:
-        raise unknown(("metric",), "metric", name, METRICS).raised_in_validator()
+        raise unknown(key, "metric", name, METRICS).raised_in_validator()
 
 
 def check_models(names: Iterable[str]) -> None:
@@ -60,16 +60,36 @@ def check_likelihoods(models: Iterable[str], likelihoods: Sequence[str]) -> None
                 ).raised_in_validator()
 
 
-def check_cells(models: Mapping[str, Sequence[Cell]]) -> None:
-    """Each cell names hyperparameters of its model and gives allowed values."""
-    for model, cells in models.items():
+def check_cells(
+    models: Mapping[str, Sequence[Entry]], data_sets: Sequence[str], likelihoods: Sequence[str]
+) -> None:
+    """Each entry gives allowed values to its model's hyperparameters, and some are of the grid."""
+    for model, entries in models.items():
         known = hyperparameters_of(model)
-        for position, cell in enumerate(cells):
-            for name, values in cell.items():
-                key: KeyPath = ("models", model, position, name)
-                check_name(key, name, known, model)
+        for position, entry in enumerate(entries):
+            here: KeyPath = ("models", model, position)
+            _check_conditions(here, entry, model)
+            for name, values in values_in(entry).items():
+                check_name((*here, name), name, known, model)
                 for index, value in enumerate(values):
-                    check_value((*key, index), value, known[name])
+                    check_value((*here, name, index), value, known[name])
+        pairs = itertools.product(data_sets, likelihoods)
+        if not any(applies(entry, *pair) for pair in pairs for entry in entries):
+            raise Complaint(
+                ("models", model),
+                f"no entry of {model} is for any of this grid's data sets and likelihoods",
+                expected=f"one for {' or '.join(data_sets)}, {' or '.join(likelihoods)}",
+            ).raised_in_validator()
+
+
+def _check_conditions(key: KeyPath, entry: Entry, model: str) -> None:
+    known = dict(zip(CONDITIONS, (DATA_SETS, model_declarations()[model].likelihoods), strict=True))
+    words = dict(zip(CONDITIONS, ("data set", f"likelihood of {model}"), strict=True))
+    for condition in CONDITIONS:
+        for position, name in enumerate(entry.get(condition, ())):
+            if name not in known[condition]:
+                here = (*key, condition, position)
+                raise unknown(here, words[condition], name, known[condition]).raised_in_validator()
 
 
 def check_training(
@@ -98,12 +118,12 @@ def check_model_values(models: Mapping[str, Mapping[str, Scalar]]) -> None:
 
 
 def check_completeness(
-    key: KeyPath, model: str, protocol: str, given: Mapping[str, Scalar], cells: Sequence[Cell]
+    key: KeyPath, model: str, protocol: str, given: Mapping[str, Scalar], entries: Sequence[Entry]
 ) -> None:
-    """Every cell of a model's grid has a value for every hyperparameter without a default."""
-    for position, cell in enumerate(cells):
+    """Every entry of a model's grid leaves no hyperparameter without a default open."""
+    for position, entry in enumerate(entries):
         for name, hyperparameter in hyperparameters_of(model).items():
-            if not (hyperparameter.has_default or name in given or name in cell):
+            if not (hyperparameter.has_default or name in given or name in entry):
                 raise Complaint(
                     (*key, position),
                     f"the hyperparameter {name} of {model} has no value"

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from workflow_src.evaluate.running_sum import RunningSum
 from workflow_src.models.banks import Parameters
 from workflow_src.models.leaf_models import LeafModel, leaf_parameters, stack_runs
 
@@ -40,12 +41,15 @@ class Bounds:
         K, ascending, shape [S].
     bounds:
         K-sample bounds in nats, shape [S, N]; the first K of the largest count's samples.
+    leaf_bounds:
+        Those of the leaves, before any circuit, shape [S, L, N].
     effective_sample_size:
         (sum w)^2 / sum w^2 over the largest count's weights, mean over leaves, shape [N].
     """
 
     sample_counts: NDArray[np.int64]
     bounds: NDArray[np.float64]
+    leaf_bounds: NDArray[np.float32]
     effective_sample_size: NDArray[np.float64]
 
 
@@ -77,27 +81,28 @@ def importance_weighted_bounds(
     MemoryBudgetError
         If not even one sample of one block fits the budget.
     """
-    chunk = samples_at_a_time(model, memory_bytes)
-    if images.device.type == "cpu":
-        chunk = min(chunk, _COLUMNS_IN_CACHE // IMAGES_PER_BLOCK)
+    chunk = samples_per_chunk(model, images.device, memory_bytes)
     blocks = [
         _block_bounds(model, parameters, block, sample_counts, generator(number), chunk)
         for number, block in enumerate(torch.split(images, IMAGES_PER_BLOCK))
     ]
     return Bounds(
         np.array(sample_counts, dtype=np.int64),
-        np.concatenate([bounds for bounds, _ in blocks], axis=1),
-        np.concatenate([size for _, size in blocks]),
+        np.concatenate([bounds for bounds, _, _ in blocks], axis=1),
+        np.concatenate([leaf_bounds for _, leaf_bounds, _ in blocks], axis=2),
+        np.concatenate([size for _, _, size in blocks]),
     )
+
+
+def samples_per_chunk(model: LeafModel, device: torch.device, memory_bytes: int) -> int:
+    """As `samples_at_a_time`, and no more than pays on this device."""
+    samples = samples_at_a_time(model, memory_bytes)
+    return min(samples, _COLUMNS_IN_CACHE // IMAGES_PER_BLOCK) if device.type == "cpu" else samples
 
 
 def samples_at_a_time(model: LeafModel, memory_bytes: int) -> int:
     """Samples of one image block that are computed together within the budget."""
-    bank = model.leaves
-    widest = max(bank.hidden_units, bank.latent_dimensions)
-    # Noise and codes, two layers at a time, decoder outputs and the likelihood's intermediates.
-    values = bank.members * (4 * bank.latent_dimensions + 2 * widest + 8 * bank.pixels)
-    per_sample = values * IMAGES_PER_BLOCK * _BYTES
+    per_sample = model.leaves.values_per_sample() * IMAGES_PER_BLOCK * _BYTES
     if per_sample > memory_bytes:
         raise MemoryBudgetError(
             f"one importance sample of {IMAGES_PER_BLOCK} images takes "
@@ -114,13 +119,14 @@ def _block_bounds(
     sample_counts: Sequence[int],
     generator: torch.Generator,
     chunk: int,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.float64]]:
+    """Bounds [S, N], those of the leaves [S, L, N], and effective sample sizes [N]."""
     banked = stack_runs([parameters])
     leaves = leaf_parameters(banked)
     pixels = model.leaf_pixels(images.T.to(torch.float32).unsqueeze(0))[0].contiguous()
     posterior = model.leaves.encode(leaves, pixels)
-    running = _RunningSum(model.leaves.members, len(images), images.device)
-    bounds = []
+    running = RunningSum(model.leaves.members, len(images), images.device)
+    bounds, of_leaves = [], []
     done = 0
     for count in sample_counts:
         while done < count:
@@ -130,7 +136,9 @@ def _block_bounds(
             done += taken
         leaf_bounds = (running.log_sum() - math.log(count)).to(torch.float32)
         bounds.append(model.combine(banked, leaf_bounds.unsqueeze(0))[0].double().cpu().numpy())
-    return np.stack(bounds), running.effective_sample_size().mean(dim=0).cpu().numpy()
+        of_leaves.append(leaf_bounds.cpu().numpy())
+    sizes = running.effective_sample_size().mean(dim=0).cpu().numpy()
+    return np.stack(bounds), np.stack(of_leaves), sizes
 
 
 def _noise(model: LeafModel, samples: int, images: int, generator: torch.Generator) -> Tensor:
@@ -145,35 +153,3 @@ def _noise(model: LeafModel, samples: int, images: int, generator: torch.Generat
         device=generator.device,
     )
     return drawn[..., :images].permute(1, 2, 0, 3).contiguous()
-
-
-class _RunningSum:
-    """Sums of exp(v) and exp(2 v) over samples, per leaf and image, free of overflow."""
-
-    def __init__(self, leaves: int, images: int, device: torch.device) -> None:
-        shape = (leaves, images)
-        self._largest = torch.full(shape, -math.inf, dtype=torch.float64, device=device)
-        self._sum = torch.zeros(shape, dtype=torch.float64, device=device)
-        self._sum_of_squares = torch.zeros(shape, dtype=torch.float64, device=device)
-
-    def add(self, log_weights: Tensor) -> None:
-        """Take in log weights [L, K, N]."""
-        weights = log_weights.double()
-        largest = torch.maximum(self._largest, weights.amax(dim=1))
-        # Where everything so far is zero there is nothing to rescale.
-        shift = torch.where(torch.isinf(largest), torch.zeros_like(largest), largest)
-        old = torch.exp(self._largest - shift)
-        shares = torch.exp(weights - shift.unsqueeze(1))
-        self._sum = self._sum * old + shares.sum(dim=1)
-        self._sum_of_squares = self._sum_of_squares * old**2 + (shares**2).sum(dim=1)
-        self._largest = largest
-
-    def log_sum(self) -> Tensor:
-        """log sum exp(v), [L, N]."""
-        return torch.log(self._sum) + torch.where(
-            torch.isinf(self._largest), torch.zeros_like(self._largest), self._largest
-        )
-
-    def effective_sample_size(self) -> Tensor:
-        """Between 1 and K, [L, N]."""
-        return self._sum**2 / self._sum_of_squares

@@ -185,6 +185,7 @@ def _write_measurement(
                 "code": group["measurement_code"],
                 "metrics": measurement.metrics,
                 "images": measurement.images,
+                "dimensions": measurement.dimensions,
                 "seconds": round(measurement.seconds, 3),
                 "images_per_second": round(measurement.images / measurement.seconds, 3),
                 "settings": group["settings"],

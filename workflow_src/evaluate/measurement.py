@@ -1,4 +1,4 @@
-"""Measures one trained model on the test set: bounds, size, samples, codes, manifolds.
+"""Measures one trained model on the test set: bounds, size, and all that pictures show of it.
 
 Pure computation: arrays in, arrays and numbers out. Files and records belong to `job`.
 """
@@ -6,7 +6,7 @@ Pure computation: arrays in, arrays and numbers out. Files and records belong to
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,13 @@ from torch import Tensor
 
 from workflow_src.data.arrays import PreparedData
 from workflow_src.evaluate.bounds import Bounds, importance_weighted_bounds
+from workflow_src.evaluate.inpainting import INPAINTED_IMAGES, Inpainting, inpaint, samples_of
+from workflow_src.evaluate.leaf_posteriors import leaf_posteriors
+from workflow_src.evaluate.masks import observed_pixels
+from workflow_src.evaluate.metric_rows import Row, bound_rows, inpainting_rows, size_row
 from workflow_src.evaluate.pictures import (
     EMBEDDED_IMAGES,
+    Drawing,
     leaf_manifolds,
     posterior_means,
     sample_images,
@@ -39,6 +44,8 @@ class Measurement:
     ----------
     metrics:
         Rows with metric, value, standard_error, unit and importance_samples.
+    dimensions:
+        Pixels of an image.
     arrays:
         Files to write: name without suffix to named arrays.
     images:
@@ -47,7 +54,8 @@ class Measurement:
         Wall time of the bounds.
     """
 
-    metrics: list[dict[str, Any]]
+    metrics: list[Row]
+    dimensions: int
     arrays: dict[str, Arrays]
     images: int
     seconds: float
@@ -95,7 +103,8 @@ def measure(
     test_labels:
         ``[N]``.
     measures:
-        ``importance_samples`` (ascending), ``samples`` and ``leaf_manifolds``, as a study says.
+        ``importance_samples`` (ascending), ``samples``, ``leaf_manifolds``, ``leaf_posteriors`` and
+        ``inpainting`` (names of masks), as a study says.
     memory_bytes:
         Budget of the bounds.
 
@@ -105,7 +114,6 @@ def measure(
         If the budget is too small.
     """
     device = test_images.device
-    drawing = drawing_of(spec)
     started = time.perf_counter()
     bounds = importance_weighted_bounds(
         model,
@@ -116,64 +124,117 @@ def measure(
         memory_bytes,
     )
     seconds = time.perf_counter() - started
+    subject = _Subject(
+        model, drawing_of(spec), parameters, spec, test_images, test_labels, bounds, memory_bytes
+    )
+    rows = bound_rows(bounds, model.images.pixels)
     arrays: dict[str, Arrays] = {
         "bounds": {
             "importance_samples": bounds.sample_counts,
             "bounds": bounds.bounds.astype(np.float32),
-        }
+        },
+        "embeddings": _embeddings(subject),
     }
     if measures["samples"]:
-        generator = run_stream("samples", spec, device)
-        drawn, means = sample_images(model, drawing, parameters, measures["samples"], generator)
-        arrays["samples"] = {"samples": drawn, "means": means}
-    layout = dict(
-        zip(
-            ("leaf_rows", "leaf_columns", "leaf_components"),
-            drawing.leaf_layout(model),
-            strict=True,
-        )
-    )
-    scalars = {name: np.array(value) for name, value in layout.items()}
-    first = test_images[:EMBEDDED_IMAGES]
-    arrays["embeddings"] = {
-        "codes": posterior_means(model, parameters, first),
-        "labels": np.asarray(test_labels[: len(first)]),
-        **scalars,
-    }
+        arrays["samples"] = _samples(subject, measures["samples"])
     if measures["leaf_manifolds"] and model.leaves.latent_dimensions == 2:
-        arrays["leaf_manifolds"] = {
-            "manifold": leaf_manifolds(model, drawing, parameters),
-            **scalars,
+        manifold = leaf_manifolds(model, subject.drawing, parameters)
+        arrays["leaf_manifolds"] = {"manifold": manifold, **_layout(subject)}
+    if measures["leaf_posteriors"] and model.leaves.members > 1:
+        arrays["leaf_posteriors"] = _leaf_posteriors(subject)
+    if measures["inpainting"]:
+        filled, samples = _inpainting(subject, measures["inpainting"])
+        rows += inpainting_rows(filled, samples)
+        arrays["inpainting"] = {
+            "masks": np.array(measures["inpainting"]),
+            "images": _shown(subject, filled.expected.shape[1]),
+            "importance_samples": np.array(samples),
+            **vars(filled),
         }
-    return Measurement(_metrics(model, bounds), arrays, len(test_images), seconds)
+    rows.append(size_row(model.parameter_count()))
+    return Measurement(rows, model.images.pixels, arrays, len(test_images), seconds)
 
 
-def _metrics(model: LeafModel, bounds: Bounds) -> list[dict[str, Any]]:
-    rows = [
-        _row("test_bound", values.mean(), _standard_error(values), "nats", int(count))
-        for count, values in zip(bounds.sample_counts, bounds.bounds, strict=True)
-    ]
-    sizes = bounds.effective_sample_size
-    largest = int(bounds.sample_counts[-1])
-    rows.append(
-        _row("effective_sample_size", sizes.mean(), _standard_error(sizes), "samples", largest)
-    )
-    rows.append(_row("parameter_count", model.parameter_count(), None, "parameters", None))
-    return rows
+@dataclass(frozen=True)
+class _Subject:
+    """What is measured: a model and one run of it, test images, and their bounds."""
+
+    model: LeafModel
+    drawing: Drawing
+    parameters: Parameters
+    spec: Mapping[str, Any]
+    images: Tensor
+    labels: NDArray[Any]
+    bounds: Bounds
+    memory_bytes: int
+
+    def stream(self, purpose: str) -> torch.Generator:
+        """The run's random stream for a purpose."""
+        return run_stream(purpose, self.spec, self.images.device)
+
+    def leaf_bounds(self, samples: int, images: int) -> Tensor:
+        """The leaves' bounds of the first images, [L, images], with so many samples."""
+        count = list(self.bounds.sample_counts).index(samples)
+        return torch.tensor(self.bounds.leaf_bounds[count, :, :images]).to(self.images.device)
 
 
-def _standard_error(values: NDArray[np.float64]) -> float:
-    """Of the mean over images."""
-    return float(values.std(ddof=1) / np.sqrt(len(values)))
+def _layout(subject: _Subject) -> Arrays:
+    """Rows, columns and components of the leaves, for whoever draws them."""
+    names = ("leaf_rows", "leaf_columns", "leaf_components")
+    layout = subject.drawing.leaf_layout(subject.model)
+    return {name: np.array(value) for name, value in zip(names, layout, strict=True)}
 
 
-def _row(
-    metric: str, value: float, standard_error: float | None, unit: str, samples: int | None
-) -> dict[str, Any]:
+def _embeddings(subject: _Subject) -> Arrays:
+    images = subject.images[:EMBEDDED_IMAGES]
     return {
-        "metric": metric,
-        "value": float(value),
-        "standard_error": standard_error,
-        "unit": unit,
-        "importance_samples": samples,
+        "codes": posterior_means(subject.model, subject.parameters, images),
+        "labels": np.asarray(subject.labels[: len(images)]),
+        **_layout(subject),
     }
+
+
+def _samples(subject: _Subject, draws: int) -> Arrays:
+    drawn, means = sample_images(
+        subject.model, subject.drawing, subject.parameters, draws, subject.stream("samples")
+    )
+    return {"samples": drawn, "means": means}
+
+
+def _leaf_posteriors(subject: _Subject) -> Arrays:
+    images = subject.images[:EMBEDDED_IMAGES]
+    found = leaf_posteriors(
+        subject.model,
+        subject.drawing,
+        subject.parameters,
+        images,
+        np.asarray(subject.labels[: len(images)]),
+        subject.leaf_bounds(int(subject.bounds.sample_counts[-1]), len(images)),
+    )
+    return {**vars(found), **_layout(subject)}
+
+
+def _inpainting(subject: _Subject, masks: Sequence[str]) -> tuple[Inpainting, int]:
+    """What is filled into the first test images, and with how many importance samples."""
+    images = subject.images[:INPAINTED_IMAGES]
+    samples = samples_of([int(count) for count in subject.bounds.sample_counts])
+    facts, data_set = subject.model.images, subject.spec["data_set"]
+    filled = inpaint(
+        subject.model,
+        subject.drawing,
+        subject.parameters,
+        images,
+        subject.leaf_bounds(samples, len(images)),
+        {name: observed_pixels(name, facts.height, facts.width, data_set) for name in masks},
+        samples,
+        lambda purpose: subject.stream(f"inpainting {purpose}"),
+        subject.memory_bytes,
+    )
+    return filled, samples
+
+
+def _shown(subject: _Subject, count: int) -> NDArray[np.float32]:
+    """The first images as shares of the full range, [count, h, w]."""
+    facts, images = subject.model.images, subject.images[:count].to(torch.float32)
+    array: NDArray[np.float32] = (images / subject.model.leaves.likelihood.full_range).cpu().numpy()
+    return array.reshape(count, facts.height, facts.width)

@@ -32,9 +32,23 @@ class Drawing(Protocol):
         ...
 
     def sample_components(
-        self, model: Any, parameters: Parameters, draws: int, generator: torch.Generator
+        self,
+        model: Any,
+        parameters: Parameters,
+        draws: int,
+        generator: torch.Generator,
+        evidence: Tensor | None = None,
     ) -> Tensor | None:
-        """The component picked at each leaf region, [draws, regions]; None where none is."""
+        """The component picked at each leaf region, [draws, regions]; None where none is.
+
+        ``evidence [L, draws]`` holds the leaves' log densities of what is observed.
+        """
+        ...
+
+    def responsibilities(
+        self, model: Any, parameters: Parameters, leaf_log_densities: Tensor
+    ) -> Tensor:
+        """Probability that a leaf made its part, [L, N], given all leaves' log densities [L, N]."""
         ...
 
     def assemble(self, model: Any, leaf_values: Tensor, components: Tensor | None) -> Tensor:

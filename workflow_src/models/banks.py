@@ -26,26 +26,33 @@ def mlp_shapes(prefix: str, widths: Sequence[int]) -> dict[str, tuple[int, ...]]
     """
     shapes: dict[str, tuple[int, ...]] = {}
     for layer, (inputs, outputs) in enumerate(pairwise(widths)):
-        shapes[f"{prefix}.{layer}.weight"] = (outputs, inputs)
-        shapes[f"{prefix}.{layer}.bias"] = (outputs, 1)
+        shapes |= linear_shapes(f"{prefix}.{layer}", outputs, inputs)
     return shapes
+
+
+def linear_shapes(prefix: str, outputs: int, inputs: int) -> dict[str, tuple[int, ...]]:
+    """Parameter shapes of one linear layer."""
+    return {f"{prefix}.weight": (outputs, inputs), f"{prefix}.bias": (outputs, 1)}
 
 
 def initial_mlp_parameter(
     name: str, shape: Sequence[int], members: int, generator: torch.Generator
 ) -> Tensor:
-    """One parameter of a bank of perceptrons, shape ``(members, *shape)``.
-
-    Weights are normal with variance 2.6 / inputs, truncated at two standard deviations, which
-    leaves a variance of about 2 / inputs; biases are zero (the SPVAE authors' initialisation).
-    """
+    """One parameter of a bank of perceptrons, shape ``(members, *shape)``; biases are zero."""
     if name.endswith(".bias"):
         return torch.zeros(members, *shape)
-    inputs = shape[-1]
+    return initial_weight((members, *shape), shape[-1], generator)
+
+
+def initial_weight(shape: Sequence[int], inputs: int, generator: torch.Generator) -> Tensor:
+    """Weights of units with so many inputs (the SPVAE authors' initialisation).
+
+    They are normal with variance 2.6 / inputs, truncated at two standard deviations, which leaves a
+    variance of about 2 / inputs.
+    """
     deviation = math.sqrt(2.6 / inputs)
-    weight = torch.empty(members, *shape)
     return torch.nn.init.trunc_normal_(
-        weight, std=deviation, a=-2 * deviation, b=2 * deviation, generator=generator
+        torch.empty(*shape), std=deviation, a=-2 * deviation, b=2 * deviation, generator=generator
     )
 
 
@@ -102,3 +109,24 @@ class _SoftplusLinear(torch.autograd.Function):
             for_inputs = torch.bmm(weight.transpose(1, 2), gradient)
         for_weight = torch.bmm(gradient, inputs.transpose(1, 2))
         return for_inputs, for_weight, gradient.sum(dim=2, keepdim=True)
+
+
+def softplus(values: Tensor) -> Tensor:
+    """``log(1 + exp(values))``, which keeps nothing but its result for the backward pass."""
+    result: Tensor = _Softplus.apply(values)  # type: ignore[no-untyped-call]
+    return result
+
+
+class _Softplus(torch.autograd.Function):
+    """The next layer keeps the result anyway, and the derivative is 1 - exp(-result)."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        outputs = torch.nn.functional.softplus(values)
+        ctx.save_for_backward(outputs)
+        return outputs
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (outputs,) = ctx.saved_tensors
+        return torch.neg(outputs).expm1_().mul_(gradients[0]).neg_()

@@ -1,6 +1,7 @@
 """From a study and the settings to groups of runs: the candidates of every cell of a table.
 
 A group holds the runs that differ in hyperparameters alone; its winner is chosen among them.
+Hyperparameters that an experiment compares are told apart: their values are a group's variant.
 Whether a run exists, and what it is called, is not known here.
 """
 
@@ -9,28 +10,33 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from workflow_src.config.data_sets import DataSet, data_set
+from workflow_src.config.experiments import Experiment, Grid
+from workflow_src.config.grid_entries import cells_of
 from workflow_src.config.models import Hyperparameter, hyperparameters_of, model_declaration
 from workflow_src.config.settings import Settings
-from workflow_src.config.studies import Experiment, Grid, Study
+from workflow_src.config.studies import Study
 from workflow_src.errors import UserError
 from workflow_src.plan.specs import AXES, RunSpec, Scalar
 
 Values = tuple[tuple[str, Scalar], ...]
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
 class Group:
     """The candidates of one cell, and what is measured on the best of them.
 
-    ``axes`` has the keys of `workflow_src.plan.specs.AXES`; all ``runs`` share them.
+    ``axes`` has the keys of `workflow_src.plan.specs.AXES`, ``variant`` those hyperparameters that
+    the experiment compares; all ``runs`` share them.
     """
 
     study: str
     experiment: str
     axes: dict[str, Scalar]
+    variant: dict[str, Scalar]
     runs: tuple[RunSpec, ...]
     measures: dict[str, Any]
 
@@ -39,8 +45,9 @@ def expand(study: Study, settings: Settings) -> list[Group]:
     """The groups of every chosen experiment of ``study`` that exists at the settings' scale.
 
     The order is the study's. An experiment that is asked for by name and does not exist at that
-    scale is a `UserError`; under ``all`` it is left out. Data sets and likelihoods that the
-    settings name take the place of each grid's own.
+    scale is a `UserError`; under ``all`` it is left out. Data sets, likelihoods, seeds, protocols
+    and streams that the settings name take the place of each grid's own. Where a model has no cell
+    for a data set and likelihood, it has no group.
     """
     return [
         group
@@ -68,37 +75,52 @@ def _chosen(study: Study, settings: Settings) -> dict[str, Experiment]:
 def _groups(study: Study, name: str, experiment: Experiment, settings: Settings) -> Iterator[Group]:
     grid = experiment.scales[settings.scale]
     measures = experiment.measures.model_dump(mode="json")
-    data_sets = grid.data_sets if settings.data_sets == "default" else settings.data_sets
-    likelihoods = grid.likelihoods if settings.likelihoods == "default" else settings.likelihoods
-    for model, data, protocol in itertools.product(grid.models, data_sets, settings.protocols):
+    data_sets = _chosen_or(grid.data_sets, settings.data_sets)
+    likelihoods: Sequence[str] = _chosen_or(grid.likelihoods, settings.likelihoods)
+    protocols: Sequence[str] = _chosen_or(grid.protocols, settings.protocols)
+    streams = _chosen_or(grid.streams, settings.streams)
+    seeds = _chosen_or(grid.seeds, settings.seeds)
+    for model, data, protocol in itertools.product(grid.models, data_sets, protocols):
         _refuse_unknown_protocol(study, protocol)
-        cells = _cells(study, grid, model, data_set(data), protocol)
-        others = itertools.product(likelihoods, settings.streams, grid.fractions, settings.seeds)
-        for likelihood, stream, fraction, seed in others:
+        for likelihood in likelihoods:
             _refuse_unsuited_likelihood(study, model, likelihood)
-            values = (model, data, likelihood, float(fraction), seed, protocol, stream)
-            runs = tuple(RunSpec(*values, hyperparameters=cell) for cell in cells)
-            axes: dict[str, Scalar] = dict(zip(AXES, values, strict=True))
-            yield Group(study.name, name, axes, runs, measures)
+            cells = _cells(study, grid, model, data_set(data), likelihood, protocol)
+            for variant, own in _by_variant(cells, experiment.compare):
+                for stream, fraction, seed in itertools.product(streams, grid.fractions, seeds):
+                    values = (model, data, likelihood, float(fraction), seed, protocol, stream)
+                    runs = tuple(RunSpec(*values, hyperparameters=cell) for cell in own)
+                    axes: dict[str, Scalar] = dict(zip(AXES, values, strict=True))
+                    yield Group(study.name, name, axes, variant, runs, measures)
+
+
+def _chosen_or(default: Sequence[Item], chosen: str | Sequence[Item]) -> Sequence[Item]:
+    """What the settings name; the grid's own where they leave it to the grid."""
+    return default if isinstance(chosen, str) else chosen
 
 
 def _cells(
-    study: Study, grid: Grid, model: str, facts: DataSet, protocol: str
+    study: Study, grid: Grid, model: str, facts: DataSet, likelihood: str, protocol: str
 ) -> tuple[Values, ...]:
     """Every cell of the model's grid with all hyperparameters resolved, each once."""
     declared = hyperparameters_of(model)
     fixed = study.training_values(model, protocol, grid)
     cells = (
         _resolved({**fixed, **cell}, declared, facts, f"{study.path}: {model}")
-        for entry in grid.models[model]
-        for cell in _product(entry)
+        for cell in cells_of(grid.models[model], facts.name, likelihood)
     )
     return tuple(dict.fromkeys(cells))
 
 
-def _product(entry: Mapping[str, Sequence[Scalar]]) -> Iterator[dict[str, Scalar]]:
-    for values in itertools.product(*entry.values()):
-        yield dict(zip(entry, values, strict=True))
+def _by_variant(
+    cells: Sequence[Values], compare: Sequence[str]
+) -> Iterator[tuple[dict[str, Scalar], list[Values]]]:
+    """The cells by their values of what is compared, in the order of first appearance."""
+    variants: dict[Values, list[Values]] = {}
+    for cell in cells:
+        known = dict(cell)
+        variants.setdefault(tuple((name, known[name]) for name in compare), []).append(cell)
+    for variant, own in variants.items():
+        yield dict(variant), own
 
 
 def _resolved(

@@ -142,6 +142,7 @@ def report_membership(plan: Plan) -> dict[str, Any]:
             "study": group.study,
             "experiment": group.experiment,
             "axes": group.axes,
+            "variant": group.variant,
             "evaluation": one.fingerprint,
             "path": one.path.as_posix(),
         }

@@ -96,9 +96,10 @@ def build_plan(
     groups = tuple(group for study in studies for group in expand(study, settings))
     if not groups:
         raise UserError(
-            f"nothing to run: no experiment chosen exists at scale {settings.scale}",
+            f"nothing to run: no experiment chosen has a grid at scale {settings.scale} for these "
+            "data sets and likelihoods",
             place="config.yaml: experiments",
-            remedy="change experiments or scale",
+            remedy="change experiments, scale, data_sets or likelihoods",
         )
     prepared = _prepared(groups, layout, closures)
     names, runs = _named_runs(groups, prepared, layout, closures)
@@ -305,7 +306,7 @@ _ONLY_TRAINED: Any = {
 def _shown(studies: Iterable[Study], evaluations: Sequence[PlannedEvaluation]) -> dict[str, Any]:
     """Everything that the report shows, or that decides how it does."""
     rows = [
-        [group.study, group.experiment, group.axes, evaluation.fingerprint]
+        [group.study, group.experiment, group.axes, group.variant, evaluation.fingerprint]
         for evaluation in evaluations
         for group in evaluation.groups
     ]

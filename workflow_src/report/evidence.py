@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -109,12 +109,21 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Group:
-    """One point of an experiment: all axes fixed, the winner to be shown."""
+    """One point of an experiment: all axes fixed, the winner to be shown.
+
+    ``variant`` holds the values of the hyperparameters that the experiment compares; it is empty
+    where there are none, or where the model has none of them.
+    """
 
     study: str
     experiment: str
     axes: Mapping[str, Any]
     evaluation: Evaluation
+    variant: Mapping[str, Any] = field(default_factory=dict)
+
+    def value_of(self, name: str) -> Any:
+        """The value of an axis or of a compared hyperparameter; None where the model has none."""
+        return self.axes[name] if name in self.axes else self.variant.get(name)
 
 
 @dataclass(frozen=True)
@@ -152,6 +161,10 @@ class Evidence:
                     runs[run.fingerprint] = run
         return tuple(runs.values())
 
+    def study_groups(self, study: str) -> tuple[Group, ...]:
+        """The groups of one study."""
+        return tuple(group for group in self.groups if group.study == study)
+
     def experiment_groups(self, study: str, experiment: str) -> tuple[Group, ...]:
         """The groups of one experiment."""
         return tuple(g for g in self.groups if (g.study, g.experiment) == (study, experiment))
@@ -174,7 +187,15 @@ def read_evidence(membership: Path) -> Evidence:
         name = row["evaluation"]
         if name not in evaluations:
             evaluations[name] = _read_evaluation(name, Path(row["path"]), archive)
-        groups.append(Group(row["study"], row["experiment"], row["axes"], evaluations[name]))
+        groups.append(
+            Group(
+                row["study"],
+                row["experiment"],
+                row["axes"],
+                evaluations[name],
+                row.get("variant", {}),
+            )
+        )
     return Evidence(
         fingerprint=content["fingerprint"],
         manifest=manifest,
@@ -274,11 +295,17 @@ def _metrics(rows: list[Mapping[str, Any]], winner: Run | None) -> tuple[Metric,
         )
         for row in rows
     ]
-    bound = winner.validation_bound if winner else None
-    if winner is not None and bound is not None and math.isfinite(bound):
+    return (*metrics, *_metrics_of_training(winner)) if winner else tuple(metrics)
+
+
+def _metrics_of_training(winner: Run) -> Iterator[Metric]:
+    """What the winner's own record tells."""
+    bound, seconds = winner.validation_bound, winner.device_seconds
+    if bound is not None and math.isfinite(bound):
         samples = winner.spec.get("importance_samples")
-        metrics.append(Metric("validation_bound", bound, None, "nats", samples))
-    return tuple(metrics)
+        yield Metric("validation_bound", bound, None, "nats", samples)
+    if seconds is not None and winner.steps:
+        yield Metric("seconds_per_step", seconds / winner.steps, None, "s", None)
 
 
 def _damaged(problem: str, path: Path, directory: Path) -> UserError:

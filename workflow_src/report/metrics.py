@@ -33,6 +33,7 @@ def _group_rows(group: Group, study: Study) -> list[dict[str, Any]]:
         "experiment": group.experiment,
         **group.axes,
         "fraction": float(group.axes["fraction"]),
+        "variant": json.dumps(dict(group.variant), sort_keys=True) if group.variant else None,
         "state": evaluation.state,
         "reason": evaluation.reason,
         "winner": winner.fingerprint if winner else None,

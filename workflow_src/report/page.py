@@ -20,19 +20,22 @@ import jinja2
 
 from workflow_src.config.studies import Study
 from workflow_src.plan.layout import MEASUREMENT_RECORD, RUN_RECORD
+from workflow_src.report.claim_page import claims_values
+from workflow_src.report.claims import JudgedClaim
 from workflow_src.report.evidence import MEASURED, Evidence
 from workflow_src.report.figures.drawing import Gallery
 from workflow_src.report.figures.style import Figure
 from workflow_src.report.schema import METRICS, Column
 from workflow_src.report.table_files import (
     difference_text,
+    interval_text,
     legend,
     letter,
-    ours_text,
     published_text,
 )
 from workflow_src.report.tables import Cell, Key, Source, Table
 from workflow_src.report.wording import (
+    CLAIMS_STEM,
     axis_title,
     axis_value,
     counted,
@@ -53,11 +56,12 @@ _TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 
 @dataclass(frozen=True)
 class Chapter:
-    """One study with its tables and figures by experiment."""
+    """One study with its tables and figures by experiment, and its claims."""
 
     study: Study
     tables: Mapping[str, Table]
     galleries: Mapping[str, Gallery]
+    claims: Sequence[JudgedClaim] = ()
 
 
 @dataclass
@@ -189,14 +193,27 @@ def _study(chapter: Chapter, links: Links) -> dict[str, Any]:
         "title": study.title,
         "reference": study.reference,
         "experiments": experiments,
+        "claims": _claims(chapter, links) if chapter.claims else None,
         "missing": [cell for one in experiments for cell in one["missing"]],
+    }
+
+
+def _claims(chapter: Chapter, links: Links) -> dict[str, Any]:
+    return claims_values(chapter.study, chapter.claims) | {
+        "files": _table_files(f"{chapter.study.name}_{CLAIMS_STEM}", links)
+    }
+
+
+def _table_files(prefix: str, links: Links) -> dict[str, str]:
+    return {
+        suffix: links.to(links.results / "tables" / f"{prefix}.{suffix}")
+        for suffix in ("csv", "md")
     }
 
 
 def _experiment(chapter: Chapter, name: str, links: Links) -> dict[str, Any]:
     study, table = chapter.study, chapter.tables[name]
     experiment, gallery = study.experiments[name], chapter.galleries[name]
-    prefix = f"{study.name}_{name}"
     elsewhere = gallery.shown_under
     places = list(itertools.product(table.rows, table.columns))
     return {
@@ -212,10 +229,7 @@ def _experiment(chapter: Chapter, name: str, links: Links) -> dict[str, Any]:
         "source_titles": [axis_title(axis) for axis in (*table.row_axes, *table.column_axes)],
         "unit": table.metric.unit,
         "missing": [_missing(chapter, table, place) for place in _incomplete(table)],
-        "files": {
-            suffix: links.to(links.results / "tables" / f"{prefix}.{suffix}")
-            for suffix in ("csv", "md")
-        },
+        "files": _table_files(f"{study.name}_{name}", links),
         "figures": [
             {
                 "title": figure.title,
@@ -268,14 +282,15 @@ def _row(table: Table, row: Key) -> dict[str, Any]:
 
 def _cell(table: Table, place: tuple[Key, Key]) -> dict[str, Any]:
     cell, unit = table.cells[place], table.metric.unit
-    text, _, spread = ours_text(cell, unit).partition(" ± ")
     one = cell.source_of_published
     return {
         "anchor": _anchor(table, place),
-        "value": text if cell.ours is not None else None,
-        "spread": spread,
+        "value": None if cell.ours is None else number(cell.ours, unit),
+        "spread": "" if cell.spread is None else number(cell.spread, unit),
+        "interval": interval_text(cell.interval, unit) if cell.interval else "",
         "seeds": counted(cell.seeds, "seed"),
         "reason": cell.reason,
+        "planned": bool(cell.sources),
         "best": cell.best,
         "marks": [letter(note) for note in cell.notes],
         "tooltip": "\n".join(_tooltip(source, unit) for source in cell.sources),
@@ -344,12 +359,8 @@ def _links(source: Source, links: Links) -> dict[str, Any]:
 
 
 def _incomplete(table: Table) -> list[tuple[Key, Key]]:
-    """Places of the cells that lack a number for any seed."""
-    return [
-        place
-        for place, cell in table.cells.items()
-        if cell.ours is None or cell.seeds < len(cell.sources)
-    ]
+    """Places of the planned cells that lack a number for any seed."""
+    return [place for place, cell in table.cells.items() if cell.seeds < len(cell.sources)]
 
 
 def _missing(chapter: Chapter, table: Table, place: tuple[Key, Key]) -> dict[str, Any]:

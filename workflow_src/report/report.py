@@ -18,6 +18,8 @@ from workflow_src.errors import UserError
 from workflow_src.plan.fingerprints import Closures
 from workflow_src.provenance.record import CODE_ROOT, build_record, parent
 from workflow_src.provenance.repository import describe_repository
+from workflow_src.report.claim_files import claims_csv_text, claims_markdown_text
+from workflow_src.report.claims import judge_claims
 from workflow_src.report.evidence import MISSING, Evidence, read_evidence
 from workflow_src.report.figures.drawing import draw_study
 from workflow_src.report.manifests import discard_stale, older_manifests, retire
@@ -27,6 +29,7 @@ from workflow_src.report.schema import METRICS, parquet_bytes, runs_columns
 from workflow_src.report.summaries import metrics_text, test_bounds_text, validation_bounds_text
 from workflow_src.report.table_files import csv_text, markdown_text
 from workflow_src.report.tables import build_table
+from workflow_src.report.wording import CLAIMS_STEM
 from workflow_src.storage import replacing_file, write_json
 
 log = logging.getLogger(__name__)
@@ -102,7 +105,8 @@ def _chapters(evidence: Evidence) -> list[Chapter]:
             if (groups := evidence.experiment_groups(study.name, name))
         }
         tables = {name: build_table(study, name, groups) for name, groups in grouped.items()}
-        chapters.append(Chapter(study, tables, draw_study(evidence, study)))
+        claims = judge_claims(study, evidence.study_groups(study.name))
+        chapters.append(Chapter(study, tables, draw_study(evidence, study), claims))
     return chapters
 
 
@@ -135,6 +139,11 @@ def _chapter_files(results: Path, chapter: Chapter) -> Files:
         stem = results / "tables" / f"{chapter.study.name}_{name}"
         files[stem.with_suffix(".csv")] = csv_text(table).encode()
         files[stem.with_suffix(".md")] = markdown_text(table, chapter.study).encode()
+    if chapter.claims:
+        stem = results / "tables" / f"{chapter.study.name}_{CLAIMS_STEM}"
+        files[stem.with_suffix(".csv")] = claims_csv_text(chapter.claims).encode()
+        text = claims_markdown_text(chapter.claims, chapter.study)
+        files[stem.with_suffix(".md")] = text.encode()
     for gallery in chapter.galleries.values():
         for figure in gallery.figures:
             for suffix, data in figure.images.items():

@@ -53,6 +53,12 @@ METRICS = (
     Column("study", "string", None, "Name of the study (the paper)."),
     Column("experiment", "string", None, "Name of the study's table or figure."),
     *AXES,
+    Column(
+        "variant",
+        "string",
+        None,
+        "The hyperparameters that the experiment compares, a JSON object; null where it has none.",
+    ),
     Column("metric", "string", None, "What was measured; see config/metrics.py."),
     Column(
         "importance_samples",

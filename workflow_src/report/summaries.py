@@ -15,6 +15,7 @@ from typing import Any
 
 from workflow_src.report.evidence import Evidence
 from workflow_src.report.tables import Key, Table
+from workflow_src.report.wording import plain
 
 BOUND = "test_bound"
 
@@ -64,7 +65,7 @@ def _numbers(table: Table) -> Iterable[tuple[Key, Key, float]]:
 
 
 def _label(key: Key) -> str:
-    return "-".join(map(str, key))
+    return "-".join(map(plain, key))
 
 
 def _csv_text(fields: Sequence[str], lines: Iterable[Mapping[str, Any]]) -> str:

@@ -11,10 +11,20 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from workflow_src.config.studies import Study
-from workflow_src.report.tables import OF_ESTIMATE, Cell, Key, Table
-from workflow_src.report.wording import STREAMS, axis_title, axis_value, listed, number, signed
+from workflow_src.report.intervals import Interval
+from workflow_src.report.tables import INTERVAL_SEEDS, OF_ESTIMATE, Cell, Key, Table
+from workflow_src.report.wording import (
+    NOTHING,
+    STREAMS,
+    axis_title,
+    axis_value,
+    listed,
+    number,
+    plain,
+    signed,
+)
 
-NOTHING = "-"
+_SHARED = ("metric", "unit", "importance_samples")
 
 
 def csv_text(table: Table) -> str:
@@ -24,10 +34,11 @@ def csv_text(table: Table) -> str:
     """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    shared = ("metric", "unit", "importance_samples")
-    named = [(".".join(map(str, column)), column) for column in table.columns]
+    named = [(".".join(map(plain, column)), column) for column in table.columns]
     fields = [f"{name}.{field}" for name, _ in named for field in _cell_fields(Cell(()))]
-    writer.writerow([*table.row_axes, *shared, *fields])
+    # A compared hyperparameter may be called as one of the shared columns is.
+    axes = [f"training_{axis}" if axis in _SHARED else axis for axis in table.row_axes]
+    writer.writerow([*axes, *_SHARED, *fields])
     for row in table.rows:
         facts = [table.metric.name, table.metric.unit, table.importance_samples or ""]
         values = [
@@ -35,7 +46,7 @@ def csv_text(table: Table) -> str:
             for _, column in named
             for value in _cell_fields(table.cells[row, column], table).values()
         ]
-        writer.writerow([*row, *facts, *values])
+        writer.writerow([*map(plain, row), *facts, *values])
     return stream.getvalue()
 
 
@@ -55,7 +66,7 @@ def markdown_text(table: Table, study: Study) -> str:
         f"# {experiment.title}",
         f"{study.title} ({study.reference})",
         experiment.description,
-        _grid(header, body, len(table.row_axes)),
+        grid_text(header, body, len(table.row_axes)),
         *legend(table, study),
     ]
     notes = "\n".join(f"- [{letter(i)}] {text}" for i, text in enumerate(table.notes))
@@ -101,11 +112,21 @@ def letter(place: int) -> str:
 
 
 def ours_text(cell: Cell, unit: str) -> str:
-    """Ours with its spread, without seeds and marks."""
+    """Ours with its spread and interval, without seeds and marks."""
     if cell.ours is None:
         return NOTHING
+    return number(cell.ours, unit) + spread_text(cell, unit)
+
+
+def spread_text(cell: Cell, unit: str) -> str:
+    """What follows a number: its spread, and its interval where it has one."""
     spread = "" if cell.spread is None else f" ± {number(cell.spread, unit)}"
-    return number(cell.ours, unit) + spread
+    return f"{spread} {interval_text(cell.interval, unit)}" if cell.interval else spread
+
+
+def interval_text(interval: Interval, unit: str) -> str:
+    """An interval as tables show it."""
+    return f"[{', '.join(number(bound, unit) for bound in interval)}]"
 
 
 def published_text(cell: Cell, unit: str) -> str:
@@ -129,6 +150,7 @@ def _cells_phrase(table: Table) -> str:
     facts += [
         f"{axis_title(axis).lower()} {axis_value(axis, value)}"
         for axis, value in table.constants.items()
+        if value is not None
     ]
     unit = "" if table.metric.unit == table.metric.title else f" in {table.metric.unit}"
     return f"{table.metric.title}{unit}" + (f" ({'; '.join(facts)})" if facts else "")
@@ -143,10 +165,18 @@ def _spread_sentence(table: Table) -> str:
     ours = "Ours is the mean over seeds, their number in parentheses"
     if not kinds:
         return f"{ours}."
-    if len(kinds) == 2:
-        return f"{ours}; ± is the {kinds[0]}, of a single seed the {kinds[1]}."
     over = " over test images" if kinds[0] == OF_ESTIMATE else ""
-    return f"{ours}; ± is the {kinds[0]}{over}."
+    single = f", of a single seed the {kinds[1]}" if len(kinds) == 2 else ""
+    return f"{ours}; ± is the {kinds[0]}{over}{single}.{_interval_sentence(table)}"
+
+
+def _interval_sentence(table: Table) -> str:
+    if not table.has_intervals:
+        return ""
+    return (
+        f" Brackets hold the 95 % confidence interval of the mean over {INTERVAL_SEEDS} seeds or "
+        "more, by Student's t."
+    )
 
 
 def _cell_fields(cell: Cell, table: Table | None = None) -> dict[str, object]:
@@ -155,6 +185,8 @@ def _cell_fields(cell: Cell, table: Table | None = None) -> dict[str, object]:
         "ours": cell.ours,
         "spread": cell.spread,
         "spread_kind": cell.spread_kind,
+        "interval_low": cell.interval[0] if cell.interval else None,
+        "interval_high": cell.interval[1] if cell.interval else None,
         "seeds": cell.seeds,
         "published": cell.published,
         "difference": cell.difference,
@@ -187,7 +219,7 @@ def _column_texts(table: Table, row: Key, column: Key) -> list[str]:
     return [ours, published_text(cell, unit), difference_text(cell, unit)]
 
 
-def _grid(header: Sequence[str], body: Sequence[Sequence[str]], left: int) -> str:
+def grid_text(header: Sequence[str], body: Sequence[Sequence[str]], left: int) -> str:
     """A Markdown table with padded cells; the first ``left`` columns are flush left."""
     lines = [[text.replace("|", "\\|") for text in line] for line in (header, *body)]
     widths = [max(3, *(len(line[i]) for line in lines)) for i in range(len(header))]

@@ -13,16 +13,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from workflow_src.config.experiments import Experiment
 from workflow_src.config.metrics import Metric, metric
 from workflow_src.config.published import PublishedValue
 from workflow_src.config.studies import Study
 from workflow_src.report.evidence import Evaluation, Group
+from workflow_src.report.intervals import Interval, mean_interval
 from workflow_src.report.metrics import not_finite
 from workflow_src.report.wording import converted, listed
 
 OVER_SEEDS = "standard deviation over seeds"
 OF_ESTIMATE = "standard error of the estimate"
 NOT_PLANNED = "not in this plan"
+INTERVAL_SEEDS = 3
+"""From so many seeds on a cell shows an interval: of two it would be wider than it tells."""
 
 _ALWAYS_SHOWN = ("protocol", "stream")
 _AXES = ("model", "data_set", "likelihood", "fraction", *_ALWAYS_SHOWN)
@@ -52,6 +56,8 @@ class Cell:
         Mean over the seeds that have a value; None where none has.
     spread, spread_kind:
         `OVER_SEEDS` for two seeds or more, else `OF_ESTIMATE`; None where neither exists.
+    interval:
+        95 % t interval of the mean over seeds; None of fewer than `INTERVAL_SEEDS`.
     published:
         The paper's number in the table's unit, as ``source_of_published`` prints it.
     difference:
@@ -61,13 +67,15 @@ class Cell:
     notes:
         Places in the table's notes.
     best:
-        Whether this is the best of the cells that differ from it in the model alone.
+        Whether this is the best of the cells that differ from it in the model alone; cells of
+        models with other compared hyperparameters differ in more.
     """
 
     sources: tuple[Source, ...]
     ours: float | None = None
     spread: float | None = None
     spread_kind: str | None = None
+    interval: Interval | None = None
     published: float | None = None
     source_of_published: PublishedValue | None = None
     difference: float | None = None
@@ -88,7 +96,8 @@ class Table:
     Attributes
     ----------
     row_axes, column_axes:
-        What ``rows`` and ``columns`` hold values of; protocol and stream are always among them.
+        What ``rows`` and ``columns`` hold values of: axes, protocol and stream always among them,
+        and hyperparameters that the experiment compares. A model without one has None.
     cells:
         By row and column, all of them.
     importance_samples:
@@ -96,7 +105,7 @@ class Table:
     notes:
         Footnotes, referred to by cells.
     constants:
-        Axes that have one value in all cells and are no heading.
+        Axes and compared hyperparameters that have one value in all cells and are no heading.
     compared:
         Whether the paper prints numbers for this experiment, be it for other data sets.
     """
@@ -120,6 +129,11 @@ class Table:
         found = {cell.spread_kind for cell in self.cells.values()}
         return tuple(kind for kind in (OVER_SEEDS, OF_ESTIMATE) if kind in found)
 
+    @property
+    def has_intervals(self) -> bool:
+        """Whether any cell has an interval."""
+        return any(cell.interval for cell in self.cells.values())
+
     def values_of(self, axis: str) -> tuple[Any, ...]:
         """The values of one axis that appear, in their order."""
         places = ((row, column) for row in self.rows for column in self.columns)
@@ -142,11 +156,14 @@ def build_table(study: Study, experiment: str, groups: Sequence[Group]) -> Table
     for group in groups:
         place = (_key(group, row_axes), _key(group, column_axes))
         by_cell.setdefault(place, []).append(group)
-    rows = _ordered([row for row, _ in by_cell])
-    columns = _ordered([column for _, column in by_cell])
-    notes: list[str] = []
+    known = _known_order(study.experiments[experiment])
+    rows = _ordered(row_axes, [row for row, _ in by_cell], known)
+    columns = _ordered(column_axes, [column for _, column in by_cell], known)
+    notes: dict[str, int] = {}
     constants = {
-        axis: groups[0].axes[axis] for axis in _AXES if axis not in (*row_axes, *column_axes)
+        name: groups[0].value_of(name)
+        for name in _names(groups)
+        if name not in (*row_axes, *column_axes)
     }
     table = Table(
         study=study.name,
@@ -180,31 +197,58 @@ def build_table(study: Study, experiment: str, groups: Sequence[Group]) -> Table
 def _headings(
     rows: str, columns: tuple[str, ...], groups: Sequence[Group]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Rows' and columns' axes: the study's, protocol and stream, and whatever else varies."""
+    """Rows' and columns' names: the study's, protocol and stream, and whatever else varies."""
     named = (rows, *columns)
     varying = [
-        axis
-        for axis in _AXES
-        if axis not in named
-        and (axis in _ALWAYS_SHOWN or len({group.axes[axis] for group in groups}) > 1)
+        name
+        for name in _names(groups)
+        if name not in named
+        and (name in _ALWAYS_SHOWN or len({group.value_of(name) for group in groups}) > 1)
     ]
     return (rows, *varying), columns
 
 
-def _key(group: Group, axes: tuple[str, ...]) -> Key:
-    return tuple(group.axes[axis] for axis in axes)
+def _names(groups: Sequence[Group]) -> tuple[str, ...]:
+    """What groups differ in: the axes, and after them the compared hyperparameters."""
+    return (*_AXES, *sorted({name for group in groups for name in group.variant}))
 
 
-def _ordered(keys: Sequence[Key]) -> tuple[Key, ...]:
-    """Every key once, sorted by the first appearance of its first value, then of its second ..."""
+def _key(group: Group, names: tuple[str, ...]) -> Key:
+    return tuple(group.value_of(name) for name in names)
+
+
+def _known_order(experiment: Experiment) -> dict[str, list[Any]]:
+    """The values of axes in the order of the experiment's grids."""
+    grids = experiment.scales.values()
+    return {
+        "model": [model for grid in grids for model in grid.models],
+        "data_set": [data_set for grid in grids for data_set in grid.data_sets],
+        "likelihood": [likelihood for grid in grids for likelihood in grid.likelihoods],
+    }
+
+
+def _ordered(
+    names: Sequence[str], keys: Sequence[Key], known: Mapping[str, Sequence[Any]]
+) -> tuple[Key, ...]:
+    """Every key once, sorted by its first value, then by its second ..."""
     ranks = [
-        {value: rank for rank, value in enumerate(dict.fromkeys(values))}
-        for values in zip(*keys, strict=True)
+        {value: rank for rank, value in enumerate(_in_order(name, values, known.get(name, ())))}
+        for name, values in zip(names, zip(*keys, strict=True), strict=True)
     ]
     unique = dict.fromkeys(keys)
     return tuple(
         sorted(unique, key=lambda key: [rank[v] for rank, v in zip(ranks, key, strict=True)])
     )
+
+
+def _in_order(name: str, values: Sequence[Any], known: Sequence[Any]) -> list[Any]:
+    """Numbers ascending, parts of the training set descending, else as known or as they appear."""
+    unique = list(dict.fromkeys(values))
+    there = [value for value in unique if value is not None]
+    if there and all(isinstance(value, int | float) for value in there):
+        there.sort(reverse=name == "fraction")
+        return [*there, *(value for value in unique if value is None)]
+    return list(dict.fromkeys([*(value for value in known if value in unique), *unique]))
 
 
 def _cell(
@@ -213,16 +257,14 @@ def _cell(
     column: Key,
     groups: Sequence[Group],
     published: Sequence[PublishedValue],
-    notes: list[str],
+    notes: dict[str, int],
 ) -> Cell:
     cell = _with_ours(tuple(_source(group, table.metric.name) for group in groups))
-    cell = _with_published(cell, table, table.axes_of(row, column), published)
-    places = []
-    for text in _remarks(cell):
-        if text not in notes:
-            notes.append(text)
-        places.append(notes.index(text))
-    return replace(cell, notes=tuple(places))
+    # A compared hyperparameter makes another model of it than the paper's.
+    if not any(group.variant for group in groups):
+        cell = _with_published(cell, table, table.axes_of(row, column), published)
+    places = tuple(notes.setdefault(text, len(notes)) for text in _remarks(cell))
+    return replace(cell, notes=places)
 
 
 def _source(group: Group, name: str) -> Source:
@@ -244,7 +286,9 @@ def _with_ours(sources: tuple[Source, ...]) -> Cell:
         return Cell(sources, reason="; ".join(reasons) or NOT_PLANNED)
     cell = Cell(sources, ours=statistics.fmean(values))
     if len(values) > 1:
-        return replace(cell, spread=statistics.stdev(values), spread_kind=OVER_SEEDS)
+        interval = mean_interval(values) if len(values) >= INTERVAL_SEEDS else None
+        spread = statistics.stdev(values)
+        return replace(cell, spread=spread, spread_kind=OVER_SEEDS, interval=interval)
     error = next(source.standard_error for source in sources if source.value is not None)
     kind = OF_ESTIMATE if error is not None else None
     return replace(cell, spread=error, spread_kind=kind)
@@ -298,7 +342,7 @@ def _with_best(table: Table) -> dict[tuple[Key, Key], Cell]:
     for place, cell in table.cells.items():
         if cell.ours is not None:
             axes = table.axes_of(*place)
-            rest = tuple(axes[axis] for axis in _AXES if axis != "model")
+            rest = tuple(value for name, value in axes.items() if name != "model")
             comparisons.setdefault(rest, []).append(place)
     cells = dict(table.cells)
     pick = max if table.metric.better == "higher" else min

@@ -6,6 +6,7 @@ Nothing here knows a study, a model or a data set; titles come from their declar
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -13,10 +14,27 @@ from workflow_src.config.data_sets import DATA_SETS
 from workflow_src.config.models import model_declarations
 
 MINUS = "\N{MINUS SIGN}"
+NOTHING = "-"
 
 _MULTIPLES = {"thousand": 1e3, "million": 1e6}
-_DECIMALS = {"nats": 1, "samples": 1, "parameters": 0}
+_DECIMALS = {
+    "nats": 1,
+    "nats per dimension": 4,
+    "nats per missing dimension": 4,
+    "samples": 1,
+    "parameters": 0,
+}
+_TITLES = {
+    "fraction": "Training images",
+    # As a compared hyperparameter; those that a bound is measured with are no axis.
+    "importance_samples": "Importance samples in training",
+}
 _LIKELIHOODS = {"gaussian": "Gaussian", "binomial": "Binomial"}
+
+CLAIMS_STEM = "claims"
+"""Name of the files of a study's claims, after the study's name."""
+CLAIMS_DETAILS = "## "
+"""Starts the part of their Markdown file that tells every claim in full."""
 
 STREAMS = {
     "full": "Every training image once per epoch.",
@@ -44,7 +62,7 @@ def signed(value: float, unit: str) -> str:
 
 def typeset(text: str) -> str:
     """The text with a true minus sign before numbers that start with a hyphen."""
-    return f"{MINUS}{text[1:]}" if text[:1] == "-" and text[1:2].isdigit() else text
+    return re.sub(r"(?<![^\s\[])-(?=\d)", MINUS, text)
 
 
 def converted(value: float, unit: str, target: str) -> float | None:
@@ -56,12 +74,14 @@ def converted(value: float, unit: str, target: str) -> float | None:
 
 
 def axis_title(axis: str) -> str:
-    """The heading of one axis."""
-    return {"fraction": "Training images"}.get(axis, sentence(axis))
+    """The heading of one axis or hyperparameter."""
+    return _TITLES.get(axis, sentence(axis))
 
 
 def axis_value(axis: str, value: Any) -> str:
-    """One value of an axis as people call it."""
+    """One value of an axis or hyperparameter as people call it; a dash where a model has none."""
+    if value is None:
+        return NOTHING
     if axis == "fraction":
         return f"{value * 100:.10g} %"
     if axis == "model" and value in model_declarations():
@@ -82,6 +102,11 @@ def sentence(name: str) -> str:
 def described(hyperparameters: Mapping[str, Any]) -> str:
     """Hyperparameters as one line of words."""
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in hyperparameters.items())
+
+
+def plain(value: Any) -> str:
+    """One value of an axis as programs read it."""
+    return "none" if value is None else str(value)
 
 
 def listed(words: Iterable[str]) -> str:

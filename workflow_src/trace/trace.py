@@ -14,7 +14,7 @@ from typing import Any
 
 from workflow_src.archive.results import RECORDS
 from workflow_src.errors import UserError
-from workflow_src.report.wording import counted
+from workflow_src.report.wording import CLAIMS_STEM, counted
 from workflow_src.trace.lineage import Lineage
 from workflow_src.trace.links import (
     ABSENT,
@@ -58,7 +58,8 @@ def find_cell(results: Path, table: str, row: str, column: str) -> Cell:
     UserError
         A name that means nothing, or more than one thing; it lists what there is.
     """
-    tables = {path.stem: path for path in sorted((results / "tables").glob("*.csv"))}
+    paths = sorted((results / "tables").glob("*.csv"))
+    tables = {path.stem: path for path in paths if not path.stem.endswith(f"_{CLAIMS_STEM}")}
     if not tables:
         raise UserError(
             "there are no tables yet",

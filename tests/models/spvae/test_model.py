@@ -10,12 +10,13 @@ import torch
 
 from workflow_src.models.images import ImageFacts
 from workflow_src.models.spvae import drawing
-from workflow_src.models.spvae.model import Spvae, build
+from workflow_src.models.spvae.model import build
+from workflow_src.models.super_pixels import SuperPixelModel
 
 SIDES = {"mnist": (28, 7), "svhn": (32, 8), "cifar10": (32, 8)}
 
 
-def spvae(side: int, step: int, likelihood: str = "gaussian", **changed: Any) -> Spvae:
+def spvae(side: int, step: int, likelihood: str = "gaussian", **changed: Any) -> SuperPixelModel:
     hyperparameters = {
         "hidden_units": 3,
         "latent_dimensions": 2,

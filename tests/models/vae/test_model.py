@@ -7,10 +7,11 @@ import torch
 
 from workflow_src.models.images import ImageFacts
 from workflow_src.models.vae import drawing
-from workflow_src.models.vae.model import Vae, build
+from workflow_src.models.vae.model import build
+from workflow_src.models.whole_images import WholeImageModel
 
 
-def vae(side: int, likelihood: str, hidden_units: int, latent_dimensions: int) -> Vae:
+def vae(side: int, likelihood: str, hidden_units: int, latent_dimensions: int) -> WholeImageModel:
     hyperparameters = {
         "hidden_units": hidden_units,
         "latent_dimensions": latent_dimensions,

@@ -12,11 +12,15 @@ import torch
 
 from workflow_src.data.subsets import subset_indices
 from workflow_src.models.images import ImageFacts
-from workflow_src.models.leaf_models import importance_weighted_bound, noise_shape, stack_runs
+from workflow_src.models.leaf_models import bound, noise_shape, stack_runs
 from workflow_src.models.random_streams import run_stream
 from workflow_src.models.vae.model import build as build_vae
 from workflow_src.train.gradient.member import Member
-from workflow_src.train.gradient.trainer import InterruptedTrainingError, bank_key
+from workflow_src.train.gradient.trainer import (
+    InterruptedTrainingError,
+    bank_key,
+    initial_parameters,
+)
 from workflow_src.train.states import load_state, save_state
 
 # A bank's batched products may add in another order than a single one's: float32 rounding, grown
@@ -66,17 +70,35 @@ def test_the_same_bank_gives_the_same_bits(training: Any, assert_same_outcome: A
         assert_same_outcome(first[run], second[run])
 
 
-def test_the_saved_best_parameters_have_the_saved_best_bound(training: Any) -> None:
+@pytest.mark.parametrize("objective", ["importance_weighted_bound", "evidence_lower_bound"])
+def test_the_saved_best_parameters_have_the_saved_best_bound(training: Any, objective: str) -> None:
     """The validation bound, computed here from the outcome and the run's own noise."""
-    spec = training.spec()
+    spec = training.spec(objective=objective)
     outcome = training.run([spec])[0]
     generator = run_stream("validation noise", spec, torch.device("cpu"))
     noise = torch.randn(1, *noise_shape(training.model, 2, 40), generator=generator)
     pixels = training.images["validation"].T.unsqueeze(0)
-    bound = importance_weighted_bound(
-        training.model, stack_runs([outcome.parameters]), pixels, noise
-    )
-    assert bound.mean().item() == pytest.approx(outcome.best_validation_bound, rel=1e-5)
+    found = bound(training.model, stack_runs([outcome.parameters]), pixels, noise, objective)
+    assert found.mean().item() == pytest.approx(outcome.best_validation_bound, rel=1e-5)
+
+
+def test_what_is_maximised_is_the_objective(training: Any) -> None:
+    """The first step's gradient, by the parameters that one step of Adam has moved upwards."""
+    for objective in ("importance_weighted_bound", "evidence_lower_bound"):
+        spec = training.spec(objective=objective, maximum_steps=1, validation_interval=1)
+        outcome = training.run([spec])[0]
+        start = initial_parameters(training.model, spec)
+        generator = run_stream("training noise", spec, torch.device("cpu"), step=0)
+        noise = torch.randn(1, *noise_shape(training.model, 2, 8), generator=generator)
+        pixels = training.images["train"][Member(spec, 200).next_images()].T.unsqueeze(0)
+        leaves = {name: value.requires_grad_() for name, value in stack_runs([start]).items()}
+        bound(training.model, leaves, pixels, noise, objective).mean().backward()
+        for name, value in outcome.parameters.items():
+            gradient = leaves[name].grad[0]
+            # Adam's first step is one learning rate along the gradient's sign.
+            clear = gradient.abs() > 1e-5
+            moved = torch.sign(value - start[name])
+            assert torch.equal(moved[clear], torch.sign(gradient)[clear]), name
 
 
 @pytest.mark.parametrize("stop_after", [5, 12, 21])
@@ -240,6 +262,8 @@ def test_only_runs_of_one_shape_and_rhythm_share_a_bank(training: Any) -> None:
         "hidden_units": 4,
         "latent_dimensions": 2,
         "learning_rate": 0.001,
+        "objective": "evidence_lower_bound",
+        "importance_samples": 3,
         "batch_size": 9,
         "validation_interval": 5,
         "maximum_steps": 25,

@@ -1,1 +1,1 @@
-"""Sum-product structures: region graphs, their layers, and sampling from them."""
+"""Sum-product structures: region graphs, their layers, sampling from them, and posteriors."""

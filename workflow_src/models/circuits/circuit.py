@@ -117,7 +117,7 @@ class Circuit:
         known = leaves
         results: list[Tensor] = []
         for i, level in enumerate(self.levels):
-            left, right = self._product_indices(leaves.device)[i]
+            left, right = self.product_indices(leaves.device)[i]
             products = known.index_select(1, left) + known.index_select(1, right)
             products = products.view(runs, len(level.regions), 1, level.products, images)
             log_weights = log_sum_weights(parameters, i)
@@ -125,6 +125,18 @@ class Circuit:
             results.append(sums)
             known = torch.cat([known, sums.flatten(1, 2)], dim=1)
         return results
+
+    def product_indices(self, device: torch.device) -> list[tuple[Tensor, Tensor]]:
+        """Every level's left and right factors, each [regions * products]; kept per device."""
+        if device not in self._indices_by_device:
+            self._indices_by_device[device] = [
+                (
+                    torch.tensor(level.left, device=device).flatten(),
+                    torch.tensor(level.right, device=device).flatten(),
+                )
+                for level in self.levels
+            ]
+        return self._indices_by_device[device]
 
     @cached_property
     def _inner_regions(self) -> list[int]:
@@ -152,18 +164,6 @@ class Circuit:
         if not self.graph.partitions_of[region]:
             return self.leaf_components
         return 1 if region == self.graph.root else self.sum_components
-
-    def _product_indices(self, device: torch.device) -> list[tuple[Tensor, Tensor]]:
-        """Flat indices of every level's left and right factors, kept per device."""
-        if device not in self._indices_by_device:
-            self._indices_by_device[device] = [
-                (
-                    torch.tensor(level.left, device=device).flatten(),
-                    torch.tensor(level.right, device=device).flatten(),
-                )
-                for level in self.levels
-            ]
-        return self._indices_by_device[device]
 
     @cached_property
     def _indices_by_device(self) -> dict[torch.device, list[tuple[Tensor, Tensor]]]:

@@ -1,14 +1,18 @@
 """Region graphs: which parts of an image a circuit knows, and how each is split in two.
 
 Pure structure without tensors. A region is a set of variables (its scope); a partition splits a
-region into two disjoint ones. The Poon-Domingos graph follows section 3.3 of the SPVAE paper, which
-takes it from Poon and Domingos, "Sum-product networks: a new deep architecture" (UAI 2011).
+region into two disjoint ones. Section 3.3 of the SPVAE paper takes the graph of Poon and Domingos,
+"Sum-product networks: a new deep architecture" (UAI 2011), and names others, among them the random
+ones of Peharz et al., "Probabilistic deep learning using random sum-product networks" (2018).
 """
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from functools import cached_property
+
+from workflow_src.plan.seeds import seed
 
 Scope = tuple[int, ...]
 Rectangle = tuple[int, int, int, int]
@@ -77,6 +81,34 @@ class RegionGraph:
         return tuple(known[region] for region in range(len(self.scopes)))
 
 
+def super_pixel_region_graph(
+    kind: str, height: int, width: int, step: int, repetitions: int, structure_seed: int
+) -> RegionGraph:
+    """A graph whose leaf regions are the super-pixels between multiples of ``step`` pixels.
+
+    Whatever the kind, the super-pixels come first and in reading order.
+
+    Parameters
+    ----------
+    kind:
+        ``poon_domingos`` or ``random``.
+    height, width, step:
+        In pixels.
+    repetitions, structure_seed:
+        How often, and from which seed, ``random`` splits the image; unused by the other kind.
+
+    Raises
+    ------
+    ValueError
+        If there is no such kind, or a size or the repetitions are not positive.
+    """
+    if kind == "poon_domingos":
+        return poon_domingos(height, width, step)
+    if kind == "random":
+        return random_halves(height, width, step, repetitions, structure_seed)
+    raise ValueError(f"unknown region graph {kind!r}; known are poon_domingos and random")
+
+
 def poon_domingos(height: int, width: int, step: int) -> RegionGraph:
     """All axis-aligned splits of a ``height`` x ``width`` image at multiples of ``step`` pixels.
 
@@ -88,8 +120,7 @@ def poon_domingos(height: int, width: int, step: int) -> RegionGraph:
     ValueError
         If a size is not positive.
     """
-    if min(height, width, step) < 1:
-        raise ValueError(f"sizes must be positive, not {height} x {width} with step {step}")
+    _refuse_sizes_below_one(height, width, step)
     splits: dict[Rectangle, list[tuple[Rectangle, Rectangle]]] = {}
     waiting = [(0, 0, height, width)]
     while waiting:
@@ -108,6 +139,75 @@ def poon_domingos(height: int, width: int, step: int) -> RegionGraph:
         ),
         root=index[0, 0, height, width],
     )
+
+
+def random_halves(
+    height: int, width: int, step: int, repetitions: int, structure_seed: int
+) -> RegionGraph:
+    """Random halves of the set of all super-pixels, halved again down to single super-pixels.
+
+    Each of the ``repetitions`` starts from the whole image; parts that agree are one region, and
+    splits that agree are one partition. Halves differ by at most one super-pixel. A repetition
+    depends on the seed and its own number alone: more of them only add splits.
+
+    Raises
+    ------
+    ValueError
+        If a size or the repetitions are not positive.
+    """
+    _refuse_sizes_below_one(height, width, step)
+    if repetitions < 1:
+        raise ValueError(f"a random region graph takes 1 repetition or more, not {repetitions}")
+    pixels = _super_pixels(height, width, step)
+    everything = tuple(range(len(pixels)))
+    # Dictionaries keep the order in which splits are made, and each split once.
+    splits: dict[Scope, dict[tuple[Scope, Scope], None]] = {(i,): {} for i in everything}
+    for repetition in range(repetitions):
+        value = seed("region graph", structure_seed=structure_seed, repetition=repetition)
+        generator = random.Random(value)
+        waiting = [everything]
+        while waiting:
+            region = waiting.pop()
+            splits.setdefault(region, {})
+            if len(region) > 1:
+                halves = _random_halves_of(region, generator)
+                splits[region][halves] = None
+                waiting.extend(halves)
+    ordered = sorted(splits, key=lambda region: (len(region), region))
+    index = {region: i for i, region in enumerate(ordered)}
+    return RegionGraph(
+        scopes=tuple(tuple(sorted(p for i in region for p in pixels[i])) for region in ordered),
+        partitions=tuple(
+            Partition(index[region], index[first], index[second])
+            for region in ordered
+            for first, second in splits[region]
+        ),
+        root=index[everything],
+    )
+
+
+def _random_halves_of(region: Scope, generator: random.Random) -> tuple[Scope, Scope]:
+    """Two sorted halves; that with the region's first super-pixel comes first."""
+    # Of all that `random.Random` offers, only random() gives the same in every Python version.
+    keys = {super_pixel: generator.random() for super_pixel in region}
+    shuffled = sorted(region, key=lambda super_pixel: keys[super_pixel])
+    middle = len(region) // 2
+    first, second = sorted((tuple(sorted(shuffled[:middle])), tuple(sorted(shuffled[middle:]))))
+    return first, second
+
+
+def _super_pixels(height: int, width: int, step: int) -> list[Scope]:
+    """The pixels of every super-pixel, in reading order."""
+    return [
+        _pixels((top, left, min(top + step, height), min(left + step, width)), width)
+        for top in range(0, height, step)
+        for left in range(0, width, step)
+    ]
+
+
+def _refuse_sizes_below_one(height: int, width: int, step: int) -> None:
+    if min(height, width, step) < 1:
+        raise ValueError(f"sizes must be positive, not {height} x {width} with step {step}")
 
 
 def _axis_aligned_splits(rectangle: Rectangle, step: int) -> list[tuple[Rectangle, Rectangle]]:

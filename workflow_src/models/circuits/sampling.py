@@ -28,7 +28,7 @@ def sample_leaf_components(
     circuit:
         The structure.
     parameters:
-        Sum logits of one run (no run axis).
+        Sum logits of one run (no run axis); other parameters are ignored.
     draws:
         Number of independent samples.
     generator:
@@ -37,28 +37,30 @@ def sample_leaf_components(
         Log densities of the leaf nodes given what is observed, ``[leaf nodes, draws]``, 0 where a
         leaf is unobserved. None samples from the model itself.
 
-    Returns
-    -------
-    Component indices; -1 at a leaf region outside the picked tree, which a Poon-Domingos graph
-    never has.
+    Raises
+    ------
+    ValueError
+        If a draw's evidence has density 0 under every tree.
     """
     banked = {
-        name: value.unsqueeze(0) for name, value in parameters.items() if "sum_logits" in name
+        name: value.detach().unsqueeze(0)
+        for name, value in parameters.items()
+        if name.startswith("circuit.")
     }
-    root_logits = banked[f"circuit.{len(circuit.levels) - 1}.sum_logits"]
-    device = root_logits.device
+    device = banked["circuit.0.sum_logits"].device
     below: Tensor | None = None
     if evidence is not None:
         sums = circuit.node_log_densities(banked, evidence.unsqueeze(0))
-        below = torch.cat([evidence] + [s[0].flatten(0, 1) for s in sums])
+        below = torch.cat([evidence] + [s[0].flatten(0, 1) for s in sums]).T.contiguous()
+        if torch.any(below[:, -1] == -torch.inf):
+            raise ValueError("the evidence is impossible under the circuit: its density is 0")
     total = circuit.leaf_nodes + sum(len(lv.regions) * lv.sums for lv in circuit.levels)
     picked = torch.zeros(draws, total, dtype=torch.bool, device=device)
     picked[:, -1] = True
     for i in reversed(range(len(circuit.levels))):
         _descend(circuit, i, log_sum_weights(banked, i)[0], below, picked, generator)
     leaves = picked[:, : circuit.leaf_nodes].view(draws, -1, circuit.leaf_components)
-    component = leaves.to(torch.int64).argmax(dim=2)
-    return torch.where(leaves.any(dim=2), component, torch.full_like(component, -1))
+    return leaves.to(torch.int64).argmax(dim=2)
 
 
 def _descend(
@@ -69,21 +71,24 @@ def _descend(
     picked: Tensor,
     generator: torch.Generator,
 ) -> None:
-    """Mark the two children of one product for every sum node of the level that is picked."""
+    """Mark the two children of one product for every sum node of the level that is picked.
+
+    ``below`` holds the nodes' log densities ``[draws, nodes]``, ``picked`` is ``[draws, nodes]``.
+    """
     level = circuit.levels[index]
-    for r in range(len(level.regions)):
-        left = torch.tensor(level.left[r], device=picked.device)
-        right = torch.tensor(level.right[r], device=picked.device)
-        for s in range(level.sums):
-            node = level.first_node + r * level.sums + s
-            draws = picked[:, node].nonzero().squeeze(1)
-            if not len(draws):
-                continue
-            scores = log_weights[r, s].expand(len(draws), -1)
-            if below is not None:
-                scores = scores + (below[left][:, draws] + below[right][:, draws]).T
-            product = torch.multinomial(
-                torch.softmax(scores.double(), dim=1), 1, generator=generator
-            ).squeeze(1)
-            picked[draws, left[product]] = True
-            picked[draws, right[product]] = True
+    nodes = len(level.regions) * level.sums
+    of_level = picked[:, level.first_node : level.first_node + nodes]
+    draw, node = of_level.nonzero(as_tuple=True)
+    if not len(draw):
+        return
+    left, right = (
+        indices.view(len(level.regions), level.products)[node // level.sums]
+        for indices in circuit.product_indices(picked.device)[index]
+    )
+    scores = log_weights.flatten(0, 1)[node]
+    if below is not None:
+        scores = scores + below[draw.unsqueeze(1), left] + below[draw.unsqueeze(1), right]
+    shares = torch.softmax(scores.double(), dim=1)
+    product = torch.multinomial(shares, 1, generator=generator)
+    picked[draw, left.gather(1, product).squeeze(1)] = True
+    picked[draw, right.gather(1, product).squeeze(1)] = True

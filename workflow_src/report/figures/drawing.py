@@ -6,15 +6,23 @@ not drawn again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from workflow_src.config.studies import Study
 from workflow_src.report.evidence import Evidence, Group
+from workflow_src.report.figures.curves import draw_curve, draw_importance_samples
+from workflow_src.report.figures.inpainting import draw_inpainting
 from workflow_src.report.figures.leaves import draw_leaves
-from workflow_src.report.figures.lines import draw_curve, draw_importance_samples
+from workflow_src.report.figures.posteriors import draw_posteriors
 from workflow_src.report.figures.samples import draw_samples
 from workflow_src.report.figures.style import Figure, Styles
+
+_PICTURES: Mapping[str, Callable[[str, Sequence[Group]], list[Figure]]] = {
+    "leaf_manifolds": draw_leaves,
+    "leaf_posteriors": draw_posteriors,
+    "inpainting": draw_inpainting,
+}
 
 
 @dataclass(frozen=True)
@@ -36,11 +44,12 @@ def draw_study(evidence: Evidence, study: Study) -> dict[str, Gallery]:
             continue
         prefix = f"{study.name}_{name}"
         figures: list[Figure] = []
-        if experiment.presentation == "curve":
-            figures += draw_curve(prefix, groups, styles, experiment.table.metric)
-        if experiment.presentation == "leaf_manifolds":
-            figures += draw_leaves(prefix, groups)
         whole = _largest_fraction(groups)
+        if experiment.presentation == "curve":
+            table = experiment.table
+            figures += draw_curve(prefix, groups, styles, table.metric, table.rows)
+        if experiment.presentation in _PICTURES:
+            figures += _PICTURES[experiment.presentation](prefix, whole)
         winners = frozenset(group.evaluation.fingerprint for group in whole)
         elsewhere = next((where for seen, where in shown.items() if winners <= seen), None)
         if elsewhere is None:

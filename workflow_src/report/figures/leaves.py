@@ -13,10 +13,19 @@ import numpy as np
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from workflow_src.report.evidence import Group, read_arrays
+from workflow_src.report.evidence import Group
 from workflow_src.report.figures.mosaics import Panel, enlarged, panels_png, tiled
 from workflow_src.report.figures.style import LABEL_COLOURS, MUTED, RULE, Figure, canvas, look, png
-from workflow_src.report.wording import axis_value
+from workflow_src.report.figures.winners import (
+    Cell,
+    Pictured,
+    cell_title,
+    evaluations_of,
+    pictured,
+    suffix_of,
+    title_of,
+    told_seeds,
+)
 
 _SIZE = 760
 _GAP_SHARE = 30
@@ -24,20 +33,15 @@ _GAP_SHARE = 30
 
 def draw_leaves(prefix: str, groups: Sequence[Group]) -> list[Figure]:
     """Manifolds and embeddings of every group whose codes have two dimensions, first seed only."""
+    manifolds, embeddings = (pictured(groups, name) for name in ("leaf_manifolds", "embeddings"))
     figures: list[Figure] = []
-    seen = set()
-    for group in groups:
-        way = tuple(value for axis, value in group.axes.items() if axis != "seed")
-        if way in seen:
-            continue
-        manifolds = read_arrays(group.evaluation, "leaf_manifolds")
-        embeddings = read_arrays(group.evaluation, "embeddings")
-        if manifolds is not None:
-            seen.add(way)
-            figures.append(_manifold_figure(prefix, group, manifolds))
-        if embeddings is not None and embeddings["codes"].shape[2] == 2:
-            seen.add(way)
-            figures.append(_embedding_figure(prefix, group, embeddings))
+    for cell in {**manifolds, **embeddings}:
+        figures += [_manifold_figure(prefix, cell, one) for one in manifolds.get(cell, [])]
+        figures += [
+            _embedding_figure(prefix, cell, one)
+            for one in embeddings.get(cell, [])
+            if one.arrays["codes"].shape[2] == 2
+        ]
     return figures
 
 
@@ -48,7 +52,8 @@ def manifold_picture(manifold: NDArray[Any], rows: int, columns: int) -> NDArray
     return tiled(leaves, rows, columns, gap=max(1, steps * width // _GAP_SHARE))
 
 
-def _manifold_figure(prefix: str, group: Group, arrays: dict[str, Any]) -> Figure:
+def _manifold_figure(prefix: str, cell: Cell, one: Pictured) -> Figure:
+    arrays = one.arrays
     rows, columns, components = _layout(arrays)
     panels = [
         Panel(
@@ -60,29 +65,30 @@ def _manifold_figure(prefix: str, group: Group, arrays: dict[str, Any]) -> Figur
         for component in range(components)
     ]
     return Figure(
-        name=f"{prefix}_leaf_manifolds-{_suffix(group)}",
-        title=f"Leaf manifolds, {_whose(group)}",
+        name=f"{prefix}_leaf_manifolds-{suffix_of(one)}",
+        title=f"Leaf manifolds, {_whose(cell, one)}",
         caption=(
             f"What every leaf decodes over a grid of its two latent dimensions, at equal steps of "
             f"the prior's quantiles; the {rows} x {columns} array is laid out as the super-pixels "
-            f"are. Which component is the first is arbitrary ({_how(group)})."
+            f"are. Which component is the first is arbitrary ({told_seeds([one])})."
         ),
         images={".png": panels_png([panels])},
-        evaluations=(group.evaluation.fingerprint,),
+        evaluations=evaluations_of([one]),
     )
 
 
-def _embedding_figure(prefix: str, group: Group, arrays: dict[str, Any]) -> Figure:
+def _embedding_figure(prefix: str, cell: Cell, one: Pictured) -> Figure:
+    arrays = one.arrays
     rows, columns, components = _layout(arrays)
     return Figure(
-        name=f"{prefix}_embeddings-{_suffix(group)}",
-        title=f"Leaf embeddings, {_whose(group)}",
+        name=f"{prefix}_embeddings-{suffix_of(one)}",
+        title=f"Leaf embeddings, {_whose(cell, one)}",
         caption=(
             f"Posterior means of {len(arrays['codes']):,} test images in every leaf, coloured by "
-            f"label, on the same axes throughout ({_how(group)})."
+            f"label, on the same axes throughout ({told_seeds([one])})."
         ),
         images={".png": _scatter(arrays, rows, columns, components)},
-        evaluations=(group.evaluation.fingerprint,),
+        evaluations=evaluations_of([one]),
     )
 
 
@@ -130,16 +136,5 @@ def _component_title(component: int, components: int) -> str:
     return f"Component {component + 1} of {components}" if components > 1 else ""
 
 
-def _whose(group: Group) -> str:
-    return ", ".join(axis_value(a, group.axes[a]) for a in ("model", "data_set", "likelihood"))
-
-
-def _how(group: Group) -> str:
-    axes = group.axes
-    return f"protocol {axes['protocol']}, stream {axes['stream']}, seed {axes['seed']}"
-
-
-def _suffix(group: Group) -> str:
-    axes = group.axes
-    names = ("model", "data_set", "likelihood", "protocol", "stream")
-    return "-".join(str(axes[name]) for name in names)
+def _whose(cell: Cell, one: Pictured) -> str:
+    return f"{title_of(one, [one])}, {cell_title(cell)}"

@@ -1,11 +1,12 @@
-"""A metric against something it depends on: importance samples, or part of the training images.
+"""Small multiples of lines: one panel per data set and likelihood, one line per way of training.
 
-Small multiples, one panel per data set and likelihood; lines are means over seeds, bands their
-spread.
+Lines are means over seeds, bands their spread. Where a seed has no number, a cross at the bottom
+says so.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,15 +15,16 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from workflow_src.config.metrics import metric
 from workflow_src.report.evidence import Group
-from workflow_src.report.figures.style import Figure, Styles, canvas, look, png, svg
-from workflow_src.report.wording import MINUS, axis_value
+from workflow_src.report.figures.style import Figure, LineStyle, Styles, canvas, look, png, svg
+from workflow_src.report.wording import MINUS, axis_title, axis_value
 
 _ACROSS = 3
-_BOUND = "test_bound"
+_MANY_VALUES = 8
+_LOGARITHMIC = 4.0
+"""From this ratio of the largest to the smallest value on, an axis is logarithmic."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,42 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Gap:
+    """A seed that has no number at ``x``, and why."""
+
+    x: float
+    reason: str
+
+
+Mark = Point | Gap
+Way = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
 class Line:
-    """Points of one model trained in one way; several per x where there are seeds."""
+    """Marks of one model trained in one way; several per x where there are seeds.
+
+    ``variant`` holds the compared hyperparameters that its values are told apart by.
+    """
 
     axes: Mapping[str, Any]
-    points: tuple[Point, ...]
+    variant: tuple[tuple[str, Any], ...]
+    marks: tuple[Mark, ...]
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """The marks that are numbers."""
+        return tuple(mark for mark in self.marks if isinstance(mark, Point))
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """The marks that are none."""
+        return tuple(mark for mark in self.marks if isinstance(mark, Gap))
+
+    @property
+    def way(self) -> Way:
+        """Protocol and stream."""
+        return self.axes["protocol"], self.axes["stream"]
 
     def summary(self) -> list[tuple[float, float, float]]:
         """Per x, ascending: mean over seeds, and its spread as tables give it."""
@@ -65,164 +98,191 @@ class Labels:
 Panels = dict[tuple[str, str], list[Line]]
 
 
-def draw_importance_samples(prefix: str, groups: Sequence[Group], styles: Styles) -> list[Figure]:
-    """The test bound against the number of importance samples it was estimated with."""
-
-    def points(group: Group) -> Iterable[Point]:
-        for one in group.evaluation.metrics:
-            if one.name == _BOUND and one.importance_samples and math.isfinite(one.value):
-                yield Point(one.importance_samples, one.value, one.standard_error)
-
-    panels = _panels(groups, points)
-    if not any(len(line.summary()) > 1 for lines in panels.values() for line in lines):
-        return []
-    return [
-        _figure(
-            f"{prefix}_importance_samples",
-            "Bound against importance samples",
-            "Test bound of the winners by the number of importance samples per image and leaf that "
-            "it is estimated with; where lines still rise, the bound is not tight.",
-            panels,
-            styles,
-            groups,
-            Labels("importance samples", "{:,.0f}", metric(_BOUND).unit),
-        )
-    ]
-
-
-def draw_curve(
-    prefix: str, groups: Sequence[Group], styles: Styles, metric_name: str
-) -> list[Figure]:
-    """A metric against the part of the training images that was trained on."""
-
-    def points(group: Group) -> Iterable[Point]:
-        one = group.evaluation.metric(metric_name)
-        if one is not None and math.isfinite(one.value):
-            yield Point(group.axes["fraction"] * 100, one.value, one.standard_error)
-
-    panels = _panels(groups, points)
-    if not panels:
-        return []
-    title = metric(metric_name).title
-    return [
-        _figure(
-            f"{prefix}_curve",
-            "Test performance against training images",
-            f"{title[:1].upper()}{title[1:]}, as the training set shrinks.",
-            panels,
-            styles,
-            groups,
-            Labels("training images, % of all", "{:g}", metric(metric_name).unit),
-        )
-    ]
-
-
-def _panels(groups: Sequence[Group], points: Callable[[Group], Iterable[Point]]) -> Panels:
-    found: dict[tuple[str, str], dict[tuple[Any, ...], list[Point]]] = {}
+def panels_of(
+    groups: Sequence[Group], marks: Callable[[Group], Iterable[Mark]], across: str | None = None
+) -> Panels:
+    """The lines by data set and likelihood; ``across`` is the hyperparameter on the x axis."""
+    found: dict[tuple[str, str], dict[tuple[Any, ...], list[Mark]]] = {}
+    told_apart = sorted({name for group in groups for name in group.variant} - {across})
     for group in groups:
         axes = group.axes
-        values = list(points(group))
+        values = list(marks(group))
         if values:
             panel = found.setdefault((axes["data_set"], axes["likelihood"]), {})
-            way = (axes["model"], axes["protocol"], axes["stream"])
-            panel.setdefault(way, []).extend(values)
+            variant = tuple((name, group.variant.get(name)) for name in told_apart)
+            key = (axes["model"], axes["protocol"], axes["stream"], variant)
+            panel.setdefault(key, []).extend(values)
     names = ("model", "protocol", "stream")
     return {
-        key: [Line(dict(zip(names, way, strict=True)), tuple(p)) for way, p in lines.items()]
-        for key, lines in found.items()
+        place: [
+            Line(dict(zip(names, key, strict=False)), key[-1], tuple(marks))
+            for key, marks in lines.items()
+        ]
+        for place, lines in found.items()
     }
 
 
-def _figure(
+def draw_panels(
     name: str,
     title: str,
     caption: str,
     panels: Panels,
     styles: Styles,
-    groups: Sequence[Group],
+    evaluations: Sequence[str],
     labels: Labels,
+    hollow: Callable[[Line], bool] = lambda line: False,
 ) -> Figure:
+    """The figure, as PNG and SVG; ``hollow`` says which lines end in an empty mark."""
+    lines = every_line(panels)
+    many = len({mark.x for line in lines for mark in line.marks}) > _MANY_VALUES
     across = min(_ACROSS, len(panels))
     down = math.ceil(len(panels) / across)
+    drawn = _styles(lines, styles)
     with look():
-        figure = canvas(max(3.4 * across, 4.6), 2.6 * down + 0.55)
+        wide, high = (4.6, 3.1) if many else (3.4, 2.6)
+        figure = canvas(max(wide * across, 4.6), high * down + 0.55)
         figure.set_layout_engine("constrained", h_pad=0.06, w_pad=0.06)
         grid = list(figure.subplots(down, across, squeeze=False).flat)
-        for axes, (key, lines) in zip(grid, panels.items(), strict=False):
-            _draw_panel(axes, lines, styles, labels.across_format)
-            data_set, likelihood = key
-            axes.set_title(
-                f"{axis_value('data_set', data_set)}, {axis_value('likelihood', likelihood)}",
-                loc="left",
-            )
+        for axes, (place, here) in zip(grid, panels.items(), strict=False):
+            _draw_panel(axes, here, drawn, labels.across_format, hollow)
+            axes.set_title(panel_title(place), loc="left")
             axes.set(xlabel=labels.across, ylabel=labels.up)
         for axes in grid[len(panels) :]:
             axes.set_axis_off()
-        every = {_label(line, panels): line for lines in panels.values() for line in lines}
         figure.legend(
             handles=[
-                Line2D([], [], markersize=4, label=label, **vars(styles.of(line.axes)))
-                for label, line in every.items()
+                Line2D([], [], markersize=4, label=line_title(line, panels), **vars(drawn[key]))
+                for key, line in {_key(line): line for line in lines}.items()
             ],
             loc="outside upper left",
-            ncols=min(len(every), 2 * across),
+            ncols=2 * across if many else min(len(drawn), 2 * across),
         )
         images = {".png": png(figure, palette=256), ".svg": svg(figure)}
-    evaluations = dict.fromkeys(group.evaluation.fingerprint for group in groups)
-    return Figure(name, title, f"{caption} {_how(panels)}", images, tuple(evaluations))
+    parts = [caption, *_told_gaps(panels, labels), _how(panels)]
+    return Figure(name, title, " ".join(parts), images, tuple(dict.fromkeys(evaluations)))
 
 
-def _draw_panel(axes: Axes, lines: Sequence[Line], styles: Styles, x_format: str) -> None:
-    axes.set_xscale("log")
-    ticks: set[float] = set()
-    for line in lines:
-        x, y, spread = zip(*line.summary(), strict=True)
-        style = styles.of(line.axes)
-        lower = [value - s for value, s in zip(y, spread, strict=True)]
-        upper = [value + s for value, s in zip(y, spread, strict=True)]
-        axes.fill_between(x, lower, upper, color=style.color, alpha=0.16, linewidth=0)
-        axes.plot(x, y, markersize=3.6, linewidth=1.5, **vars(style))
-        ticks.update(x)
-    axes.set_xticks(_apart(sorted(ticks)))
+def every_line(panels: Panels) -> list[Line]:
+    """The lines of all panels."""
+    return list(itertools.chain.from_iterable(panels.values()))
+
+
+def panel_title(place: tuple[str, str]) -> str:
+    """Data set and likelihood."""
+    data_set, likelihood = place
+    return f"{axis_value('data_set', data_set)}, {axis_value('likelihood', likelihood)}"
+
+
+def line_title(line: Line, panels: Panels) -> str:
+    """The model, and of its hyperparameters and ways of training what differs in the figure."""
+    lines = every_line(panels)
+    parts = [axis_value("model", line.axes["model"])]
+    for place, (name, value) in enumerate(line.variant):
+        if value is not None and len({other.variant[place] for other in lines}) > 1:
+            parts.append(f"{axis_title(name).lower()} {axis_value(name, value)}")
+    if len(_ways(lines)) > 1:
+        parts += line.way
+    return ", ".join(parts)
+
+
+def _draw_panel(
+    axes: Axes,
+    lines: Sequence[Line],
+    styles: Mapping[Way, LineStyle],
+    x_format: str,
+    hollow: Callable[[Line], bool],
+) -> None:
+    for height, line in enumerate(lines):
+        style = styles[_key(line)]
+        if line.points:
+            _draw_line(axes, line, style, hollow=hollow(line))
+        for x in {gap.x for gap in line.gaps}:
+            # One above the other, where several models have no number.
+            bottom = axes.get_xaxis_transform()
+            axes.plot(x, 0.05 + 0.06 * height, "x", color=style.color, transform=bottom)
+    values = sorted({mark.x for line in lines for mark in line.marks})
+    logarithmic = values[0] > 0 and values[-1] >= _LOGARITHMIC * values[0]
+    axes.set_xscale("log" if logarithmic else "linear")
+    axes.set_xticks(_apart(values, logarithmic=logarithmic))
+    axes.set_xticks(values, minor=True)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: x_format.format(value)))
-    axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", MINUS)))
 
 
-def _apart(ticks: Sequence[float]) -> list[float]:
+def _draw_line(axes: Axes, line: Line, style: LineStyle, *, hollow: bool) -> None:
+    x, y, spread = zip(*line.summary(), strict=True)
+    lower = [value - s for value, s in zip(y, spread, strict=True)]
+    upper = [value + s for value, s in zip(y, spread, strict=True)]
+    axes.fill_between(x, lower, upper, color=style.color, alpha=0.16, linewidth=0)
+    axes.plot(x, y, markersize=3.6, linewidth=1.5, **vars(style))
+    if hollow:
+        end = {"markersize": 6.5, "markerfacecolor": "white", "linestyle": ""}
+        axes.plot(x[-1], y[-1], **{**vars(style), **end})
+
+
+def _apart(ticks: Sequence[float], *, logarithmic: bool) -> list[float]:
     """The ticks without those whose labels would run into the next larger one's."""
-    kept: list[float] = []
-    span = math.log(ticks[-1] / ticks[0]) or 1.0
-    for tick in reversed(ticks):
-        if not kept or math.log(kept[-1] / tick) > 0.11 * span:
-            kept.append(tick)
-    return kept[::-1]
+    places = [math.log(tick) if logarithmic else tick for tick in ticks]
+    span = (places[-1] - places[0]) or 1.0
+    kept: list[int] = []
+    for place in reversed(range(len(ticks))):
+        if not kept or places[kept[-1]] - places[place] > 0.11 * span:
+            kept.append(place)
+    return [ticks[place] for place in reversed(kept)]
 
 
-def _label(line: Line, panels: Panels) -> str:
-    title = axis_value("model", line.axes["model"])
-    if len(_ways(panels)) == 1:
-        return title
-    return f"{title}, {line.axes['protocol']}, {line.axes['stream']}"
-
-
-def _ways(panels: Panels) -> list[tuple[str, str]]:
-    return list(
-        dict.fromkeys(
-            (line.axes["protocol"], line.axes["stream"])
-            for lines in panels.values()
+def _styles(lines: Sequence[Line], styles: Styles) -> dict[Way, LineStyle]:
+    """One style per line: colours are models', or variants' where there is one model alone."""
+    variants = list(dict.fromkeys(line.variant for line in lines))
+    if len(variants) == 1:
+        return {_key(line): styles.of(line.axes) for line in lines}
+    if len({line.axes["model"] for line in lines}) == 1:
+        ways = _ways(lines)
+        return {
+            _key(line): styles.numbered(variants.index(line.variant), ways.index(line.way))
             for line in lines
-        )
-    )
+        }
+    places = list(dict.fromkeys((line.way, line.variant) for line in lines))
+    return {
+        _key(line): styles.of(line.axes, places.index((line.way, line.variant))) for line in lines
+    }
+
+
+def _key(line: Line) -> Way:
+    return line.axes["model"], line.way, line.variant
+
+
+def _ways(lines: Sequence[Line]) -> list[Way]:
+    return list(dict.fromkeys(line.way for line in lines))
+
+
+def _told_gaps(panels: Panels, labels: Labels) -> list[str]:
+    """A sentence on the crosses; none where there are none."""
+    places: dict[str, dict[str, None]] = {}
+    for place, lines in panels.items():
+        for line in lines:
+            for gap in line.gaps:
+                title = f"{line_title(line, panels)} on {panel_title(place)}"
+                where = f"{title} at {labels.across_format.format(gap.x)}"
+                places.setdefault(gap.reason, {})[where] = None
+    if not places:
+        return []
+    told = [f"{_shortened(list(where))}: {reason}" for reason, where in places.items()]
+    return [f"Crosses at the bottom are seeds without a number. {'; '.join(told)}."]
+
+
+def _shortened(texts: Sequence[str], most: int = 4) -> str:
+    rest = len(texts) - most
+    return "; ".join(texts[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _how(panels: Panels) -> str:
-    ways = "; ".join(f"protocol {p}, stream {s}" for p, s in _ways(panels))
+    lines = every_line(panels)
+    ways = "; ".join(f"protocol {p}, stream {s}" for p, s in _ways(lines))
     seeds = max(
-        sum(point.x == line.points[0].x for point in line.points)
-        for lines in panels.values()
-        for line in lines
+        (sum(p.x == line.points[0].x for p in line.points) for line in lines if line.points),
+        default=0,
     )
     band = "standard deviation over seeds" if seeds > 1 else "standard error over test images"
     return f"Bands: {band} ({ways})."

@@ -1,4 +1,4 @@
-"""Panels of gray images, pixel by pixel: every image pixel is a square of whole screen pixels."""
+"""Panels of gray or coloured images: every image pixel is a square of whole screen pixels."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ _SIDE = 34
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture, gray in [0, 1] with NaN where nothing is, under its title."""
+    """One picture, gray [h, w] or coloured [h, w, 3], in [0, 1] with NaN where nothing is."""
 
     title: str
     picture: Array
 
 
 def tiled(images: Array, rows: int, columns: int, gap: int) -> Array:
-    """Images [n, h, w] in reading order on a grid with ``gap`` empty pixels between them.
+    """Images [n, h, w] or [n, h, w, 3] in reading order, with ``gap`` empty pixels between them.
 
     Places beyond the last image stay empty (NaN), as gaps are.
     """
-    _, height, width = images.shape
+    _, height, width, *colours = images.shape
     shape = (rows * (height + gap) - gap, columns * (width + gap) - gap)
-    picture = np.full(shape, np.nan)
+    picture = np.full((*shape, *colours), np.nan)
     for place, image in enumerate(images[: rows * columns]):
         top, left = (place // columns) * (height + gap), (place % columns) * (width + gap)
         picture[top : top + height, left : left + width] = image
@@ -57,9 +57,16 @@ def enlarged(picture: Array, size: int) -> Array:
     return picture.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
-def panels_png(rows: Sequence[Sequence[Panel]], labels: Sequence[str] = ()) -> bytes:
+def coloured(images: Array) -> Array:
+    """Gray images [..., h, w] as coloured ones [..., h, w, 3]."""
+    return np.repeat(images[..., None], 3, axis=-1)
+
+
+def panels_png(
+    rows: Sequence[Sequence[Panel]], labels: Sequence[str] = (), palette: int = _GRAYS
+) -> bytes:
     """Rows of panels of one size, with ``labels`` at the left of the rows, as PNG."""
-    height, width = rows[0][0].picture.shape
+    height, width, *_ = rows[0][0].picture.shape
     across = max(len(row) for row in rows)
     side = _SIDE if labels else 0
     total_width = side + across * width + (across - 1) * _BETWEEN + 2 * _MARGIN
@@ -78,7 +85,7 @@ def panels_png(rows: Sequence[Sequence[Panel]], labels: Sequence[str] = ()) -> b
                 text = figure.text(x, y, labels[place], ha="center", va="center", color=MUTED)
                 text.set_rotation(90)
             top += height + _BETWEEN // 2
-        return png(figure, palette=_GRAYS)
+        return png(figure, palette=palette)
 
 
 def _title_height(row: Sequence[Panel]) -> int:
@@ -87,12 +94,13 @@ def _title_height(row: Sequence[Panel]) -> int:
 
 
 def _place(figure: Canvas, panel: Panel, left: int, top: int, width: int, height: int) -> None:
-    rows, columns = panel.picture.shape
+    rows, columns, *colours = panel.picture.shape
     place = (left / width, 1 - (top + rows) / height, columns / width, rows / height)
     axes = figure.add_axes(place)
     axes.set_axis_off()
     # Colour by colour, so that gaps are the paper's white and no resampling happens.
-    gray = np.clip(np.nan_to_num(panel.picture, nan=1.0), 0.0, 1.0)
-    axes.imshow(np.repeat(gray[..., None], 3, axis=2), interpolation="none", aspect="auto")
+    picture = np.clip(np.nan_to_num(panel.picture, nan=1.0), 0.0, 1.0)
+    shown = picture if colours else coloured(picture)
+    axes.imshow(shown, interpolation="none", aspect="auto")
     if panel.title:
         axes.set_title(panel.title, color=INK, pad=6)

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from workflow_src.report.evidence import Group, read_arrays
+from workflow_src.report.evidence import Group
 from workflow_src.report.figures.mosaics import Panel, enlarged, panels_png, square_tiling
 from workflow_src.report.figures.style import Figure
-from workflow_src.report.wording import axis_value
+from workflow_src.report.figures.winners import (
+    Cell,
+    Pictured,
+    cell_title,
+    evaluations_of,
+    pictured,
+    title_of,
+    told_seeds,
+)
 
 _SIZE = 420
 _ACROSS = 4
@@ -17,56 +24,33 @@ _IMAGES = 64
 
 def draw_samples(prefix: str, groups: Sequence[Group]) -> list[Figure]:
     """One figure per data set and likelihood; groups without samples are left out."""
-    by_data: dict[tuple[Any, Any], list[tuple[Group, dict[str, Any]]]] = {}
-    seen = set()
-    for group in groups:
-        axes = group.axes
-        key = (axes["data_set"], axes["likelihood"])
-        way = (*key, axes["model"], axes["protocol"], axes["stream"])
-        if way in seen:
-            continue
-        arrays = read_arrays(group.evaluation, "samples")
-        if arrays is not None:
-            seen.add(way)
-            by_data.setdefault(key, []).append((group, arrays))
-    return [_figure(prefix, *key, drawn) for key, drawn in by_data.items()]
+    return [_figure(prefix, cell, drawn) for cell, drawn in pictured(groups, "samples").items()]
 
 
-def _figure(
-    prefix: str,
-    data_set: str,
-    likelihood: str,
-    drawn: Sequence[tuple[Group, dict[str, Any]]],
-) -> Figure:
-    several = len({(g.axes["protocol"], g.axes["stream"]) for g, _ in drawn}) > 1
+def _figure(prefix: str, cell: Cell, drawn: Sequence[Pictured]) -> Figure:
     rows: list[list[Panel]] = []
     labels: list[str] = []
     for start in range(0, len(drawn), _ACROSS):
         part = drawn[start : start + _ACROSS]
-        for name, label, titled in (("samples", "drawn", True), ("means", "expected", False)):
-            rows.append([_panel(g, a[name], titled, several) for g, a in part])
+        titles = [title_of(one, drawn) for one in part]
+        for name, label in (("samples", "drawn"), ("means", "expected")):
+            rows.append(
+                [
+                    Panel(
+                        title if name == "samples" else "",
+                        enlarged(square_tiling(one.arrays[name][:_IMAGES]), _SIZE),
+                    )
+                    for one, title in zip(part, titles, strict=True)
+                ]
+            )
             labels.append(label)
-    title = f"Samples, {axis_value('data_set', data_set)}, {axis_value('likelihood', likelihood)}"
-    seeds = sorted({group.axes["seed"] for group, _ in drawn})
     return Figure(
-        name=f"{prefix}_samples-{data_set}-{likelihood}",
-        title=title,
+        name=f"{prefix}_samples-{'-'.join(cell)}",
+        title=f"Samples, {cell_title(cell)}",
         caption=(
             "Images drawn from the winners, and below them the pixels expected given the same "
-            f"latent codes and components (seed {', '.join(map(str, seeds))}; {_ways(drawn)})."
+            f"latent codes and components ({told_seeds(drawn)})."
         ),
         images={".png": panels_png(rows, labels)},
-        evaluations=tuple(group.evaluation.fingerprint for group, _ in drawn),
+        evaluations=evaluations_of(drawn),
     )
-
-
-def _panel(group: Group, images: Any, titled: bool, several: bool) -> Panel:
-    title = axis_value("model", group.axes["model"])
-    if several:
-        title += f"\n{group.axes['protocol']}, {group.axes['stream']}"
-    return Panel(title if titled else "", enlarged(square_tiling(images[:_IMAGES]), _SIZE))
-
-
-def _ways(drawn: Sequence[tuple[Group, Any]]) -> str:
-    ways = dict.fromkeys((g.axes["protocol"], g.axes["stream"]) for g, _ in drawn)
-    return "; ".join(f"protocol {protocol}, stream {stream}" for protocol, stream in ways)

@@ -22,16 +22,14 @@ RULE = "#d9dee5"
 
 # Distinct for colour-blind readers and of similar weight on white.
 _MODEL_COLOURS = ("#0b6e99", "#d1602c", "#3f8f4f", "#8a4fa3", "#b08900", "#b23a62", "#4f5d75")
-_LINES = (
-    {"linestyle": "-", "marker": "o"},
-    {"linestyle": "--", "marker": "s"},
-    {"linestyle": ":", "marker": "^"},
-    {"linestyle": "-.", "marker": "D"},
-)
+_DASHES = ("-", "--", ":", "-.")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LABEL_COLOURS = (
     *("#1f77b4", "#e6862a", "#2f9e44", "#c92a2a", "#7b4fb3"),
     *("#8c5a3c", "#d6569f", "#6b7280", "#a3a500", "#17a2b8"),
 )
+COMPONENT_COLOURS = ("#d1602c", "#0b6e99", "#3f8f4f", "#8a4fa3", "#b08900", "#b23a62", "#4f5d75")
+"""Of the components of a leaf region; the first two are told apart by every eye."""
 
 _RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -106,12 +104,17 @@ class Styles:
         self._models = list(dict.fromkeys(row["model"] for row in rows))
         self._ways = list(dict.fromkeys((row["protocol"], row["stream"]) for row in rows))
 
-    def of(self, axes: Mapping[str, Any]) -> LineStyle:
-        """The style of a line with these axes."""
-        model = self._models.index(axes["model"])
-        way = self._ways.index((axes["protocol"], axes["stream"]))
+    def of(self, axes: Mapping[str, Any], place: int | None = None) -> LineStyle:
+        """The style of a line with these axes; ``place`` takes the place of its way's."""
+        way = self._ways.index((axes["protocol"], axes["stream"])) if place is None else place
+        return self.numbered(self._models.index(axes["model"]), way)
+
+    def numbered(self, colour: int, place: int) -> LineStyle:
+        """The style of that colour, with the dashes and marks of that place."""
         return LineStyle(
-            color=_MODEL_COLOURS[model % len(_MODEL_COLOURS)], **_LINES[way % len(_LINES)]
+            color=_MODEL_COLOURS[colour % len(_MODEL_COLOURS)],
+            linestyle=_DASHES[place % len(_DASHES)],
+            marker=_MARKERS[place % len(_MARKERS)],
         )
 
 

@@ -16,12 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from workflow_src.models.leaf_models import (
-    LeafModel,
-    importance_weighted_bound,
-    noise_shape,
-    stack_runs,
-)
+from workflow_src.models.leaf_models import LeafModel, bound, noise_shape, stack_runs
 from workflow_src.models.random_streams import run_stream
 from workflow_src.plan.seeds import seed
 from workflow_src.train.gradient.member import BEST, Member
@@ -167,6 +162,7 @@ class _Bank:
         self.together = tuple(runs)
         self.runs = list(runs)
         self.members = [Member(spec, len(images["train"])) for spec in specs]
+        self.objective = specs[0]["objective"]
         self.samples = specs[0]["importance_samples"]
         self.interval = specs[0]["validation_interval"]
         self.step = 0
@@ -178,7 +174,7 @@ class _Bank:
         known = [state for state in states if state is not None]
         rate = self.members[0].spec["learning_rate"]
         if not known:
-            fresh = [_initial_parameters(self.model, member.spec) for member in self.members]
+            fresh = [initial_parameters(self.model, member.spec) for member in self.members]
             self.optimizer = BankAdam(self._placed(stack_runs(fresh)), rate)
             return
         for member, (tensors, facts) in zip(self.members, known, strict=True):
@@ -234,11 +230,12 @@ class _Bank:
             if hooks.stop_is_wanted():
                 raise InterruptedTrainingError
             pixels = self._batches()
-            bounds = importance_weighted_bound(
+            bounds = bound(
                 self.model,
                 self.optimizer.parameters,
                 pixels,
                 self._noise(generators, batch_size),
+                self.objective,
             ).mean(dim=1)
             self.optimizer.maximise(bounds.sum())
             total += bounds.detach()
@@ -257,7 +254,7 @@ class _Bank:
         for chunk in torch.split(validation, _VALIDATION_CHUNK):
             pixels = chunk.T.to(torch.float32).expand(len(self.members), -1, -1)
             noise = self._noise(generators, len(chunk))
-            bounds = importance_weighted_bound(self.model, parameters, pixels, noise)
+            bounds = bound(self.model, parameters, pixels, noise, self.objective)
             total += bounds.double().sum(dim=1)
         return [float(value) for value in total / len(validation)]
 
@@ -307,8 +304,8 @@ class _Bank:
         return {name: value.to(self.device) for name, value in parameters.items()}
 
 
-def _initial_parameters(model: LeafModel, spec: Mapping[str, Any]) -> Tensors:
-    """Drawn on the CPU, so that a run starts from the same point on every device."""
+def initial_parameters(model: LeafModel, spec: Mapping[str, Any]) -> Tensors:
+    """Where a run starts; drawn on the CPU, so that it is the same point on every device."""
     value = seed(
         "initial parameters",
         model=spec["model"],

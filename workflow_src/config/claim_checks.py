@@ -1,0 +1,123 @@
+"""Checks of claims against the experiments of their study: what they name is there and measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from workflow_src.config.claims import Check, Claim, Stability
+from workflow_src.config.complaints import Complaint, shown, unknown
+from workflow_src.config.experiment_checks import check_measured
+from workflow_src.config.experiments import Experiment, Grid
+from workflow_src.config.grid_entries import values_in
+from workflow_src.config.models import hyperparameters_of
+from workflow_src.config.strict import Scalar
+from workflow_src.config.study_checks import check_metric
+from workflow_src.config.yaml_lines import KeyPath
+
+
+def claimed_grid(experiment: Experiment) -> Grid:
+    """The grid that claims are about: the paper's, or else the only one."""
+    return experiment.scales.get("paper") or next(iter(experiment.scales.values()))
+
+
+def claimed_cells(check: Check, experiment: Experiment) -> tuple[tuple[str, str], ...]:
+    """Data set and likelihood of every cell that a check is about."""
+    grid = claimed_grid(experiment)
+    return tuple(
+        (data_set, likelihood)
+        for likelihood in check.likelihoods or grid.likelihoods
+        for data_set in check.data_sets or grid.data_sets
+    )
+
+
+def check_claims(claims: Mapping[str, Claim], experiments: Mapping[str, Experiment]) -> None:
+    """Every check names an experiment, and of it what it measures, models and cells."""
+    for name, claim in claims.items():
+        for position, check in enumerate(claim.checks):
+            key: KeyPath = ("claims", name, "checks", position)
+            if check.experiment not in experiments:
+                here = (*key, "experiment")
+                raise unknown(
+                    here, "experiment", check.experiment, experiments
+                ).raised_in_validator()
+            _check(key, check, experiments[check.experiment])
+
+
+def _check(key: KeyPath, check: Check, experiment: Experiment) -> None:
+    check_metric(check.metric, (*key, "metric"))
+    measures = experiment.measures
+    check_measured(check.metric, measures.importance_samples, measures.inpainting, (*key, "metric"))
+    subjects = {"first": check.first}
+    second = getattr(check, "second", None)
+    if second is not None:
+        subjects["second"] = second
+    for name, subject in subjects.items():
+        _check_subject((*key, name), subject, check.experiment, experiment)
+    if check.first == second:
+        raise Complaint(
+            (*key, "second"), "the first is compared with itself", expected="another one"
+        ).raised_in_validator()
+    grid = claimed_grid(experiment)
+    named: dict[str, tuple[Sequence[object], Sequence[object]]] = {
+        "data_sets": (check.data_sets or (), grid.data_sets),
+        "likelihoods": (check.likelihoods or (), grid.likelihoods),
+    }
+    for name, (given, known) in named.items():
+        for position, one in enumerate(given):
+            _check_known((*key, name, position), one, known, check.experiment)
+    _check_known((*key, "fraction"), check.fraction, grid.fractions, check.experiment)
+    if isinstance(check, Stability) and check.fraction == 1:
+        raise Complaint(
+            (*key, "fraction"), "everything is compared with itself", expected="less than 1"
+        ).raised_in_validator()
+
+
+def _check_known(key: KeyPath, one: object, known: Sequence[object], experiment: str) -> None:
+    if one not in known:
+        raise Complaint(
+            key,
+            f"the experiment {experiment} has no {shown(one)}",
+            expected="one of " + ", ".join(map(str, known)),
+        ).raised_in_validator()
+
+
+def _check_subject(
+    key: KeyPath, subject: Mapping[str, Scalar], name: str, experiment: Experiment
+) -> None:
+    """The subject is a model of the experiment, with one value for everything compared there."""
+    known = ("model", *experiment.compare)
+    for given in subject:
+        if given not in known:
+            raise unknown(
+                (*key, given), f"axis that {name} tells apart", given, known
+            ).raised_in_validator()
+    for needed in known:
+        if needed not in subject:
+            raise Complaint(
+                key, f"the key {needed!r} is missing", expected=f"{needed}: one of {name}'s"
+            ).raised_in_validator()
+    grids = experiment.scales.values()
+    models = sorted({model for grid in grids for model in grid.models})
+    model = str(subject["model"])
+    if model not in models:
+        raise unknown((*key, "model"), f"model of {name}", model, models).raised_in_validator()
+    for hyperparameter in experiment.compare:
+        values = _values(hyperparameter, model, experiment)
+        if subject[hyperparameter] not in values:
+            raise Complaint(
+                (*key, hyperparameter),
+                f"{name} has no {model} with {hyperparameter} {shown(subject[hyperparameter])}",
+                expected="one of " + ", ".join(map(str, values)),
+            ).raised_in_validator()
+
+
+def _values(name: str, model: str, experiment: Experiment) -> list[Scalar]:
+    """The values that a hyperparameter is given in any grid of the experiment, or by default."""
+    default = hyperparameters_of(model)[name].default
+    values = [
+        value
+        for grid in experiment.scales.values()
+        for entry in grid.models.get(model, ())
+        for value in values_in(entry).get(name, () if default is None else (default,))
+    ]
+    return list(dict.fromkeys(values))

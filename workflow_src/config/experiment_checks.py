@@ -1,0 +1,83 @@
+"""Checks of one experiment in itself: what it compares, shows and measures fits together.
+
+They take plain parts of an experiment and raise complaints inside pydantic's validators, which add
+where the part stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from workflow_src.config.complaints import Complaint, shown, unknown
+from workflow_src.config.models import hyperparameters_of
+from workflow_src.config.study_checks import check_name
+from workflow_src.config.yaml_lines import KeyPath
+
+_PICTURES = ("leaf_manifolds", "leaf_posteriors", "inpainting")
+_OF_INPAINTING = ("inpainting_log_density", "inpainting_error")
+
+
+def check_compared(compare: Sequence[str], models: Iterable[str]) -> None:
+    """Each compared hyperparameter is one of every model of the experiment."""
+    for model in models:
+        known = hyperparameters_of(model)
+        for position, name in enumerate(compare):
+            check_name(("compare", position), name, known, model)
+
+
+def check_layout(
+    rows: str, columns: Sequence[str], axes: Sequence[str], compare: Sequence[str]
+) -> None:
+    """Rows and columns of a table are different axes or compared hyperparameters."""
+    known = (*axes, *compare)
+    places: list[tuple[KeyPath, str]] = [(("rows",), rows)]
+    places += [(("columns", position), name) for position, name in enumerate(columns)]
+    for key, name in places:
+        if name not in known:
+            complaint = unknown(("table", *key), "axis", name, known)
+            raise complaint.raised_in_validator()
+    if rows in columns:
+        key = ("table", "columns", columns.index(rows))
+        raise Complaint(
+            key, f"{shown(rows)} is in the rows already", expected="another axis"
+        ).raised_in_validator()
+
+
+def check_measured(
+    metric: str, importance_samples: Sequence[int], inpainting: Sequence[str], key: KeyPath
+) -> None:
+    """What the ``metric``, which stands under ``key``, is computed from is measured."""
+    lacking = None
+    if metric == "test_bound_gain" and len(importance_samples) < 2:
+        lacking = "two numbers of importance_samples or more among the measures"
+    if metric in _OF_INPAINTING and not inpainting:
+        lacking = "masks under inpainting among the measures"
+    if lacking is not None:
+        raise Complaint(
+            key, f"{metric} is not measured in this experiment", expected=lacking
+        ).raised_in_validator()
+
+
+def check_presentation(
+    presentation: str, measured: Iterable[str], rows: str, models: Iterable[str]
+) -> None:
+    """The pictures that are shown are measured, and a curve has numbers along its axis."""
+    if presentation in _PICTURES and presentation not in measured:
+        raise Complaint(
+            ("presentation",),
+            f"{presentation} is not measured in this experiment",
+            expected=f"{presentation} among the measures",
+        ).raised_in_validator()
+    if presentation == "curve" and not _is_numeric(rows, models):
+        raise Complaint(
+            ("presentation",),
+            f"a curve over {rows}, which is no number",
+            expected="a curve over the fraction or a compared hyperparameter in the table's rows",
+        ).raised_in_validator()
+
+
+def _is_numeric(rows: str, models: Iterable[str]) -> bool:
+    if rows == "fraction":
+        return True
+    hyperparameters = [hyperparameters_of(model).get(rows) for model in models]
+    return all(one is not None and one.type != "choice" for one in hyperparameters)

@@ -1,0 +1,156 @@
+"""`Experiment`: one table or figure of a paper, with its grid at each scale.
+
+What is trained, what is measured on the winners, and how the results are laid out. What the grids
+expand to is `workflow_src.plan`'s.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field, model_validator
+
+from workflow_src.config.experiment_checks import (
+    check_compared,
+    check_layout,
+    check_measured,
+    check_presentation,
+)
+from workflow_src.config.strict import (
+    Ascending,
+    Distinct,
+    Fraction,
+    Likelihood,
+    Name,
+    ProtocolName,
+    Scalar,
+    Seed,
+    Stream,
+    StrictModel,
+    Unique,
+)
+from workflow_src.config.study_checks import (
+    check_cells,
+    check_data_sets,
+    check_likelihoods,
+    check_metric,
+    check_models,
+    check_training,
+)
+
+Axis = Literal["model", "data_set", "likelihood", "fraction", "protocol", "stream"]
+Presentation = Literal["table", "curve", "leaf_manifolds", "leaf_posteriors", "inpainting"]
+Mask = Literal["left", "right", "top", "bottom", "center", "random_pixels"]
+Entry = dict[Name, Distinct[Scalar]]
+Entries = Annotated[tuple[Entry, ...], Field(strict=False, min_length=1)]
+CsvName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+\.csv$")]
+
+
+class Grid(StrictModel):
+    """What one experiment trains at one scale."""
+
+    data_sets: Distinct[Name] = Field(description="Data sets, unless the settings name others.")
+    likelihoods: Distinct[Likelihood] = Field(
+        description="Likelihoods, unless the settings name others."
+    )
+    fractions: Distinct[Fraction] = Field(
+        (1.0,), description="Parts of the training set to train on, each within (0, 1]."
+    )
+    seeds: Distinct[Seed] = Field(
+        (0, 1, 2), description="Repetitions of each run, unless the settings name others."
+    )
+    protocols: Distinct[ProtocolName] = Field(
+        ("authors",), description="The study's protocols, unless the settings name others."
+    )
+    streams: Distinct[Stream] = Field(
+        ("full",), description="Ways to draw images, unless the settings name others."
+    )
+    training: dict[Name, Scalar] = Field(
+        {}, description="Values for trainers at this scale; they go before the study's."
+    )
+    models: Annotated[dict[Name, Entries], Field(min_length=1)] = Field(
+        description="Per model, hyperparameters with their values: every entry of the list is a "
+        "product of its values, and the grid is what any entry contains. An entry that also says "
+        "data_sets or likelihoods is part of the grid of these alone."
+    )
+
+    @model_validator(mode="after")
+    def _names_what_exists(self) -> Grid:
+        check_data_sets(self.data_sets)
+        check_models(self.models)
+        check_likelihoods(self.models, self.likelihoods)
+        check_cells(self.models, self.data_sets, self.likelihoods)
+        check_training(self.training, self.models)
+        return self
+
+
+class Measures(StrictModel):
+    """What is measured on the winner of a group."""
+
+    importance_samples: Ascending = Field(
+        description="Numbers of importance samples to give the test bound for, ascending."
+    )
+    samples: int = Field(0, ge=0, description="Number of images to sample.")
+    leaf_manifolds: bool = Field(
+        False, description="Whether to decode a grid of latent codes of every leaf."
+    )
+    leaf_posteriors: bool = Field(
+        False, description="Whether to find out which leaf explains which part of test images."
+    )
+    inpainting: Unique[Mask] = Field(
+        (),
+        description="What of test images is hidden and filled in again: a half of the image, its "
+        "center (half as high and wide), or a random half of its pixels.",
+    )
+
+
+class TableLayout(StrictModel):
+    """What a table has in its rows, columns and cells."""
+
+    rows: Name = Field(
+        description="What goes down the rows: " + ", ".join(get_args(Axis)) + ", or a compared "
+        "hyperparameter."
+    )
+    columns: Distinct[Name] = Field(
+        description="What goes across, the outermost first; as for rows."
+    )
+    metric: Name = Field(description="Metric in the cells.")
+
+    @model_validator(mode="after")
+    def _names_what_exists(self) -> TableLayout:
+        check_metric(self.metric)
+        return self
+
+
+class Experiment(StrictModel):
+    """One table or figure of the paper."""
+
+    title: str = Field(description="Heading in the report.")
+    description: str = Field(description="What it shows, in a sentence or two.")
+    presentation: Presentation = Field(description="Form of the result beside its table.")
+    published: CsvName | None = Field(
+        None, description="File in published/, beside the study, with the paper's numbers."
+    )
+    compare: Unique[Name] = Field(
+        (),
+        description="Hyperparameters whose values are told apart: each combination has a winner "
+        "of its own.",
+    )
+    table: TableLayout = Field(description="Rows, columns and cells of its table.")
+    measures: Measures = Field(description="What is measured on the winners.")
+    scales: Annotated[dict[Literal["demo", "paper"], Grid], Field(min_length=1)] = Field(
+        description="Grid at each scale that the experiment exists at."
+    )
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Experiment:
+        models = sorted({model for grid in self.scales.values() for model in grid.models})
+        table, measures = self.table, self.measures
+        check_compared(self.compare, models)
+        check_layout(table.rows, table.columns, get_args(Axis), self.compare)
+        check_measured(
+            table.metric, measures.importance_samples, measures.inpainting, ("table", "metric")
+        )
+        measured = {name for name, value in measures if value}
+        check_presentation(self.presentation, measured, table.rows, models)
+        return self

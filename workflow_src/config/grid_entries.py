@@ -1,0 +1,37 @@
+"""Entries of a model's grid: products of hyperparameters' values, some for certain data alone."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+
+from workflow_src.config.strict import Scalar
+
+CONDITIONS = ("data_sets", "likelihoods")
+"""Keys of an entry that say where it applies; all others are hyperparameters."""
+
+Entry = Mapping[str, Sequence[Scalar]]
+
+
+def values_in(entry: Entry) -> dict[str, Sequence[Scalar]]:
+    """The values of an entry's hyperparameters, by name."""
+    return {name: values for name, values in entry.items() if name not in CONDITIONS}
+
+
+def applies(entry: Entry, data_set: str, likelihood: str) -> bool:
+    """Whether an entry is part of the grid of ``data_set`` read by ``likelihood``."""
+    return all(
+        name not in entry or value in entry[name]
+        for name, value in zip(CONDITIONS, (data_set, likelihood), strict=True)
+    )
+
+
+def cells_of(
+    entries: Sequence[Entry], data_set: str, likelihood: str
+) -> Iterator[dict[str, Scalar]]:
+    """Every cell of a grid on ``data_set`` read by ``likelihood``; one may come twice."""
+    for entry in entries:
+        if applies(entry, data_set, likelihood):
+            given = values_in(entry)
+            for values in itertools.product(*given.values()):
+                yield dict(zip(given, values, strict=True))

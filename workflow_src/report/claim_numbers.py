@@ -1,0 +1,174 @@
+"""Where the numbers of a check come from: the groups of a plan, or what the paper prints.
+
+Both are looked up by their place, so that a claim over many cells of a large plan is quick.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from workflow_src.config.metrics import metric
+from workflow_src.config.studies import Study
+from workflow_src.report.claim_checks import Series
+from workflow_src.report.evidence import NO_WINNER, Group
+from workflow_src.report.metrics import not_finite
+from workflow_src.report.wording import converted, listed
+
+NOT_PLANNED = "not in this plan"
+NOT_PRINTED = "the paper prints no number"
+
+
+class Way(NamedTuple):
+    """How the models of a plan were trained."""
+
+    protocol: str
+    stream: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """One cell of an experiment, at one part of the training images."""
+
+    experiment: str
+    data_set: str
+    likelihood: str
+    fraction: float
+    way: Way | None
+
+
+class Numbers(Protocol):
+    """What checks read."""
+
+    def series(self, metric_name: str, chosen: Mapping[str, Any], place: Place) -> Series:
+        """The metric of what ``chosen`` names, axes and compared hyperparameters, at a place."""
+        ...
+
+    def fractions(self, chosen: Mapping[str, Any], place: Place) -> tuple[float, ...]:
+        """The parts of the training images that it was trained on there."""
+        ...
+
+
+class Measured:
+    """The numbers of a study's groups."""
+
+    def __init__(self, groups: Iterable[Group]) -> None:
+        self._groups: dict[tuple[Any, ...], list[Group]] = {}
+        self._fractions: dict[tuple[Any, ...], dict[float, None]] = {}
+        self._ways: dict[str, dict[Way, None]] = {}
+        self._cells: dict[str, dict[tuple[str, str], None]] = {}
+        for group in groups:
+            axes, fraction = group.axes, float(group.axes["fraction"])
+            way = Way(axes["protocol"], axes["stream"])
+            key = (group.experiment, axes["model"], axes["data_set"], axes["likelihood"], *way)
+            self._groups.setdefault((*key, fraction), []).append(group)
+            self._fractions.setdefault(key, {})[fraction] = None
+            self._ways.setdefault(group.experiment, {})[way] = None
+            cell = (axes["data_set"], axes["likelihood"])
+            self._cells.setdefault(group.experiment, {})[cell] = None
+
+    def ways(self, experiments: Iterable[str]) -> tuple[Way, ...]:
+        """How the models of these experiments are trained; of all, where these have no group."""
+        found = dict.fromkeys(way for name in experiments for way in self._ways.get(name, {}))
+        every = dict.fromkeys(way for ways in self._ways.values() for way in ways)
+        return tuple(found or every)
+
+    def cells(self, experiment: str) -> tuple[tuple[str, str], ...]:
+        """Data set and likelihood of the experiment's groups."""
+        return tuple(self._cells.get(experiment, {}))
+
+    def series(self, metric_name: str, chosen: Mapping[str, Any], place: Place) -> Series:
+        """As `Numbers.series`."""
+        key, hyperparameters = _key(chosen, place)
+        groups = [
+            group
+            for group in self._groups.get((*key, _fraction(chosen, place)), ())
+            if all(group.variant.get(name) == value for name, value in hyperparameters.items())
+        ]
+        if not groups:
+            return Series({}, {}, pending=True, reason=NOT_PLANNED)
+        if open_names := _open(groups):
+            reason = f"the claim leaves open which {listed(open_names)} it means"
+            return Series({}, {}, pending=True, reason=reason)
+        return _series(groups, metric_name)
+
+    def fractions(self, chosen: Mapping[str, Any], place: Place) -> tuple[float, ...]:
+        """As `Numbers.fractions`."""
+        return tuple(self._fractions.get(_key(chosen, place)[0], ()))
+
+
+class Published:
+    """The numbers that a paper prints, of models that were trained on all images."""
+
+    def __init__(self, study: Study, experiments: Iterable[str]) -> None:
+        self._values: dict[tuple[str, ...], float] = {}
+        for name in dict.fromkeys(experiments):
+            for one in study.published_values(name):
+                value = converted(one.value, one.unit, metric(one.metric).unit)
+                if value is not None:
+                    key = (name, one.model, one.data_set, one.likelihood, one.metric)
+                    self._values[key] = value
+
+    def series(self, metric_name: str, chosen: Mapping[str, Any], place: Place) -> Series:
+        """As `Numbers.series`; a published number has neither seed nor error."""
+        key = (place.experiment, chosen.get("model"), place.data_set, place.likelihood, metric_name)
+        whole = place.fraction == 1 and set(chosen) == {"model"}
+        value = self._values.get(key) if whole else None  # type: ignore[arg-type]
+        if value is None:
+            return Series({}, {}, exact=True, pending=True, reason=NOT_PRINTED)
+        return Series({0: value}, {}, exact=True)
+
+    def fractions(self, chosen: Mapping[str, Any], place: Place) -> tuple[float, ...]:
+        """As `Numbers.fractions`."""
+        return ()
+
+
+def _key(chosen: Mapping[str, Any], place: Place) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Where groups are looked up, and the compared hyperparameters that are chosen."""
+    protocol, stream = place.way or (None, None)
+    axes = {
+        "model": None,
+        "data_set": place.data_set,
+        "likelihood": place.likelihood,
+        "protocol": protocol,
+        "stream": stream,
+    }
+    rest = {name: value for name, value in chosen.items() if name not in (*axes, "fraction")}
+    axes |= {name: value for name, value in chosen.items() if name in axes}
+    return (place.experiment, *axes.values()), rest
+
+
+def _fraction(chosen: Mapping[str, Any], place: Place) -> float:
+    return float(chosen.get("fraction", place.fraction))
+
+
+def _open(groups: list[Group]) -> list[str]:
+    """Compared hyperparameters that the groups still differ in."""
+    names = dict.fromkeys(name for group in groups for name in group.variant)
+    return [
+        name.replace("_", " ")
+        for name in names
+        if len({group.variant.get(name) for group in groups}) > 1
+    ]
+
+
+def _series(groups: list[Group], metric_name: str) -> Series:
+    values: dict[int, float] = {}
+    errors: dict[int, float | None] = {}
+    reasons: dict[str, None] = {}
+    pending = False
+    for group in groups:
+        found = group.evaluation.metric(metric_name)
+        if found is not None and math.isfinite(found.value):
+            values[int(group.axes["seed"])] = found.value
+            errors[int(group.axes["seed"])] = found.standard_error
+        elif found is not None:
+            reasons[not_finite(found)] = None
+        else:
+            reasons[group.evaluation.reason or f"the evaluation has no {metric_name}"] = None
+            pending = pending or group.evaluation.state != NO_WINNER
+    reason = "; ".join(reasons) or None
+    exact = metric(metric_name).unit == "parameters"
+    return Series(values, errors, exact=exact, pending=pending, reason=reason)

@@ -1,0 +1,142 @@
+"""How checks, ways and outcomes read: in the claims' files and on the page the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from workflow_src.config.claims import Check, Comparison, Limit, Ratio, SmallerLoss, Stability
+from workflow_src.config.data_sets import DATA_SETS
+from workflow_src.config.metrics import metric
+from workflow_src.config.models import model_declarations
+from workflow_src.report.claim_checks import NOT_RUN, Judgement, Outcome
+from workflow_src.report.claims import ELSEWHERE, PUBLISHED, ClaimCell, Verdict
+from workflow_src.report.table_files import interval_text
+from workflow_src.report.wording import NOTHING, axis_title, axis_value, number, sentence, signed
+
+OUTCOMES: Mapping[Outcome, str] = {
+    "holds": "holds",
+    "fails": "fails",
+    "undecided": "undecided",
+    "not_run": "not run",
+}
+
+_SHARE = "%"
+
+
+def claim_title(name: str) -> str:
+    """The name of a claim with models and data sets as people call them."""
+    titles = {key: axis_value("model", key) for key in model_declarations()}
+    titles |= {key: axis_value("data_set", key) for key in DATA_SETS}
+    words = name.replace("_", " ")
+    # The longer names first: one may be a part of another.
+    for key in sorted(titles, key=len, reverse=True):
+        words = re.sub(rf"\b{key.replace('_', ' ')}\b", titles[key], words)
+    return sentence(words)
+
+
+def described_check(check: Check) -> str:
+    """What a check asks for, in one phrase."""
+    first = subject(check.first)
+    match check:
+        case Comparison():
+            phrase = f"{first} {check.relation} than {subject(check.second)}"
+        case Ratio():
+            phrase = f"{first} / {subject(check.second)} {_bounds(check)}"
+        case Limit():
+            phrase = f"{first} {_bounds(check)}"
+        case Stability():
+            return (
+                f"{first} trained on {axis_value('fraction', check.fraction)} of images loses at "
+                f"most {axis_value('fraction', check.tolerance)} of its value on all: "
+                f"{metric(check.metric).title}"
+            )
+        case SmallerLoss():
+            phrase = (
+                f"{first} loses less than {subject(check.second)} from its best fraction to "
+                f"{axis_value('fraction', check.fraction)}"
+            )
+            return f"{phrase}: {metric(check.metric).title}"
+    where = "" if check.fraction == 1 else f", {axis_value('fraction', check.fraction)} of images"
+    return f"{phrase}: {metric(check.metric).title}{where}"
+
+
+def subject(chosen: Mapping[str, Any]) -> str:
+    """What is compared, as people call it."""
+    title = axis_value("model", chosen["model"])
+    others = [
+        f"{axis_title(name).lower()} {axis_value(name, value)}"
+        for name, value in chosen.items()
+        if name != "model"
+    ]
+    return f"{title} ({', '.join(others)})" if others else title
+
+
+def way_text(one: Verdict) -> str:
+    """Whose numbers a verdict is from."""
+    if one.scope == PUBLISHED or one.way is None:
+        return "published"
+    way = f"{one.way.protocol}, {one.way.stream}"
+    return f"{way}; other data sets" if one.scope == ELSEWHERE else way
+
+
+def outcome_text(one: Verdict) -> str:
+    """The verdict in words."""
+    if one.scope == PUBLISHED and one.outcome == NOT_RUN:
+        return "not printed"
+    return OUTCOMES[one.outcome]
+
+
+def cell_title(cell: ClaimCell) -> str:
+    """Data set and likelihood of a cell."""
+    data_set = axis_value("data_set", cell.data_set)
+    return f"{data_set} {axis_value('likelihood', cell.likelihood)}"
+
+
+def value_text(cell: ClaimCell) -> str:
+    """What the outcome rests on, with its interval."""
+    one, unit = cell.judgement, metric(cell.check.metric).unit
+    if one.value is None:
+        return NOTHING
+    if isinstance(cell.check, Stability):
+        return _with_interval(_percent(one.value), one, _SHARE)
+    if isinstance(cell.check, Ratio):
+        return _with_interval(number(one.value, ""), one, "")
+    shown = number if isinstance(cell.check, Limit) else signed
+    return _with_interval(shown(one.value, unit), one, unit)
+
+
+def number_text(value: float | None, cell: ClaimCell) -> str:
+    """One of the numbers that a cell was judged by."""
+    return NOTHING if value is None else number(value, metric(cell.check.metric).unit)
+
+
+def counts_text(one: Verdict) -> str:
+    """How many cells say what."""
+    counts = one.counts
+    if one.outcome == NOT_RUN:
+        run = len(one.cells) - counts["not_run"]
+        done = "printed" if one.scope == PUBLISHED else "run"
+        told = [f"{name} in {counts[name]}" for name in ("holds", "undecided") if counts[name]]
+        so_far = f" ({', '.join(told)})" if told else ""
+        return f"{run} of {len(one.cells)} cells {done}{so_far}"
+    words = [f"{OUTCOMES[name]} in {count}" for name, count in counts.items() if count]
+    return f"{', '.join(words)} of {len(one.cells)} cells"
+
+
+def _with_interval(text: str, one: Judgement, unit: str) -> str:
+    if one.interval is None:
+        return text
+    if unit == _SHARE:
+        return f"{text} [{', '.join(map(_percent, one.interval))}]"
+    return f"{text} {interval_text(one.interval, unit)}"
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.1f} {_SHARE}"
+
+
+def _bounds(check: Ratio | Limit) -> str:
+    words = {"at least": check.at_least, "at most": check.at_most}
+    return " and ".join(f"{word} {value:g}" for word, value in words.items() if value is not None)

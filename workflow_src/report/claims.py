@@ -1,0 +1,187 @@
+"""The verdicts on a study's claims: by the paper's numbers, and by ours for each way of training.
+
+Cells that a claim names are judged together; data sets that it does not name have a verdict of
+their own, which says nothing about the paper's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from workflow_src.config.claim_checks import claimed_cells
+from workflow_src.config.claims import (
+    Check,
+    Claim,
+    Comparison,
+    Limit,
+    Ratio,
+    SmallerLoss,
+    Stability,
+)
+from workflow_src.config.metrics import metric
+from workflow_src.config.strict import Scalar
+from workflow_src.config.studies import Study
+from workflow_src.report.claim_checks import (
+    FAILS,
+    HOLDS,
+    NOT_RUN,
+    UNDECIDED,
+    Direction,
+    Judgement,
+    Outcome,
+    Series,
+    comparison,
+    limit,
+    ratio,
+    smaller_loss,
+    stability,
+    verdict,
+)
+from workflow_src.report.claim_numbers import Measured, Numbers, Place, Published, Way
+from workflow_src.report.evidence import Group
+
+Cell = tuple[str, str]
+"""Data set and likelihood."""
+Scope = Literal["published", "paper", "elsewhere"]
+
+PUBLISHED: Scope = "published"
+"""The paper's cells by the numbers that it prints."""
+PAPER: Scope = "paper"
+"""The paper's cells by our numbers."""
+ELSEWHERE: Scope = "elsewhere"
+"""Cells on data sets that the claim does not name, by our numbers."""
+
+
+@dataclass(frozen=True)
+class ClaimCell:
+    """One check in one cell; ``number`` is the check's place in the claim, from 0."""
+
+    number: int
+    check: Check
+    data_set: str
+    likelihood: str
+    judgement: Judgement
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the cells of one scope, trained in one way, say about a claim."""
+
+    scope: Scope
+    way: Way | None
+    cells: tuple[ClaimCell, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """Of all cells together."""
+        return verdict([cell.judgement.outcome for cell in self.cells])
+
+    @property
+    def counts(self) -> dict[Outcome, int]:
+        """Number of cells by outcome."""
+        outcomes = [cell.judgement.outcome for cell in self.cells]
+        return {one: outcomes.count(one) for one in (HOLDS, FAILS, UNDECIDED, NOT_RUN)}
+
+    @property
+    def deciding(self) -> tuple[ClaimCell, ...]:
+        """The cells with the outcome of all; where not all are run, those that are."""
+        if self.outcome == NOT_RUN:
+            return tuple(one for one in self.cells if one.judgement.outcome != NOT_RUN)
+        return tuple(one for one in self.cells if one.judgement.outcome == self.outcome)
+
+
+@dataclass(frozen=True)
+class JudgedClaim:
+    """A claim with its verdicts: published first, then ours by way, then elsewhere."""
+
+    name: str
+    claim: Claim
+    verdicts: tuple[Verdict, ...]
+
+
+def judge_claims(study: Study, groups: Sequence[Group]) -> tuple[JudgedClaim, ...]:
+    """Every claim of the study, from the groups that the plan has of it."""
+    measured = Measured(groups)
+    return tuple(
+        JudgedClaim(name, claim, tuple(_verdicts(study, claim, measured)))
+        for name, claim in study.claims.items()
+    )
+
+
+def _verdicts(study: Study, claim: Claim, measured: Measured) -> list[Verdict]:
+    experiments = list(dict.fromkeys(check.experiment for check in claim.checks))
+    published = Published(study, experiments)
+
+    def named(check: Check) -> tuple[Cell, ...]:
+        return claimed_cells(check, study.experiments[check.experiment])
+
+    data_sets: dict[str, set[str]] = {name: set() for name in experiments}
+    for check in claim.checks:
+        data_sets[check.experiment] |= {data_set for data_set, _ in named(check)}
+
+    def others(check: Check) -> tuple[Cell, ...]:
+        likelihoods = {likelihood for _, likelihood in named(check)}
+        # Checks that differ in their data sets alone ask the same of other data sets.
+        same = [one for one in claim.checks if _question(one) == _question(check)]
+        earlier = {likelihood for one in same[: same.index(check)] for _, likelihood in named(one)}
+        return tuple(
+            (data_set, likelihood)
+            for data_set, likelihood in measured.cells(check.experiment)
+            if data_set not in data_sets[check.experiment] and likelihood in likelihoods - earlier
+        )
+
+    ways = measured.ways(experiments)
+    found = [Verdict(PUBLISHED, None, _cells(claim, published, None, named))]
+    found += [Verdict(PAPER, way, _cells(claim, measured, way, named)) for way in ways]
+    found += [Verdict(ELSEWHERE, way, _cells(claim, measured, way, others)) for way in ways]
+    return [one for one in found if one.cells]
+
+
+def _question(check: Check) -> dict[str, object]:
+    return check.model_dump(exclude={"data_sets", "likelihoods"})
+
+
+def _cells(
+    claim: Claim, numbers: Numbers, way: Way | None, cells_of: Callable[[Check], Sequence[Cell]]
+) -> tuple[ClaimCell, ...]:
+    return tuple(
+        ClaimCell(
+            number,
+            check,
+            *cell,
+            judged(check, numbers, Place(check.experiment, *cell, check.fraction, way)),
+        )
+        for number, check in enumerate(claim.checks)
+        for cell in cells_of(check)
+    )
+
+
+def judged(check: Check, numbers: Numbers, place: Place) -> Judgement:
+    """What the numbers of one place say to a check."""
+    better: Direction = "lower" if metric(check.metric).better == "lower" else "higher"
+
+    def series(chosen: Mapping[str, Scalar], fraction: float = place.fraction) -> Series:
+        return numbers.series(check.metric, chosen, replace(place, fraction=fraction))
+
+    match check:
+        case Comparison():
+            pair = series(check.first), series(check.second)
+            return comparison(*pair, check.relation, better)
+        case Ratio():
+            bounds = check.at_least, check.at_most
+            return ratio(series(check.first), series(check.second), *bounds)
+        case Limit():
+            return limit(series(check.first), check.at_least, check.at_most)
+        case Stability():
+            whole = series(check.first, 1.0)
+            return stability(whole, series(check.first), check.tolerance, better)
+        case SmallerLoss():
+            first, second = (
+                {one: series(chosen, one) for one in numbers.fractions(chosen, place)}
+                for chosen in (check.first, check.second)
+            )
+            if not first or not second:
+                return Judgement(NOT_RUN, reason=series(check.first).reason)
+            return smaller_loss(first, second, check.fraction, better)

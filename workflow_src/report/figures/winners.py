@@ -1,0 +1,80 @@
+"""Winners whose pictures stand side by side, and what tells them apart in a title."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from workflow_src.report.evidence import Group, read_arrays
+from workflow_src.report.wording import axis_title, axis_value
+
+Cell = tuple[str, str]
+"""Data set and likelihood."""
+
+
+@dataclass(frozen=True)
+class Pictured:
+    """A winner with the arrays that its pictures are made of."""
+
+    group: Group
+    arrays: dict[str, Any]
+
+    @property
+    def way(self) -> tuple[str, str]:
+        """Protocol and stream."""
+        return self.group.axes["protocol"], self.group.axes["stream"]
+
+
+def pictured(groups: Sequence[Group], name: str) -> dict[Cell, list[Pictured]]:
+    """Winners with that file of arrays by data set and likelihood, the first seed of each alone."""
+    found: dict[Cell, list[Pictured]] = {}
+    seen = set()
+    for group in groups:
+        fixed = {axis: value for axis, value in group.axes.items() if axis != "seed"}
+        way = (*fixed.items(), *group.variant.items())
+        if way in seen:
+            continue
+        arrays = read_arrays(group.evaluation, name)
+        if arrays is not None:
+            seen.add(way)
+            cell = (group.axes["data_set"], group.axes["likelihood"])
+            found.setdefault(cell, []).append(Pictured(group, arrays))
+    return found
+
+
+def cell_title(cell: Cell) -> str:
+    """Data set and likelihood in words."""
+    return f"{axis_value('data_set', cell[0])}, {axis_value('likelihood', cell[1])}"
+
+
+def title_of(one: Pictured, drawn: Sequence[Pictured], between: str = "\n") -> str:
+    """The model, and of its compared hyperparameters and ways of training what differs."""
+    lines = [axis_value("model", one.group.axes["model"])]
+    for name, value in one.group.variant.items():
+        if len({other.group.variant.get(name) for other in drawn}) > 1:
+            lines.append(f"{axis_title(name).lower()} {axis_value(name, value)}")
+    if len({other.way for other in drawn}) > 1:
+        lines.append(", ".join(one.way))
+    return between.join(lines)
+
+
+def suffix_of(one: Pictured) -> str:
+    """What a file name tells a winner by."""
+    axes = one.group.axes
+    names = ("model", "data_set", "likelihood", "protocol", "stream")
+    values = [str(value) for value in one.group.variant.values()]
+    return "-".join([*(str(axes[name]) for name in names), *values])
+
+
+def told_seeds(drawn: Sequence[Pictured]) -> str:
+    """Seed, protocol and stream, for a caption."""
+    seeds = sorted({one.group.axes["seed"] for one in drawn})
+    ways = dict.fromkeys(one.way for one in drawn)
+    told = "; ".join(f"protocol {protocol}, stream {stream}" for protocol, stream in ways)
+    return f"seed {', '.join(map(str, seeds))}; {told}"
+
+
+def evaluations_of(drawn: Sequence[Pictured]) -> tuple[str, ...]:
+    """Fingerprints of the evaluations behind them."""
+    return tuple(one.group.evaluation.fingerprint for one in drawn)
