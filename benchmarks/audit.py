@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import os
 import statistics
 import subprocess
@@ -30,6 +31,8 @@ from workflow_src.compute import settings
 from workflow_src.config.data_sets import data_set
 from workflow_src.config.loading import load_layered
 from workflow_src.data.job import fetch_data_set, prepare_data_set
+from workflow_src.evaluate.bounds import Bounds
+from workflow_src.evaluate.metric_rows import bound_rows
 from workflow_src.plan.memberships import evaluation_membership, write_memberships
 from workflow_src.plan.plan import Plan, build_plan
 from workflow_src.plan.planned import PlannedEvaluation, Shard
@@ -259,11 +262,10 @@ def make_measurement(
 ) -> list[dict[str, Any]]:
     counts = group["measures"]["importance_samples"]
     bounds = chance.normal(100.0, 20.0, (len(counts), 250)).astype(np.float32)
-    metrics = [
-        row("test_bound", values.astype(np.float64), "nats", count)
-        for count, values in zip(counts, bounds, strict=True)
-    ]
-    metrics.append(row("effective_sample_size", np.array([20.0, 30.0]), "samples", counts[-1]))
+    dimensions = math.prod(data_set("digits").shape)
+    sizes = np.full(250, 25.0)
+    found = Bounds(np.array(counts), bounds.astype(np.float64), bounds[:, None], sizes)
+    metrics = bound_rows(found, dimensions)
     size = trained["content"]["result"]["parameter_count"]
     metrics.append(
         row("parameter_count", np.array([size]), "parameters", None) | {"standard_error": None}
@@ -283,6 +285,7 @@ def make_measurement(
                 "code": group["measurement_code"],
                 "metrics": metrics,
                 "images": 250,
+                "dimensions": dimensions,
                 "settings": group["settings"],
             },
             parents=[

@@ -1,9 +1,12 @@
-"""Thirteen runs of one shape: side by side in a bank, one after another, or in two processes.
+"""Runs of one shape: side by side in a bank, one after another, or in two processes.
 
-    python benchmarks/bank_of_runs.py [--threads 1] [--rounds 5] [--runs 13] [--device cpu]
+    python benchmarks/bank_of_runs.py [--runs 39] [--threads 1] [--rounds 3] [--device cpu]
 
+The default is a column of Figure 2 of the SPVAE paper: 13 fractions with three seeds each.
 Throughput of training steps (batch 128, 5 importance samples, Adam included). The two processes
-share the machine as two shards of one node would; each takes half of the runs, one after another.
+share the machine as two shards of one node would; each takes half of the runs, one after another:
+their time is that on the clock, the others' is processor time where there is one thread.
+Peak memory is that of a process that takes the steps, beyond its start.
 """
 
 from __future__ import annotations
@@ -16,58 +19,88 @@ import time
 from multiprocessing.synchronize import Barrier
 
 import torch
-from pairing import tell, times_in_turn
-from training_step import banked, build_spvae, build_vae
+from memory import measured
+from pairing import clock_for, tell, times_in_turn
+from training_step import Cell, banked, build, cell_given, tell_memory
 
 from workflow_src.compute import open_device
-from workflow_src.models.leaf_models import LeafModel
 
-STEPS = 4
+CELLS: dict[str, Cell] = {
+    "spvae": ("spvae", "gaussian", 30, 25),
+    "vae": ("vae", "gaussian", 300, 50),
+    "conv_spvae": ("conv_spvae", "gaussian", 64, 25),
+    "conv_vae": ("conv_vae", "gaussian", 64, 200),
+}
+WAYS = ("one after another", "bank")
 
 
-def one_after_another(runs: int, cell: str, threads: int, barrier: Barrier, turns: int) -> None:
+def steps_of(cell: Cell) -> int:
+    """Steps in a turn; a convolutional one takes several times as long."""
+    return 1 if cell[0].startswith("conv") else 4
+
+
+def one_after_another(runs: int, cell: Cell, threads: int, barrier: Barrier, turns: int) -> None:
     device = open_device("cpu", threads)
-    steps = [banked(models(cell), 1, device) for _ in range(runs)]
-    for step in steps:
+    singles = [banked(build(cell), 1, device) for _ in range(runs)]
+    for step in singles:
         step()
     for _ in range(turns):
         barrier.wait()
-        for step in steps:
-            for _ in range(STEPS):
+        for step in singles:
+            for _ in range(steps_of(cell)):
                 step()
         barrier.wait()
-
-
-def models(cell: str) -> LeafModel:
-    return build_vae("gaussian") if cell == "vae" else build_spvae(("gaussian", 30, 25))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--runs", type=int, default=13)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=13 * 3)
+    parser.add_argument("--models", nargs="+", choices=CELLS, default=["spvae", "vae", "conv_vae"])
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--memory-of", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--cell", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     device = open_device(arguments.device, arguments.threads)
+    if arguments.memory_of:
+        cell = cell_given(arguments.cell)
+        measured(lambda: two_turns(cell, arguments.memory_of, arguments.runs, device))
+        return
     print(f"torch {torch.__version__}, {device}, {torch.get_num_threads()} threads")
-    for cell in ("spvae", "vae"):
-        model = models(cell)
-        bank = banked(model, arguments.runs, device)
-        singles = [banked(model, 1, device) for _ in range(arguments.runs)]
-        ways = {
-            "one after another": lambda singles=singles: [
-                step() for step in singles for _ in range(STEPS)
-            ],
-            "bank": lambda bank=bank: [bank() for _ in range(STEPS)],
-        }
-        print(f"\n{cell}: {arguments.runs} runs, {STEPS} steps each")
-        tell(times_in_turn(ways, arguments.rounds), "one after another")
-        if device.type == "cpu" and (os.cpu_count() or 1) > 1:
+    for name in arguments.models:
+        compare(CELLS[name], arguments, device)
+
+
+def compare(cell: Cell, arguments: argparse.Namespace, device: torch.device) -> None:
+    model, count = build(cell), steps_of(cell)
+    bank = banked(model, arguments.runs, device)
+    singles = [banked(model, 1, device) for _ in range(arguments.runs)]
+    ways = {
+        "one after another": lambda: [step() for step in singles for _ in range(count)],
+        "bank": lambda: [bank() for _ in range(count)],
+    }
+    print(f"\n{' '.join(map(str, cell))}: {arguments.runs} runs, {count} steps each")
+    clock = clock_for(device.type, arguments.threads)
+    tell(times_in_turn(ways, arguments.rounds, warm_up=1, clock=clock), "one after another")
+    if device.type == "cpu":
+        if (os.cpu_count() or 1) > 1:
             two_processes(cell, arguments)
+        given = ["--threads", str(arguments.threads), "--runs", str(arguments.runs)]
+        tell_memory(cell, dict.fromkeys(WAYS, given), __file__)
 
 
-def two_processes(cell: str, arguments: argparse.Namespace) -> None:
+def two_turns(cell: Cell, way: str, runs: int, device: torch.device) -> None:
+    model = build(cell)
+    if way == "bank":
+        steps = [banked(model, runs, device)]
+    else:
+        steps = [banked(model, 1, device) for _ in range(runs)]
+    for step in steps * 2:
+        step()
+
+
+def two_processes(cell: Cell, arguments: argparse.Namespace) -> None:
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(3)
     halves = [arguments.runs // 2, arguments.runs - arguments.runs // 2]

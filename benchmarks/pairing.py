@@ -8,19 +8,31 @@ from collections.abc import Callable, Mapping
 
 
 def times_in_turn(
-    ways: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 2
+    ways: Mapping[str, Callable[[], object]],
+    rounds: int,
+    warm_up: int = 2,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
-    """Seconds of every way in every round: A B C, A B C, ..."""
+    """Seconds of every way in every round: A B C, A B C, ...
+
+    With `time.process_time` as clock, seconds of this process alone, which others on the machine
+    lengthen less; they add up over threads.
+    """
     for _ in range(warm_up):
         for way in ways.values():
             way()
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
-            started = time.perf_counter()
+            started = clock()
             way()
-            seconds[name].append(time.perf_counter() - started)
+            seconds[name].append(clock() - started)
     return seconds
+
+
+def clock_for(device_type: str, threads: int) -> Callable[[], float]:
+    """The clock that other programs disturb least: processor time where one thread computes."""
+    return time.process_time if device_type == "cpu" and threads == 1 else time.perf_counter
 
 
 def median_of(what: Callable[[], object], rounds: int) -> str:

@@ -1,81 +1,58 @@
-"""One training step: the bank of SPVAE leaves against a plain loop over them, and against a VAE.
+"""One training step: banks of leaves against a plain loop over them, and SPVAEs against VAEs.
 
-    python benchmarks/training_step.py [--threads 2] [--rounds 15] [--device cpu]
+    python benchmarks/training_step.py [--threads 2] [--rounds 15] [--cells 7] [--device cpu]
 
 The loop is what one writes first: 32 modules of torch.nn, torch.distributions, one leaf after the
 other, the same circuit on top. All ways take batch 128, 5 importance samples, 28 x 28 images, and
-include Adam.
+include Adam. With one thread the times are processor time. Peak memory is that of a process that
+takes three steps, beyond its start.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Callable
 
 import torch
-from pairing import tell, times_in_turn
-from torch import Tensor, nn
-from torch.distributions import Binomial, Normal
+from memory import in_own_process, measured
+from pairing import clock_for, tell, times_in_turn
+from plain_leaves import plain_bounds
+from torch import Tensor
 
 from workflow_src.compute import open_device
-from workflow_src.models.images import ImageFacts
-from workflow_src.models.leaf_models import (
-    LeafModel,
-    importance_weighted_bound,
-    noise_shape,
-    stack_runs,
-)
-from workflow_src.models.spvae import model as spvae
-from workflow_src.models.vae import model as vae
+from workflow_src.config.models import model_declaration
+from workflow_src.models.building import build_model
+from workflow_src.models.leaf_models import LeafModel, bound, noise_shape, stack_runs
 from workflow_src.train.gradient.optimizer import BankAdam
 
 BATCH, SAMPLES, SIDE = 128, 5, 28
-CELLS = [
-    ("gaussian", 16, 5),
-    ("gaussian", 30, 25),
-    ("gaussian", 32, 50),
-    ("binomial", 16, 5),
-    ("binomial", 30, 25),
+OBJECTIVE = "importance_weighted_bound"
+
+Cell = tuple[str, str, int, int]
+"""Model, likelihood, hidden units, latent dimensions."""
+
+CELLS: list[tuple[Cell, Cell]] = [
+    (("spvae", "gaussian", 16, 5), ("vae", "gaussian", 300, 50)),
+    (("spvae", "gaussian", 30, 25), ("vae", "gaussian", 300, 50)),
+    (("spvae", "gaussian", 32, 50), ("vae", "gaussian", 300, 50)),
+    (("spvae", "binomial", 16, 5), ("vae", "binomial", 300, 50)),
+    (("spvae", "binomial", 30, 25), ("vae", "binomial", 300, 50)),
+    (("conv_spvae", "gaussian", 64, 25), ("conv_vae", "gaussian", 64, 200)),
+    (("conv_spvae", "binomial", 64, 25), ("conv_vae", "binomial", 64, 200)),
 ]
-VAE_CELL = (300, 50)
+"""SPVAEs, and the VAEs beside which they are timed."""
+
+WAYS = ("bank", "loop")
 
 
-def perceptron(inputs: int, hidden: int, outputs: int) -> nn.Module:
-    return nn.Sequential(
-        nn.Linear(inputs, hidden),
-        nn.Softplus(),
-        nn.Linear(hidden, hidden),
-        nn.Softplus(),
-        nn.Linear(hidden, outputs),
-    )
-
-
-class PlainLeaf(nn.Module):
-    """One autoencoder over one super-pixel, written plainly."""
-
-    def __init__(self, pixels: int, hidden: int, latent: int, likelihood: str) -> None:
-        super().__init__()
-        self.likelihood = likelihood
-        self.encoder_mean = perceptron(pixels, hidden, latent)
-        self.encoder_precision = perceptron(pixels, hidden, latent)
-        self.decoder_mean = perceptron(latent, hidden, pixels)
-        if likelihood == "gaussian":
-            self.decoder_precision = perceptron(latent, hidden, pixels)
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        posterior = Normal(
-            self.encoder_mean(pixels), torch.rsqrt(1 + self.encoder_precision(pixels) ** 2)
-        )
-        codes = posterior.rsample((SAMPLES,))
-        prior = Normal(torch.zeros_like(codes), torch.ones_like(codes))
-        if self.likelihood == "gaussian":
-            deviation = torch.rsqrt(1 + self.decoder_precision(codes) ** 2)
-            density = Normal(torch.sigmoid(self.decoder_mean(codes)), deviation).log_prob(pixels)
-        else:
-            density = Binomial(255, logits=self.decoder_mean(codes)).log_prob(pixels)
-        weights = density.sum(-1) + (prior.log_prob(codes) - posterior.log_prob(codes)).sum(-1)
-        return torch.logsumexp(weights, dim=0) - math.log(SAMPLES)
+def build(cell: Cell) -> LeafModel:
+    """The model with its defaults and 7 x 7 super-pixels."""
+    name, likelihood, hidden, latent = cell
+    declared = model_declaration(name).hyperparameters
+    values = {key: one.default for key, one in declared.items() if one.default is not None}
+    values |= {"hidden_units": hidden, "latent_dimensions": latent, "split_step": SIDE // 4}
+    spec = {"model": name, "likelihood": likelihood, **values}
+    return build_model(spec, (SIDE, SIDE), 255)
 
 
 def pictures(likelihood: str, device: torch.device) -> Tensor:
@@ -84,27 +61,19 @@ def pictures(likelihood: str, device: torch.device) -> Tensor:
     return (images if likelihood == "gaussian" else (images * 255).round()).to(device)
 
 
-def plain_loop(cell: tuple[str, int, int], device: torch.device) -> Callable[[], object]:
-    likelihood, hidden, latent = cell
-    model = build_spvae(cell)
-    leaves = nn.ModuleList(
-        PlainLeaf(model.leaves.pixels, hidden, latent, likelihood)
-        for _ in range(model.leaves.members)
-    ).to(device)
-    weights = {
-        name: nn.Parameter(value.unsqueeze(0).to(device))
-        for name, value in model.circuit.initial_parameters(torch.Generator()).items()
-    }
-    adam = torch.optim.Adam([*leaves.parameters(), *weights.values()], lr=0.01)
-    images = pictures(likelihood, device)
+def plain_loop(model: LeafModel, device: torch.device) -> Callable[[], object]:
+    with device:
+        parameters, bounds = plain_bounds(model, SAMPLES)
+    adam = torch.optim.Adam(parameters, lr=0.01)
+    images = pictures(model.images.likelihood, device)
 
     def step() -> None:
-        parts = model.leaf_pixels(images)[0].transpose(1, 2)
-        bounds = torch.stack([leaf(part) for leaf, part in zip(leaves, parts, strict=True)])
-        objective = model.combine(weights, bounds.unsqueeze(0)).mean()
+        objective = bounds(images).mean()
         adam.zero_grad()
         (-objective).backward()
         adam.step()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
 
     return step
 
@@ -117,7 +86,7 @@ def banked(model: LeafModel, runs: int, device: torch.device) -> Callable[[], ob
 
     def step() -> None:
         noise = torch.randn(runs, *noise_shape(model, SAMPLES, BATCH), device=device)
-        bounds = importance_weighted_bound(model, adam.parameters, images, noise)
+        bounds = bound(model, adam.parameters, images, noise, OBJECTIVE)
         adam.maximise(bounds.mean(dim=1).sum())
         if device.type == "cuda":
             torch.cuda.synchronize()
@@ -125,45 +94,53 @@ def banked(model: LeafModel, runs: int, device: torch.device) -> Callable[[], ob
     return step
 
 
-def build_spvae(cell: tuple[str, int, int]) -> spvae.Spvae:
-    likelihood, hidden, latent = cell
-    return spvae.build(
-        ImageFacts(SIDE, SIDE, likelihood, 255),
-        {
-            "hidden_units": hidden,
-            "latent_dimensions": latent,
-            "hidden_layers": 2,
-            "split_step": 7,
-            "leaf_components": 2,
-            "sum_components": 2,
-        },
-    )
+def tell_memory(cell: Cell, ways: dict[str, list[str]], program: str) -> None:
+    """Print the peak memory of every way, each in a process of its own."""
+    for way, arguments in ways.items():
+        taken = in_own_process(program, [*arguments, "--memory-of", way, "--cell", *map(str, cell)])
+        print(f"{'peak memory, ' + way:<40} {taken.megabytes:9.0f} MB beyond the start")
 
 
-def build_vae(likelihood: str) -> vae.Vae:
-    hidden, latent = VAE_CELL
-    return vae.build(
-        ImageFacts(SIDE, SIDE, likelihood, 255),
-        {"hidden_units": hidden, "latent_dimensions": latent, "hidden_layers": 2},
-    )
+def cell_given(words: list[str]) -> Cell:
+    return words[0], words[1], int(words[2]), int(words[3])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--cells", type=int, default=len(CELLS), help="the last so many")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--memory-of", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--cell", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     device = open_device(arguments.device, arguments.threads)
+    if arguments.memory_of:
+        model = build(cell_given(arguments.cell))
+        measured(lambda: steps(model, arguments.memory_of, device))
+        return
     print(f"torch {torch.__version__}, {device}, {torch.get_num_threads()} threads")
-    for cell in CELLS:
-        print(f"\n{cell[0]}, hidden_units {cell[1]}, latent_dimensions {cell[2]}")
+    for cell, other in CELLS[-arguments.cells :]:
+        print("\n" + " ".join(map(str, cell)))
+        model, name = build(cell), " ".join(map(str, other))
         ways = {
-            "bank of leaves": banked(build_spvae(cell), 1, device),
-            "loop over leaves": plain_loop(cell, device),
-            f"VAE {VAE_CELL}": banked(build_vae(cell[0]), 1, device),
+            "bank of leaves": banked(model, 1, device),
+            "loop over leaves": plain_loop(model, device),
+            name: banked(build(other), 1, device),
+            f"{name}, plain": plain_loop(build(other), device),
         }
-        tell(times_in_turn(ways, arguments.rounds), "bank of leaves")
+        clock = clock_for(device.type, arguments.threads)
+        tell(times_in_turn(ways, arguments.rounds, clock=clock), "bank of leaves")
+        if device.type == "cpu":
+            for one in (cell, other):
+                print(" ".join(map(str, one)))
+                tell_memory(one, {way: ["--threads", "1"] for way in WAYS}, __file__)
+
+
+def steps(model: LeafModel, way: str, device: torch.device) -> None:
+    step = banked(model, 1, device) if way == "bank" else plain_loop(model, device)
+    for _ in range(3):
+        step()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ from workflow_src.errors import UserError
 # glibc's mallopt parameters, see mallopt(3).
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
-_ONE_GIBIBYTE = 1 << 30
+_NEVER = -1
+_LARGEST = (1 << 31) - 1
 
 
 def open_device(name: str, threads: int) -> torch.device:
@@ -72,8 +73,8 @@ def _check_cuda(name: str, device: torch.device) -> None:
 
 
 def _keep_large_blocks() -> None:
-    """Have glibc keep freed blocks: mapping them anew costs up to half of a training step."""
+    """Have glibc keep freed blocks, however many: mapping them anew can cost most of a step."""
     with contextlib.suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_MMAP_THRESHOLD, _ONE_GIBIBYTE)
-        mallopt(_M_TRIM_THRESHOLD, _ONE_GIBIBYTE)
+        mallopt(_M_MMAP_THRESHOLD, _LARGEST)
+        mallopt(_M_TRIM_THRESHOLD, _NEVER)

@@ -45,6 +45,8 @@ def test_a_forger_who_changes_nothing_is_not_found(world: World) -> None:
     [
         "tables/tiny_comparison.csv",
         "tables/tiny_comparison.md",
+        "tables/tiny_claims.csv",
+        "tables/tiny_claims.md",
         "report/index.html",
         "metrics.json",
         "plots/test_bounds.csv",
@@ -74,6 +76,17 @@ def test_a_number_changed_in_a_parquet_file(world: World, name: str) -> None:
     text = found(world, "number", path)
     assert text.startswith(f"{column} of")
     assert str(rows[1][column]) in text
+
+
+def test_a_verdict_changed_in_the_claims(world: World) -> None:
+    path = Path("results/tables/tiny_claims.csv")
+    *lines, last = path.read_text().splitlines(keepends=True)
+    claim, scope, protocol, stream, outcome, *rest = last.split(",")
+    other = "fails" if outcome == "holds" else "holds"
+    path.write_text("".join([*lines, ",".join([claim, scope, protocol, stream, other, *rest])]))
+    settle()
+    text = found(world, "number", path)
+    assert f"verdict of {claim} {scope} {protocol} {stream} is {other}; expected {outcome}" in text
 
 
 def test_a_commit_changed_in_the_footer_of_a_parquet_file(world: World) -> None:

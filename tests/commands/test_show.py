@@ -35,3 +35,16 @@ def test_tables_first_then_the_places_that_exist(
     told = capsys.readouterr().out
     assert told.index("| first |") < told.index("| second |") < told.index("metrics.parquet")
     assert "figures" not in told
+
+
+def test_claims_come_after_the_tables_and_in_short(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tables = project / "elsewhere" / "tables"
+    tables.mkdir(parents=True)
+    (tables / "x_table.md").write_text("| a number |\n")
+    (tables / "x_claims.md").write_text("# Claims\n\n| holds |\n\n## One of them\n\nat length\n")
+    assert command_line.main(["show"]) == 0
+    told = capsys.readouterr().out
+    assert told.index("| a number |") < told.index("| holds |") < told.index("x_claims.md")
+    assert "at length" not in told

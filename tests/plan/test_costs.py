@@ -27,6 +27,12 @@ CORE_MILLISECONDS = {
     ("spvae", (16, 5)): 21.7,
     ("spvae", (30, 25)): 40.6,
     ("spvae", (32, 50)): 48.2,
+    ("conv_vae", (32, 1)): 136.0,
+    ("conv_vae", (64, 200)): 160.0,
+    ("conv_vae", (128, 200)): 166.0,
+    ("conv_spvae", (8, 1)): 188.0,
+    ("conv_spvae", (64, 25)): 215.0,
+    ("conv_spvae", (64, 50)): 229.0,
 }
 """A training step on continuous MNIST by (hidden units, latent dimensions), measured in CPU time of
 one thread on the machine of docs/speed.md. A thousand steps take as many seconds."""
@@ -83,7 +89,9 @@ def test_a_cell_goes_by_its_own_fraction_where_that_was_trained(root: Path) -> N
 def test_a_cell_never_trained_goes_by_the_sizes_of_others(
     root: Path, model: str, cell: tuple[int, int]
 ) -> None:
-    known = (300, 50) if model == "vae" else (30, 25)
+    known = {"vae": (300, 50), "spvae": (30, 25), "conv_vae": (64, 200), "conv_spvae": (64, 25)}[
+        model
+    ]
     record(root, spec(*known, model=model), CORE_MILLISECONDS[model, known])
     seconds, source = cost(root, spec(*cell, model=model))
     assert CORE_MILLISECONDS[model, cell] / 1.6 < seconds < 1.6 * CORE_MILLISECONDS[model, cell]
@@ -134,6 +142,31 @@ def test_without_any_record_a_core_is_guessed_near_what_was_measured(
     seconds, source = cost(root, spec(*cell, model=model, maximum_steps=1000))
     assert CORE_MILLISECONDS[model, cell] / 1.6 < seconds < 1.6 * CORE_MILLISECONDS[model, cell]
     assert source == "guessed"
+
+
+@pytest.mark.parametrize(
+    ("model", "cell", "milliseconds"),
+    [
+        ("spvae", (8, 1), 21.4),
+        ("spvae", (30, 25), 57.3),
+        ("vae", (30, 1), 9.9),
+        ("vae", (300, 50), 56.1),
+        ("vae", (600, 200), 154.0),
+    ],
+)
+def test_three_hidden_layers_are_guessed_near_what_was_measured(
+    root: Path, model: str, cell: tuple[int, int], milliseconds: float
+) -> None:
+    one = spec(*cell, model=model, maximum_steps=1000, hidden_layers=3)
+    assert milliseconds / 1.6 < cost(root, one)[0] < 1.6 * milliseconds
+
+
+def test_convolutions_of_larger_images_are_guessed_near_what_was_measured(root: Path) -> None:
+    for model, cell, milliseconds in (("conv_vae", (64, 200), 219), ("conv_spvae", (64, 25), 288)):
+        values = (("hidden_units", cell[0]), ("latent_dimensions", cell[1]))
+        values += (("maximum_steps", 1000),)
+        one = RunSpec(model, "svhn", "gaussian", 1.0, 0, "authors", "full", values)
+        assert cost(root, one)[0] == pytest.approx(milliseconds, rel=0.1)
 
 
 def test_no_more_steps_are_guessed_than_early_stopping_lets_a_run_have(root: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import math
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 from workflow_src.config.studies import load_study
 from workflow_src.report.evidence import read_evidence
+from workflow_src.report.metrics import metric_rows
 from workflow_src.report.table_files import csv_text, letter, markdown_text
 from workflow_src.report.tables import OF_ESTIMATE, OVER_SEEDS, Table, build_table
 
@@ -168,3 +170,87 @@ def test_numbers_are_for_full_training_sets_only(tree: Callable[..., Any]) -> No
 )
 def test_footnotes_are_lettered(count: int, mark: str) -> None:
     assert letter(count) == mark
+
+
+def test_three_seeds_have_an_interval_and_two_have_none(winners: Any) -> None:
+    for seed, bound in enumerate([2800.0, 2810.0, 2832.0]):
+        winners.measured(winners.one(model=SPVAE, stream="full", seed=seed), bound)
+        if seed:
+            winners.measured(winners.one(model=VAE, stream="full", seed=seed), bound)
+    table = table_of(winners)
+    # 4.3027 is Student's t of 97.5 % with 2 degrees of freedom.
+    half = 4.3027 * math.sqrt(268.0) / math.sqrt(3)
+    low, high = table.cells[place(SPVAE)].interval or (0.0, 0.0)
+    assert (low, high) == pytest.approx((2814.0 - half, 2814.0 + half), abs=1e-2)
+    assert table.cells[place(VAE)].interval is None
+    text = markdown_text(table, load_study("spvae"))
+    assert "2814.0 ± 16.4 [2773.3, 2854.7]" in text
+    assert "95 % confidence interval" in text
+    rows = list(csv.DictReader(io.StringIO(csv_text(table))))
+    by_model = {row["model"]: row for row in rows if row["stream"] == "full"}
+    assert float(by_model[SPVAE]["gaussian.mnist.interval_low"]) == low
+    assert float(by_model[SPVAE]["gaussian.mnist.interval_high"]) == high
+    assert by_model[VAE]["gaussian.mnist.interval_low"] == ""
+
+
+def test_two_seeds_are_told_without_intervals(winners: Any) -> None:
+    for seed in range(2):
+        winners.measured(winners.one(model=VAE, stream="full", seed=seed), 2600.0 + seed)
+    assert "confidence interval" not in markdown_text(table_of(winners), load_study("spvae"))
+
+
+RATES = ((0.1, 12.0), (0.001, 10.0), (0.01, 11.0))
+
+
+@pytest.fixture
+def rates(tree: Callable[..., Any]) -> Any:
+    """Learning rates on digits, both models with the bounds of `RATES`, VAEs a nat lower."""
+    made = tree(experiments=["learning_rates"], seeds=[0])
+    for one in made.plan.evaluations:
+        (group,) = one.groups
+        lower = one.axes["model"] == VAE
+        made.measured(one, dict(RATES)[float(group.variant["learning_rate"])] - lower)
+    return made
+
+
+def test_compared_hyperparameters_are_headings_and_ascend(rates: Any) -> None:
+    table = table_of(rates, "learning_rates")
+    assert table.row_axes == ("learning_rate", "protocol", "stream")
+    assert [row[0] for row in table.rows] == [0.001, 0.01, 0.1]
+    cells = {(row[0], column[-1]): cell.ours for (row, column), cell in table.cells.items()}
+    assert cells == {(rate, m): bound - (m == VAE) for rate, bound in RATES for m in (SPVAE, VAE)}
+    text = csv_text(table).splitlines()
+    assert text[0].startswith("learning_rate,protocol,stream,metric")
+    assert [line.split(",")[0] for line in text[1:]] == ["0.001", "0.01", "0.1"]
+
+
+def test_the_best_is_marked_among_equal_hyperparameters_alone(rates: Any) -> None:
+    table = table_of(rates, "learning_rates")
+    best = {(row[0], column[-1]) for (row, column), cell in table.cells.items() if cell.best}
+    assert best == {(rate, SPVAE) for rate, _ in RATES}
+
+
+def test_published_numbers_are_not_those_of_compared_hyperparameters(winners: Any) -> None:
+    winners.measured(winners.one(model=VAE, stream="full", seed=0), 2500.0)
+    evidence = read_evidence(winners.membership)
+    study = load_study("spvae")
+    groups = [
+        dataclasses.replace(group, variant={"hidden_layers": 3})
+        for group in evidence.experiment_groups("spvae", "table1")
+    ]
+    assert {cell.published for cell in build_table(study, "table1", groups).cells.values()} == {
+        None
+    }
+
+
+def test_metrics_name_the_variant_of_every_group(rates: Any) -> None:
+    rows = metric_rows(read_evidence(rates.membership))
+    found = {row["variant"] for row in rows}
+    assert found == {f'{{"learning_rate": {rate}}}' for rate, _ in RATES}
+
+
+def test_a_step_costs_the_winners_seconds_over_its_steps(rates: Any) -> None:
+    rows = metric_rows(read_evidence(rates.membership))
+    steps = {(row["value"], row["unit"]) for row in rows if row["metric"] == "seconds_per_step"}
+    # 30 seconds for 2560 steps, as the candidates of the fixture have it.
+    assert steps == {(30.0 / 2560, "s")}

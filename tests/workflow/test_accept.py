@@ -10,7 +10,7 @@ from support.checkout import Checkout
 
 pytestmark = pytest.mark.workflow
 
-MODEL = "workflow_src/models/vae/model.py"
+MODEL = "workflow_src/models/whole_images.py"
 BEFORE = "        return leaf_bounds[:, 0]\n"
 RENAMED = "        only = leaf_bounds[:, 0]\n        return only\n"
 OTHER = "        return leaf_bounds[:, 0] * 1.0000001\n"
@@ -39,7 +39,7 @@ def test_a_local_name_costs_nothing_once_it_is_accepted(committed: Checkout) -> 
     edit(committed, BEFORE, RENAMED)
     told = committed.must(WHY)
     assert "would be made: 4 runs, 2 evaluations, the report" in told
-    assert "workflow_src.models.vae.model: Vae.combine" in told
+    assert "workflow_src.models.whole_images: WholeImageModel.combine" in told
     told = committed.must(f"{WHY} --since HEAD")
     assert "of what is there, 4 runs, 2 evaluations and the report would be made again" in told
 

@@ -12,6 +12,8 @@ from support.checkout import ROOT
 from workflow_src.config.loading import settings_from_mapping
 from workflow_src.plan.plan import Plan, build_plan
 
+MODELS = ("vae", "spvae", "conv_vae", "conv_spvae")
+
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
@@ -56,13 +58,17 @@ def test_comments_docstrings_and_layout_change_nothing(
     [
         ("models/vae/model.py", {"vae", "some evaluations", "report"}),
         ("models/spvae/model.py", {"spvae", "some evaluations", "report"}),
-        ("models/banks.py", {"vae", "spvae", "every evaluation", "report"}),
-        ("train/gradient/stopping.py", {"vae", "spvae", "every evaluation", "report"}),
-        ("train/bank.py", {"vae", "spvae", "every evaluation", "report"}),
-        ("train/checkpoints.py", {"vae", "spvae", "every evaluation", "report"}),
-        ("data/preparation.py", {"data", "vae", "spvae", "every evaluation", "report"}),
-        ("data/arrays.py", {"data", "vae", "spvae", "every evaluation", "report"}),
-        ("data/prepared.py", {"vae", "spvae", "every evaluation", "report"}),
+        ("models/whole_images.py", {"vae", "conv_vae", "some evaluations", "report"}),
+        ("models/super_pixels.py", {"spvae", "conv_spvae", "some evaluations", "report"}),
+        ("models/autoencoders.py", {"vae", "spvae", "some evaluations", "report"}),
+        ("models/convolutions.py", {"conv_vae", "conv_spvae", "some evaluations", "report"}),
+        ("models/banks.py", {*MODELS, "every evaluation", "report"}),
+        ("train/gradient/stopping.py", {*MODELS, "every evaluation", "report"}),
+        ("train/bank.py", {*MODELS, "every evaluation", "report"}),
+        ("train/checkpoints.py", {*MODELS, "every evaluation", "report"}),
+        ("data/preparation.py", {"data", *MODELS, "every evaluation", "report"}),
+        ("data/arrays.py", {"data", *MODELS, "every evaluation", "report"}),
+        ("data/prepared.py", {*MODELS, "every evaluation", "report"}),
         ("evaluate/selection.py", {"every evaluation", "report"}),
         ("evaluate/measurement.py", {"every evaluation", "report"}),
         ("report/report.py", {"report"}),

@@ -58,8 +58,9 @@ class Inpainting:
         Images whose missing pixels are their expectation given the others, [m, n, h, w].
     log_density:
         log p(missing | observed) in nats per missing pixel, [m, N]: the difference of the estimates
-        of log p(x) and log p(x_observed). Both are too small in expectation, and not equally so;
-        the difference is an estimate and no bound.
+        of log p(x) and log p(x_observed). Both are too small in expectation, the second mostly more
+        so, since no encoder was trained for parts of a leaf: the difference is an estimate and no
+        bound, and flatters models whose leaves are partly observed.
     error:
         Root mean squared error of the expected missing pixels, shares of the full range, [m, N].
     """

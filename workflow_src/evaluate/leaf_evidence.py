@@ -1,9 +1,10 @@
 """What a partly observed leaf knows: the density of what is observed, and what may be missing.
 
 Self-normalised importance sampling of p(z | x_observed), streamed over samples like the bounds. The
-encoder has seen whole images only, so it is shown a guess of the missing pixels; since the guess
-may be poor, half of the codes come from the prior, and all are weighted by the mixture of the two
-(the balance heuristic of Veach and Guibas, SIGGRAPH 1995). The weights stay bounded by twice
+encoder has seen whole images only, so it is shown guesses of the missing pixels, which chains of
+codes and pixels make (as Rezende, Mohamed and Wierstra, ICML 2014, fill in pixels). Since they may
+be poor, half of the codes come from the prior, and all are weighted by the mixture of all proposals
+(the balance heuristic of Veach and Guibas, SIGGRAPH 1995). So weights stay below about twice
 p(x_observed | z), and their mean is an unbiased estimate of p(x_observed).
 """
 
@@ -21,8 +22,11 @@ from workflow_src.models.banks import Parameters
 from workflow_src.models.leaf_banks import GaussianLatentBank, Posterior
 from workflow_src.models.pixel_densities import log_density_of_observed
 
-GUESSES = 3
-"""Times that missing pixels are guessed from the code of the guess before."""
+CHAINS = 8
+"""Guesses of the missing pixels, each of which gives one proposal."""
+
+GUESSES = 5
+"""Times that a chain guesses the pixels anew, from a code of its guess before."""
 
 PRIOR_SAMPLES = 1024
 """Codes that a leaf's expected pixels are the mean over."""
@@ -116,23 +120,17 @@ def evidence_of_parts(
     """
     leaves, images = bank.members, pixels.shape[2]
     known = pixels.masked_fill(~observed.unsqueeze(2), 0.0)
-    posterior = _guessed_posterior(bank, parameters, known, observed, expected)
+    proposals = _proposals(bank, parameters, known, observed, expected, sampling)
     running = RunningSum(leaves, images, pixels.device)
     means = torch.zeros(leaves, bank.pixels, images, dtype=torch.float64, device=pixels.device)
     chosen = _Chosen(bank, sampling, pixels.device)
-    by_encoder = (sampling.samples + 1) // 2
     for first in range(0, sampling.samples, sampling.chunk):
         taken = min(sampling.chunk, sampling.samples - first)
         # Drawn for a whole block: portions of less than 16 numbers are drawn in another way.
         shape = (taken, leaves, bank.latent_dimensions, IMAGES_PER_BLOCK)
         noise = torch.randn(shape, generator=sampling.noise, device=sampling.noise.device)
-        numbers = torch.arange(first, first + taken, device=pixels.device)
-        codes, log_proposal = _propose(
-            posterior,
-            noise[..., :images].permute(1, 2, 0, 3),
-            numbers < by_encoder,
-            by_encoder / sampling.samples,
-        )
+        noise = noise[..., :images].permute(1, 2, 0, 3)
+        codes, log_proposal = proposals.draw(first, noise)
         decoded = bank.decode(parameters, codes.reshape(leaves, bank.latent_dimensions, -1))
         outputs = {
             name: value.view(leaves, bank.pixels, taken, images) for name, value in decoded.items()
@@ -153,40 +151,78 @@ def evidence_of_parts(
     )
 
 
-def _guessed_posterior(
+@dataclass(frozen=True)
+class _Proposals:
+    """Encoder posteriors for several guesses [L, Z, C, N], and the prior.
+
+    Samples come from the guesses in turn, and the last half of them from the prior.
+    """
+
+    mean: Tensor
+    log_deviation: Tensor
+    samples: int
+
+    @property
+    def _by_encoder(self) -> int:
+        return (self.samples + 1) // 2
+
+    def draw(self, first: int, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Codes [L, Z, K, N] of the samples from number ``first`` on, made of standard noise.
+
+        The second part is log m(z) / p(z) at them, [L, K, N], where m is the mixture of all
+        proposals in proportion to their samples and p the prior.
+        """
+        chains = self.mean.shape[2]
+        number = torch.arange(first, first + noise.shape[2], device=noise.device)
+        mean, log_deviation = (value[:, :, number % chains] for value in self._guesses)
+        of_encoder = torch.addcmul(mean, log_deviation.exp(), noise)
+        codes = torch.where((number < self._by_encoder)[:, None], of_encoder, noise)
+        squares = (codes * codes).sum(dim=1)
+        parts = [torch.full_like(squares, _log(1 - self._by_encoder / self.samples))]
+        for chain in range(chains):
+            drawn = len(range(chain, self._by_encoder, chains))
+            if not drawn:
+                continue
+            mean, log_deviation = (value[:, :, chain, None] for value in self._guesses)
+            scaled = (codes - mean).mul_(torch.exp(-log_deviation)).square_().sum(dim=1)
+            ratio = 0.5 * (squares - scaled) - log_deviation.sum(dim=1)
+            parts.append(ratio + _log(drawn / self.samples))
+        return codes, torch.logsumexp(torch.stack(parts), dim=0)
+
+    @property
+    def _guesses(self) -> Posterior:
+        return self.mean, self.log_deviation
+
+
+def _proposals(
     bank: GaussianLatentBank,
     parameters: Parameters,
     known: Tensor,
     observed: Tensor,
     expected: Tensor,
-) -> Posterior:
-    """The encoder's posterior for images whose missing pixels are guessed."""
+    sampling: Sampling,
+) -> _Proposals:
+    """Encode images whose missing pixels are guessed, by several chains at a time."""
     full_range = bank.likelihood.full_range
+    leaves, _, images = known.shape
+    seen = known.repeat(1, 1, CHAINS)
     missing = ~observed.unsqueeze(2)
-    filled = torch.where(missing, (expected * full_range).unsqueeze(2), known)
+    filled = torch.where(missing, (expected * full_range).unsqueeze(2), seen)
     for _ in range(GUESSES):
-        mean, _ = bank.encode(parameters, filled)
-        guess = bank.likelihood.mean(bank.decode(parameters, mean)) * full_range
-        filled = torch.where(missing, guess, known)
-    return bank.encode(parameters, filled)
+        mean, log_deviation = bank.encode(parameters, filled)
+        noise = torch.randn(mean.shape, generator=sampling.noise, device=sampling.noise.device)
+        codes = torch.addcmul(mean, log_deviation.exp(), noise)
+        guess = bank.likelihood.mean(bank.decode(parameters, codes)) * full_range
+        filled = torch.where(missing, guess, seen)
+    mean, log_deviation = (
+        value.view(leaves, bank.latent_dimensions, CHAINS, images)
+        for value in bank.encode(parameters, filled)
+    )
+    return _Proposals(mean, log_deviation, sampling.samples)
 
 
-def _propose(
-    posterior: Posterior, noise: Tensor, by_encoder: Tensor, share: float
-) -> tuple[Tensor, Tensor]:
-    """Codes [L, Z, K, N], and log of (share * q(z) + (1 - share) * p(z)) / p(z) at them, [L, K, N].
-
-    ``by_encoder [K]`` says which samples are drawn from q, the others are from the prior p.
-    """
-    mean, log_deviation = (value.unsqueeze(2) for value in posterior)
-    from_encoder = torch.addcmul(mean, log_deviation.exp(), noise)
-    codes = torch.where(by_encoder[:, None], from_encoder, noise)
-    scaled = (codes - mean) * torch.exp(-log_deviation)
-    log_ratio = 0.5 * (codes * codes - scaled * scaled).sum(dim=1) - log_deviation.sum(dim=1)
-    if share == 1:
-        return codes, log_ratio
-    of_prior = torch.full_like(log_ratio, math.log(1 - share))
-    return codes, torch.logaddexp(log_ratio + math.log(share), of_prior)
+def _log(share: float) -> float:
+    return math.log(share) if share > 0 else -math.inf
 
 
 class _Chosen:

@@ -123,7 +123,7 @@ class Binomial:
         return float(self.levels)
 
     def log_density(self, pixels: Tensor, outputs: Mapping[str, Tensor]) -> Tensor:
-        table = _log_coefficients(self.levels).to(pixels.device, pixels.dtype)
+        table = _log_coefficients(self.levels, pixels.device, pixels.dtype)
         coefficient = table[pixels.to(torch.int64)].sum(dim=1)
         terms: Tensor = _BinomialLogTerms.apply(  # type: ignore[no-untyped-call]
             pixels, outputs["probability"], float(self.levels)
@@ -144,14 +144,15 @@ class Binomial:
 
 
 @functools.cache
-def _log_coefficients(levels: int) -> Tensor:
-    """log(levels choose k) for every count k, float64 [levels + 1]; lgamma per pixel is slow."""
+def _log_coefficients(levels: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """log(levels choose k) for every count k, [levels + 1]; lgamma per pixel is slow."""
     return torch.tensor(
         [
             math.lgamma(levels + 1) - math.lgamma(count + 1) - math.lgamma(levels - count + 1)
             for count in range(levels + 1)
         ],
-        dtype=torch.float64,
+        dtype=dtype,
+        device=device,
     )
 
 

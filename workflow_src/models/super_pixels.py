@@ -45,24 +45,28 @@ class SuperPixelModel:
 
     def leaf_pixels(self, pixels: Tensor) -> Tensor:
         runs, _, images = pixels.shape
-        picked = pixels.index_select(1, self._pixel_indices.to(pixels.device))
+        picked = pixels.index_select(1, self._pixel_indices(pixels.device))
         return picked.view(runs, self.leaves.members, self.leaves.pixels, images)
 
     def combine(self, parameters: Parameters, leaf_bounds: Tensor) -> Tensor:
         return self.circuit.log_density(parameters, leaf_bounds)
 
-    @cached_property
-    def _pixel_indices(self) -> Tensor:
-        """Pixel numbers of all leaves one after another, [L * P]."""
-        graph = self.circuit.graph
-        return torch.tensor(
-            [
+    def _pixel_indices(self, device: torch.device) -> Tensor:
+        """Pixel numbers of all leaves one after another, [L * P]; kept per device."""
+        if device not in self._indices_by_device:
+            graph = self.circuit.graph
+            numbers = [
                 pixel
                 for region in graph.leaf_regions
                 for _ in range(self.circuit.leaf_components)
                 for pixel in graph.scopes[region]
             ]
-        )
+            self._indices_by_device[device] = torch.tensor(numbers, device=device)
+        return self._indices_by_device[device]
+
+    @cached_property
+    def _indices_by_device(self) -> dict[torch.device, Tensor]:
+        return {}
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from workflow_src.config.data_sets import DATA_SETS
 from workflow_src.plan.specs import RunSpec, Scalar
@@ -22,14 +23,34 @@ GPU_STEP_SECONDS = 0.02
 """Whatever the sizes: starting kernels, not arithmetic, bounds small networks on a GPU. No GPU has
 been measured yet."""
 
-_CORE_STEP_MILLISECONDS: Mapping[str, tuple[float, Mapping[str, float]]] = {
-    "spvae": (11.5, {"hidden_units": 0.6, "latent_dimensions": 0.27}),
-    "vae": (5.0, {"hidden_units": 0.115, "latent_dimensions": 0.03}),
-}
-"""By model: a constant, and what one unit of each hyperparameter adds. Every cell of the paper's
-grid takes between 0.6 and 1.6 times as long."""
 
-_OTHER_MODELS_MILLISECONDS = 40.0
+@dataclass(frozen=True)
+class _CoreStep:
+    """Milliseconds of a step on one core.
+
+    Attributes
+    ----------
+    constant, hidden_units, latent_dimensions:
+        What every step takes, what each unit of two hidden layers adds, and each dimension.
+    pixels:
+        Power of the number of pixels that the time goes by.
+    """
+
+    constant: float
+    hidden_units: float
+    latent_dimensions: float
+    pixels: float = 0.5
+
+
+_CORE_STEPS: Mapping[str, _CoreStep] = {
+    "spvae": _CoreStep(11.5, 0.6, 0.27),
+    "vae": _CoreStep(5.0, 0.115, 0.03),
+    "conv_spvae": _CoreStep(187.0, 0.05, 0.7, pixels=1.0),
+    "conv_vae": _CoreStep(135.0, 0.03, 0.14, pixels=1.0),
+}
+"""By model. Every cell of the paper's grid takes between 0.6 and 1.6 times as long."""
+
+_OTHER_MODELS = _CoreStep(40.0, 0.0, 0.0)
 _PIXELS = 28 * 28
 
 
@@ -41,13 +62,17 @@ def guessed_seconds(spec: RunSpec, *, on_gpu: bool) -> float:
 
 
 def _core_step_seconds(spec: RunSpec, values: Mapping[str, Scalar]) -> float:
-    constant, slopes = _CORE_STEP_MILLISECONDS.get(spec.model, (_OTHER_MODELS_MILLISECONDS, {}))
-    milliseconds = constant + sum(
-        slope * _number(values, name, 0) for name, slope in slopes.items()
+    step = _CORE_STEPS.get(spec.model, _OTHER_MODELS)
+    # A third hidden layer is as large as the second; a first alone is small.
+    layers = max(_number(values, "hidden_layers", 2) - 1, 0.5)
+    milliseconds = (
+        step.constant
+        + step.hidden_units * layers * _number(values, "hidden_units", 0)
+        + step.latent_dimensions * _number(values, "latent_dimensions", 0)
     )
     known = DATA_SETS.get(spec.data_set)
-    # Measured: 1.31 times the pixels take 1.12 times as long.
-    return milliseconds / 1000 * (math.sqrt(math.prod(known.shape) / _PIXELS) if known else 1.0)
+    size = (math.prod(known.shape) / _PIXELS) ** step.pixels if known else 1.0
+    return milliseconds / 1000 * size
 
 
 def _number(values: Mapping[str, Scalar], name: str, default: float) -> float:

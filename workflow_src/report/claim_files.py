@@ -12,7 +12,7 @@ from workflow_src.report.claim_wording import (
     cell_title,
     claim_title,
     counts_text,
-    described_check,
+    described_checks,
     outcome_text,
     value_text,
     way_text,
@@ -54,7 +54,7 @@ def claims_markdown_text(claims: Sequence[JudgedClaim], study: Study) -> str:
             f"{CLAIMS_DETAILS}{claim_title(one.name)}",
             f"{one.claim.statement} ({one.claim.place})",
             *([one.claim.note] if one.claim.note else []),
-            "\n".join(f"{i}. {described_check(c)}" for i, c in enumerate(one.claim.checks, 1)),
+            "\n".join(f"- {line}" for line in described_checks(one.claim.checks)),
             grid_text(
                 ["Numbers", "Verdict", "Cells", "Deciding"],
                 [

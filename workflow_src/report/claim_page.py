@@ -12,7 +12,7 @@ from workflow_src.report.claim_wording import (
     OUTCOMES,
     claim_title,
     counts_text,
-    described_check,
+    described_checks,
     number_text,
     outcome_text,
     value_text,
@@ -42,7 +42,7 @@ def _claim(study: Study, one: JudgedClaim, ways: Sequence[str]) -> dict[str, Any
         "statement": one.claim.statement,
         "place": one.claim.place,
         "note": one.claim.note,
-        "checks": [described_check(check) for check in one.claim.checks],
+        "checks": described_checks(one.claim.checks),
         "tables": [
             {"id": f"{study.name}-{name}", "title": study.experiments[name].title}
             for name in experiments

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from workflow_src.config.claims import Check, Comparison, Limit, Ratio, SmallerLoss, Stability
@@ -13,7 +13,15 @@ from workflow_src.config.models import model_declarations
 from workflow_src.report.claim_checks import NOT_RUN, Judgement, Outcome
 from workflow_src.report.claims import ELSEWHERE, PUBLISHED, ClaimCell, Verdict
 from workflow_src.report.table_files import interval_text
-from workflow_src.report.wording import NOTHING, axis_title, axis_value, number, sentence, signed
+from workflow_src.report.wording import (
+    NOTHING,
+    axis_title,
+    axis_value,
+    listed,
+    number,
+    sentence,
+    signed,
+)
 
 OUTCOMES: Mapping[Outcome, str] = {
     "holds": "holds",
@@ -36,30 +44,63 @@ def claim_title(name: str) -> str:
     return sentence(words)
 
 
-def described_check(check: Check) -> str:
-    """What a check asks for, in one phrase."""
-    first = subject(check.first)
+def described_checks(checks: Sequence[Check]) -> list[str]:
+    """What the checks ask for; those that differ in the part of the training images share a line.
+
+    Every line starts with the numbers of its checks.
+    """
+    shared: dict[str, list[int]] = {}
+    for place, check in enumerate(checks):
+        shared.setdefault(_phrase(check), []).append(place)
+    return [
+        f"({_numbers(places)}) {phrase}{_fractions([checks[place] for place in places])}"
+        for phrase, places in shared.items()
+    ]
+
+
+def _numbers(places: Sequence[int]) -> str:
+    first, last = places[0] + 1, places[-1] + 1
+    if last - first == len(places) - 1 > 1:
+        return f"{first} to {last}"
+    return listed(str(place + 1) for place in places)
+
+
+def _fractions(checks: Sequence[Check]) -> str:
+    """Which parts of the training images, where it is not all and not told already."""
+    fractions = [check.fraction for check in checks]
+    if isinstance(checks[0], Stability | SmallerLoss) or set(fractions) == {1.0}:
+        return ""
+    return f"; trained on {listed(axis_value('fraction', one) for one in fractions)} of the images"
+
+
+def _phrase(check: Check) -> str:
+    first, title = subject(check.first), metric(check.metric).title
+    where = "" if check.data_sets is None else f", on {_listed('data_set', check.data_sets)}"
+    if check.likelihoods is not None:
+        where += f" ({_listed('likelihood', check.likelihoods)})"
     match check:
         case Comparison():
-            phrase = f"{first} {check.relation} than {subject(check.second)}"
+            return f"{first} {check.relation} than {subject(check.second)}: {title}{where}"
         case Ratio():
-            phrase = f"{first} / {subject(check.second)} {_bounds(check)}"
+            return f"{first} / {subject(check.second)} {_bounds(check)}: {title}{where}"
         case Limit():
-            phrase = f"{first} {_bounds(check)}"
+            return f"{first} {_bounds(check)}: {title}{where}"
         case Stability():
+            few, loss = (axis_value("fraction", one) for one in (check.fraction, check.tolerance))
             return (
-                f"{first} trained on {axis_value('fraction', check.fraction)} of images loses at "
-                f"most {axis_value('fraction', check.tolerance)} of its value on all: "
-                f"{metric(check.metric).title}"
+                f"{first} loses at most {loss} of its value by training on {few} of the images: "
+                f"{title}{where}"
             )
         case SmallerLoss():
-            phrase = (
-                f"{first} loses less than {subject(check.second)} from its best fraction to "
-                f"{axis_value('fraction', check.fraction)}"
+            few = axis_value("fraction", check.fraction)
+            return (
+                f"{first} loses less than {subject(check.second)} from its best part of the "
+                f"training images to {few}: {title}{where}"
             )
-            return f"{phrase}: {metric(check.metric).title}"
-    where = "" if check.fraction == 1 else f", {axis_value('fraction', check.fraction)} of images"
-    return f"{phrase}: {metric(check.metric).title}{where}"
+
+
+def _listed(axis: str, values: Iterable[str]) -> str:
+    return listed(axis_value(axis, value) for value in values)
 
 
 def subject(chosen: Mapping[str, Any]) -> str:

@@ -156,7 +156,7 @@ def build_table(study: Study, experiment: str, groups: Sequence[Group]) -> Table
     for group in groups:
         place = (_key(group, row_axes), _key(group, column_axes))
         by_cell.setdefault(place, []).append(group)
-    known = _known_order(study.experiments[experiment])
+    known = known_order(study.experiments[experiment])
     rows = _ordered(row_axes, [row for row, _ in by_cell], known)
     columns = _ordered(column_axes, [column for _, column in by_cell], known)
     notes: dict[str, int] = {}
@@ -217,7 +217,7 @@ def _key(group: Group, names: tuple[str, ...]) -> Key:
     return tuple(group.value_of(name) for name in names)
 
 
-def _known_order(experiment: Experiment) -> dict[str, list[Any]]:
+def known_order(experiment: Experiment) -> dict[str, list[Any]]:
     """The values of axes in the order of the experiment's grids."""
     grids = experiment.scales.values()
     return {

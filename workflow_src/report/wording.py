@@ -93,6 +93,12 @@ def axis_value(axis: str, value: Any) -> str:
     return str(value).replace("_", " ")
 
 
+def hyperparameter_text(name: str, value: Any) -> str:
+    """A compared hyperparameter with its value; a choice speaks for itself."""
+    text = axis_value(name, value)
+    return text if isinstance(value, str) else f"{axis_title(name).lower()} {text}"
+
+
 def sentence(name: str) -> str:
     """A name with underscores as the start of a sentence."""
     text = name.replace("_", " ")

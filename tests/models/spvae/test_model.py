@@ -22,6 +22,9 @@ def spvae(side: int, step: int, likelihood: str = "gaussian", **changed: Any) ->
         "latent_dimensions": 2,
         "hidden_layers": 2,
         "split_step": step,
+        "region_graph": "poon_domingos",
+        "repetitions": 1,
+        "structure_seed": 0,
         "leaf_components": 2,
         "sum_components": 2,
     }
@@ -109,3 +112,14 @@ def test_a_step_that_leaves_unequal_super_pixels_is_refused() -> None:
 def test_a_step_that_leaves_the_image_whole_is_refused(step: int) -> None:
     with pytest.raises(ValueError, match=f"split_step {step}"):
         spvae(8, step)
+
+
+def test_a_random_circuit_has_the_same_leaves() -> None:
+    cuts = spvae(6, 2)
+    random = spvae(6, 2, region_graph="random", repetitions=3, structure_seed=1)
+    assert random.leaves == cuts.leaves
+    images = torch.rand(1, 36, 5)
+    assert torch.equal(random.leaf_pixels(images), cuts.leaf_pixels(images))
+    assert drawing.leaf_layout(random) == drawing.leaf_layout(cuts) == (3, 3, 2)
+    other = spvae(6, 2, region_graph="random", repetitions=3, structure_seed=2)
+    assert other.circuit.graph != random.circuit.graph != cuts.circuit.graph

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from workflow_src.config.models import hyperparameters_of
 from workflow_src.data.subsets import subset_indices
+from workflow_src.models.building import build_model
 from workflow_src.models.images import ImageFacts
 from workflow_src.models.leaf_models import bound, noise_shape, stack_runs
 from workflow_src.models.random_streams import run_stream
@@ -212,9 +214,17 @@ def test_a_run_whose_data_are_damaged_diverges_and_the_others_do_not_notice(
     assert bounds_of(outcomes[0])[:shared] == bounds_of(clean[0])[:shared]
 
 
-def test_an_enormous_learning_rate_is_a_divergence_not_an_error(training: Any) -> None:
-    outcomes = training.run(three(training, learning_rate=1e25))
-    for outcome in outcomes.values():
+@pytest.mark.parametrize("objective", ["importance_weighted_bound", "evidence_lower_bound"])
+@pytest.mark.parametrize("model", ["spvae", "conv_spvae", "conv_vae"])
+def test_an_enormous_learning_rate_is_a_divergence_not_an_error(
+    training: Any, model: str, objective: str
+) -> None:
+    declared = hyperparameters_of(model)
+    defaults = {name: one.default for name, one in declared.items() if one.default is not None}
+    spec = {**defaults, **training.spec(model=model, objective=objective, learning_rate=1e25)}
+    density = build_model(spec, (4, 4), 16)
+    specs = [spec | {"seed": seed} for seed in range(3)]
+    for outcome in dataclasses.replace(training, model=density).run(specs).values():
         assert outcome.state == "diverged"
         assert "bound was" in outcome.reason
         assert outcome.best_validation_bound is None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from workflow_src.config.experiments import Experiment
 from workflow_src.config.studies import Study
 from workflow_src.report.evidence import Evidence, Group
 from workflow_src.report.figures.curves import draw_curve, draw_importance_samples
@@ -17,6 +18,7 @@ from workflow_src.report.figures.leaves import draw_leaves
 from workflow_src.report.figures.posteriors import draw_posteriors
 from workflow_src.report.figures.samples import draw_samples
 from workflow_src.report.figures.style import Figure, Styles
+from workflow_src.report.tables import known_order
 
 _PICTURES: Mapping[str, Callable[[str, Sequence[Group]], list[Figure]]] = {
     "leaf_manifolds": draw_leaves,
@@ -39,7 +41,7 @@ def draw_study(evidence: Evidence, study: Study) -> dict[str, Gallery]:
     shown: dict[frozenset[str], str] = {}
     galleries = {}
     for name, experiment in study.experiments.items():
-        groups = evidence.experiment_groups(study.name, name)
+        groups = _in_order(experiment, evidence.experiment_groups(study.name, name))
         if not groups:
             continue
         prefix = f"{study.name}_{name}"
@@ -58,6 +60,20 @@ def draw_study(evidence: Evidence, study: Study) -> dict[str, Gallery]:
             shown[winners] = name
         galleries[name] = Gallery(tuple(figures), elsewhere)
     return galleries
+
+
+def _in_order(experiment: Experiment, groups: Sequence[Group]) -> tuple[Group, ...]:
+    """As the experiment's grids have their models and data, then by compared hyperparameters."""
+    ranks = {name: list(dict.fromkeys(known)) for name, known in known_order(experiment).items()}
+
+    def place(group: Group) -> tuple[object, ...]:
+        axes = [
+            ranks[name].index(value) if value in ranks[name] else len(ranks[name])
+            for name, value in ((name, group.axes[name]) for name in ranks)
+        ]
+        return (*axes, *((isinstance(one, str), one) for one in group.variant.values()))
+
+    return tuple(sorted(groups, key=place))
 
 
 def _largest_fraction(groups: Sequence[Group]) -> tuple[Group, ...]:

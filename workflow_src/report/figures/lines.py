@@ -19,10 +19,12 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from workflow_src.report.evidence import Group
 from workflow_src.report.figures.style import Figure, LineStyle, Styles, canvas, look, png, svg
-from workflow_src.report.wording import MINUS, axis_title, axis_value
+from workflow_src.report.wording import MINUS, axis_value, hyperparameter_text
 
 _ACROSS = 3
 _MANY_VALUES = 8
+_CHARACTER, _HANDLE = 0.075, 0.65
+"""Inches that a legend needs per character, and per line's sign with the space around it."""
 _LOGARITHMIC = 4.0
 """From this ratio of the largest to the smallest value on, an axis is logarithmic."""
 
@@ -140,7 +142,11 @@ def draw_panels(
     drawn = _styles(lines, styles)
     with look():
         wide, high = (4.6, 3.1) if many else (3.4, 2.6)
-        figure = canvas(max(wide * across, 4.6), high * down + 0.55)
+        titles = {_key(line): line_title(line, panels) for line in lines}
+        longest = _CHARACTER * max(map(len, titles.values())) + _HANDLE
+        width = max(wide * across, 4.6, longest)
+        columns = min(len(titles), int(width / longest))
+        figure = canvas(width, high * down + 0.35 + 0.2 * math.ceil(len(titles) / columns))
         figure.set_layout_engine("constrained", h_pad=0.06, w_pad=0.06)
         grid = list(figure.subplots(down, across, squeeze=False).flat)
         for axes, (place, here) in zip(grid, panels.items(), strict=False):
@@ -151,11 +157,11 @@ def draw_panels(
             axes.set_axis_off()
         figure.legend(
             handles=[
-                Line2D([], [], markersize=4, label=line_title(line, panels), **vars(drawn[key]))
-                for key, line in {_key(line): line for line in lines}.items()
+                Line2D([], [], markersize=4, label=title, **vars(drawn[key]))
+                for key, title in titles.items()
             ],
             loc="outside upper left",
-            ncols=2 * across if many else min(len(drawn), 2 * across),
+            ncols=columns,
         )
         images = {".png": png(figure, palette=256), ".svg": svg(figure)}
     parts = [caption, *_told_gaps(panels, labels), _how(panels)]
@@ -179,7 +185,7 @@ def line_title(line: Line, panels: Panels) -> str:
     parts = [axis_value("model", line.axes["model"])]
     for place, (name, value) in enumerate(line.variant):
         if value is not None and len({other.variant[place] for other in lines}) > 1:
-            parts.append(f"{axis_title(name).lower()} {axis_value(name, value)}")
+            parts.append(hyperparameter_text(name, value))
     if len(_ways(lines)) > 1:
         parts += line.way
     return ", ".join(parts)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ _BETWEEN = 26
 _TITLE = 34
 _LINE = 26
 _SIDE = 34
+_CHARACTER = 14
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ def panels_png(
 ) -> bytes:
     """Rows of panels of one size, with ``labels`` at the left of the rows, as PNG."""
     height, width, *_ = rows[0][0].picture.shape
+    rows = [[replace(panel, title=_wrapped(panel.title, width)) for panel in row] for row in rows]
     across = max(len(row) for row in rows)
     side = _SIDE if labels else 0
     total_width = side + across * width + (across - 1) * _BETWEEN + 2 * _MARGIN
@@ -86,6 +89,12 @@ def panels_png(
                 text.set_rotation(90)
             top += height + _BETWEEN // 2
         return png(figure, palette=palette)
+
+
+def _wrapped(title: str, width: int) -> str:
+    """The title in lines that are no longer than ``width`` pixels."""
+    longest = max(10, (width + _BETWEEN) // _CHARACTER)
+    return "\n".join(textwrap.fill(line, longest) for line in title.split("\n"))
 
 
 def _title_height(row: Sequence[Panel]) -> int:

@@ -26,11 +26,13 @@ from workflow_src.report.figures.winners import (
     title_of,
     told_seeds,
 )
+from workflow_src.report.wording import hyperparameter_text
 
 _SIZE = 520
 _ACROSS = 4
 _IMAGES = 12
 _PALETTE = 128
+_INCHES = 0.95
 _STRONGEST = 0.75
 """How much of a colour covers an image where one component explains all."""
 
@@ -78,7 +80,7 @@ def _image_figure(prefix: str, one: Pictured) -> Figure:
     explained = overlaid(images, arrays["responsibilities"][: len(images)], rows, columns)
     down = -(-len(images) // _ACROSS)
     panels = [
-        Panel(title, enlarged(tiled(pictures, down, _ACROSS, gap=2), _SIZE))
+        Panel(title, enlarged(tiled(pictures, down, _ACROSS, gap=1), _SIZE))
         for title, pictures in (
             ("Test images", coloured(images)),
             ("The component that explains each part", explained),
@@ -129,7 +131,7 @@ def _heat_maps(
     """Labels across, ``shown`` components down; ``means`` are [labels, regions, components]."""
     across = len(names)
     with look():
-        figure = canvas(max(1.05 * across + 0.9, 3.0), 1.3 * shown * rows / columns + 0.35)
+        figure = canvas(_INCHES * across + 0.9, (_INCHES * rows / columns) * shown + 0.4)
         figure.set_layout_engine("constrained", h_pad=0.04, w_pad=0.04)
         grid = figure.subplots(shown, across, squeeze=False)
         for component, line in enumerate(grid):
@@ -143,7 +145,7 @@ def _heat_maps(
                     axes.set_title(names[label])
         bar = ScalarMappable(cmap=_colours(shown))
         bar.set_clim(0, 1)
-        figure.colorbar(bar, ax=grid, ticks=[0, 0.5, 1], shrink=0.9)
+        figure.colorbar(bar, ax=grid[:, -1], ticks=[0, 0.5, 1], fraction=0.08, shrink=0.9)
         return png(figure, palette=256)
 
 
@@ -160,5 +162,5 @@ def _whose(one: Pictured) -> str:
 
 
 def _variant(one: Pictured) -> str:
-    words = [f"{name.replace('_', ' ')} {value}" for name, value in one.group.variant.items()]
+    words = [hyperparameter_text(name, value) for name, value in one.group.variant.items()]
     return f" ({', '.join(words)})" if words else ""

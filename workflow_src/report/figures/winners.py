@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workflow_src.report.evidence import Group, read_arrays
-from workflow_src.report.wording import axis_title, axis_value
+from workflow_src.report.wording import axis_value, hyperparameter_text
 
 Cell = tuple[str, str]
 """Data set and likelihood."""
@@ -53,7 +53,7 @@ def title_of(one: Pictured, drawn: Sequence[Pictured], between: str = "\n") -> s
     lines = [axis_value("model", one.group.axes["model"])]
     for name, value in one.group.variant.items():
         if len({other.group.variant.get(name) for other in drawn}) > 1:
-            lines.append(f"{axis_title(name).lower()} {axis_value(name, value)}")
+            lines.append(hyperparameter_text(name, value))
     if len({other.way for other in drawn}) > 1:
         lines.append(", ".join(one.way))
     return between.join(lines)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,6 +24,7 @@ from workflow_src.train.gradient.member import BEST, Member
 from workflow_src.train.gradient.optimizer import BankAdam
 
 _VALIDATION_CHUNK = 256  # images; part of what is computed, since the noise is drawn per chunk
+_BATCHES_AHEAD = 128  # steps whose image numbers go to the device at once: each time it waits
 
 # What may differ between the runs of one bank. Their rhythm may not: a run that is validated
 # because another ends there would not be the run that it is alone.
@@ -226,10 +228,9 @@ class _Bank:
         batch_size = self.members[0].spec["batch_size"]
         total = torch.zeros(len(self.members), device=self.device)
         taken = last - self.step
-        while self.step < last:
+        for pixels in self._batches(taken):
             if hooks.stop_is_wanted():
                 raise InterruptedTrainingError
-            pixels = self._batches()
             bounds = bound(
                 self.model,
                 self.optimizer.parameters,
@@ -240,7 +241,8 @@ class _Bank:
             self.optimizer.maximise(bounds.sum())
             total += bounds.detach()
             self.step += 1
-        return [float(value) for value in total / taken]
+        means: list[float] = (total / taken).tolist()
+        return means
 
     @torch.no_grad()
     def _validate(self) -> list[float]:
@@ -256,7 +258,8 @@ class _Bank:
             noise = self._noise(generators, len(chunk))
             bounds = bound(self.model, parameters, pixels, noise, self.objective)
             total += bounds.double().sum(dim=1)
-        return [float(value) for value in total / len(validation)]
+        means: list[float] = (total / len(validation)).tolist()
+        return means
 
     def _leavers(self) -> Iterator[Outcome]:
         """Yield the runs that are over and compact the bank."""
@@ -274,14 +277,16 @@ class _Bank:
             self.members = [self.members[i] for i in staying]
         yield from leaving
 
-    def _batches(self) -> Tensor:
-        """The next batch of every run, [R, D, N]."""
+    def _batches(self, steps: int) -> Iterator[Tensor]:
+        """The next batches of every run, each [R, D, N]."""
         train = self.images["train"]
-        batches = [
-            train[torch.from_numpy(member.next_images()).to(self.device)].T
-            for member in self.members
-        ]
-        return torch.stack(batches).to(torch.float32)
+        for first in range(0, steps, _BATCHES_AHEAD):
+            ahead = [
+                [member.next_images() for member in self.members]
+                for _ in range(min(_BATCHES_AHEAD, steps - first))
+            ]
+            for indices in torch.from_numpy(np.array(ahead)).to(self.device):
+                yield train[indices].transpose(1, 2).to(torch.float32).contiguous()
 
     def _noise(self, generators: Sequence[torch.Generator], images: int) -> Tensor:
         shape = noise_shape(self.model, self.samples, images)

@@ -1,0 +1,148 @@
+"""Every model at the corners of the paper's grid, on images that are hard on arithmetic.
+
+What is asked is that nothing overflows: bounds, gradients and parameters stay finite through the
+first steps of training. How far they then come is no matter of these tests.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from itertools import product
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from workflow_src.config.loading import settings_from_mapping
+from workflow_src.config.models import model_declarations
+from workflow_src.config.studies import load_study
+from workflow_src.models.building import build_model
+from workflow_src.models.leaf_models import LeafModel, bound, noise_shape, stack_runs
+from workflow_src.plan.grids import expand
+from workflow_src.train.gradient.optimizer import BankAdam
+
+LEVELS = 255
+STEPS = 25
+SMALL_SIDE, SMALL_SPLIT = 4, 2
+
+
+@functools.cache
+def grid(model: str, likelihood: str) -> list[dict[str, Any]]:
+    """Specs of the study's cells on continuous or discrete MNIST."""
+    settings = settings_from_mapping(
+        {
+            "studies": ["spvae"],
+            "scale": "paper",
+            "experiments": ["table1"],
+            "data_sets": ["mnist"],
+            "likelihoods": [likelihood],
+            "seeds": [0],
+            "protocols": ["authors"],
+            "streams": ["full"],
+        }
+    )
+    groups = expand(load_study("spvae"), settings)
+    return [run.canonical() for g in groups if g.axes["model"] == model for run in g.runs]
+
+
+def corners(model: str, likelihood: str) -> list[dict[str, Any]]:
+    """Cells with the least or most hidden units and the least or most latent dimensions."""
+    cells = grid(model, likelihood)
+    ends = [
+        {ending(cell[size] for cell in cells) for ending in (min, max)}
+        for size in ("hidden_units", "latent_dimensions")
+    ]
+    return [c for c in cells if c["hidden_units"] in ends[0] and c["latent_dimensions"] in ends[1]]
+
+
+def images_hard_on_arithmetic(side: int, likelihood: str) -> Tensor:
+    """[D, N] in [0, 1] or counts: black, white, gray, one bright pixel, one dark, checks, edges."""
+    pixels = side * side
+    rows = torch.arange(pixels) // side
+    bright = torch.zeros(pixels)
+    bright[pixels // 2 + side // 2] = 1
+    checks = ((rows + torch.arange(pixels)) % 2).float()
+    kinds = [
+        torch.zeros(pixels),
+        torch.ones(pixels),
+        torch.full((pixels,), 128 / LEVELS),
+        torch.full((pixels,), 1 / LEVELS),
+        bright,
+        1 - bright,
+        checks,
+        (rows < side // 2).float(),
+    ]
+    images = torch.stack(kinds, dim=1)
+    return images if likelihood == "gaussian" else (images * LEVELS).round()
+
+
+def trained(
+    model: LeafModel, spec: Mapping[str, Any], images: Tensor, steps: int
+) -> tuple[list[Tensor], BankAdam]:
+    """The bounds before every step, and the optimizer after the last."""
+    start = model.initial_parameters(torch.Generator().manual_seed(1))
+    optimizer = BankAdam(stack_runs([start]), spec["learning_rate"])
+    generator = torch.Generator().manual_seed(2)
+    bounds = []
+    for _ in range(steps):
+        noise = torch.randn(1, *noise_shape(model, 5, images.shape[1]), generator=generator)
+        found = bound(model, optimizer.parameters, images[None], noise, spec["objective"])
+        bounds.append(found.detach())
+        optimizer.maximise(found.mean())
+    return bounds, optimizer
+
+
+def assert_all_stays_finite(
+    spec: Mapping[str, Any], side: int, steps: int, samples: int = 50
+) -> None:
+    model = build_model(spec, (side, side), LEVELS)
+    images = images_hard_on_arithmetic(side, spec["likelihood"])
+    bounds, optimizer = trained(model, spec, images, steps)
+    assert torch.isfinite(torch.stack(bounds)).all()
+    for name, value in optimizer.parameters.items():
+        assert torch.isfinite(value).all(), name
+        # Those of the last step.
+        assert value.grad is not None, name
+        assert torch.isfinite(value.grad).all(), name
+    noise = torch.randn(
+        1, *noise_shape(model, samples, images.shape[1]), generator=torch.Generator().manual_seed(3)
+    )
+    with torch.no_grad():
+        last = bound(model, optimizer.parameters, images[None], noise, "importance_weighted_bound")
+    assert torch.isfinite(last).all()
+
+
+CASES = list(product(sorted(model_declarations()), ("gaussian", "binomial")))
+
+
+@pytest.mark.parametrize(("model", "likelihood"), CASES)
+def test_the_corners_of_the_grid_stay_finite(model: str, likelihood: str) -> None:
+    cells = corners(model, likelihood)
+    if not cells:
+        pytest.skip(f"the paper's grid has no {model}")
+    assert len(cells) == 4
+    for cell in cells:
+        small = cell | {"split_step": SMALL_SPLIT} if "split_step" in cell else cell
+        assert_all_stays_finite(small, SMALL_SIDE, STEPS)
+
+
+@pytest.mark.parametrize(("model", "likelihood"), CASES)
+def test_the_largest_cell_stays_finite_at_full_size_for_either_objective(
+    model: str, likelihood: str
+) -> None:
+    cells = corners(model, likelihood)
+    if not cells:
+        pytest.skip(f"the paper's grid has no {model}")
+    for objective in ("importance_weighted_bound", "evidence_lower_bound"):
+        assert_all_stays_finite(cells[-1] | {"objective": objective}, 28, steps=1, samples=5)
+
+
+@pytest.mark.parametrize("model", ["spvae", "conv_spvae"])
+def test_a_random_region_graph_stays_finite(model: str) -> None:
+    if model not in model_declarations():
+        pytest.skip(f"there is no {model}")
+    cell = corners(model, "gaussian")[-1]
+    random = {"region_graph": "random", "repetitions": 4, "split_step": SMALL_SPLIT}
+    assert_all_stays_finite(cell | random, SMALL_SIDE, STEPS)

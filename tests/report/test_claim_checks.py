@@ -1,0 +1,202 @@
+"""Judgements against numbers worked out by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from workflow_src.report.claim_checks import (
+    FAILS,
+    HOLDS,
+    NOT_RUN,
+    UNDECIDED,
+    Series,
+    comparison,
+    limit,
+    ratio,
+    smaller_loss,
+    stability,
+    verdict,
+)
+
+T2 = 4.302653
+"""Quantile 97.5 % of Student's t with 2 degrees of freedom, from a printed table."""
+
+
+def seeds(*values: float, error: float | None = 1.0, **keys: Any) -> Series:
+    return Series(dict(enumerate(values)), dict.fromkeys(range(len(values)), error), **keys)
+
+
+EMPTY = Series({}, {}, pending=True, reason="not evaluated yet")
+DIVERGED = Series({}, {}, reason="none of 4 runs was finite")
+
+
+def test_a_difference_is_paired_by_seed() -> None:
+    # Differences 2, 3, 4: mean 3, standard deviation 1, so 3 +- 4.303 / sqrt(3) = 3 +- 2.484.
+    # Unpaired, the spread of 100 between seeds would hide it.
+    found = comparison(seeds(102.0, 203.0, 304.0), seeds(100.0, 200.0, 300.0), "higher")
+    assert found.outcome == HOLDS
+    assert found.value == pytest.approx(3.0)
+    assert found.interval == pytest.approx((3 - T2 / 3**0.5, 3 + T2 / 3**0.5), rel=1e-6)
+    assert (found.first, found.second, found.seeds) == (203.0, 200.0, 3)
+
+
+def test_an_interval_with_zero_in_it_does_not_decide() -> None:
+    # Differences 1, 3, 5: 3 +- 4.303 * 2 / sqrt(3) = 3 +- 4.97.
+    first, second = seeds(1.0, 3.0, 5.0), seeds(0.0, 0.0, 0.0)
+    assert comparison(first, second, "higher").outcome == UNDECIDED
+    assert comparison(first, second, "lower").outcome == UNDECIDED
+
+
+def test_the_other_direction_fails() -> None:
+    first, second = seeds(102.0, 203.0, 304.0), seeds(100.0, 200.0, 300.0)
+    assert comparison(first, second, "lower").outcome == FAILS
+    assert comparison(second, first, "lower").outcome == HOLDS
+
+
+def test_only_seeds_that_both_have_count() -> None:
+    first = Series({0: 10.0, 1: 11.0, 7: 500.0}, {})
+    second = Series({0: 8.0, 1: 9.0, 8: -500.0}, {})
+    found = comparison(first, second, "higher")
+    assert (found.value, found.seeds) == (2.0, 2)
+    assert comparison(Series({1: 1.0}, {}), Series({2: 0.0}, {}), "higher").outcome == NOT_RUN
+
+
+@pytest.mark.parametrize(("difference", "outcome"), [(9.7, UNDECIDED), (9.9, HOLDS)])
+def test_one_seed_is_judged_by_the_errors_over_test_images(difference: float, outcome: str) -> None:
+    # Errors 3 and 4 make 5; 1.96 * 5 = 9.8.
+    found = comparison(seeds(difference, error=3.0), seeds(0.0, error=4.0), "higher")
+    assert found.outcome == outcome
+    assert found.interval == pytest.approx((difference - 9.8, difference + 9.8))
+
+
+def test_exact_numbers_have_no_interval_and_equal_ones_are_not_higher() -> None:
+    one, other = seeds(5.0, error=None, exact=True), seeds(4.0, error=None, exact=True)
+    assert comparison(one, other, "higher").interval is None
+    assert comparison(one, other, "higher").outcome == HOLDS
+    assert comparison(one, one, "higher").outcome == FAILS
+
+
+def test_what_diverged_is_worse_than_what_did_not() -> None:
+    there = seeds(1.0, 2.0)
+    assert comparison(DIVERGED, there, "lower").outcome == HOLDS
+    assert comparison(DIVERGED, there, "higher").outcome == FAILS
+    assert comparison(there, DIVERGED, "higher").outcome == HOLDS
+    # Of a time or an error, the worse is the higher.
+    assert comparison(DIVERGED, there, "higher", better="lower").outcome == HOLDS
+    assert comparison(DIVERGED, DIVERGED, "higher").outcome == UNDECIDED
+    assert comparison(DIVERGED, EMPTY, "higher").outcome == NOT_RUN
+    assert comparison(DIVERGED, there, "higher").reason == "none of 4 runs was finite"
+
+
+def test_what_was_not_measured_is_not_run() -> None:
+    for found in (
+        comparison(EMPTY, seeds(1.0), "higher"),
+        ratio(seeds(1.0), EMPTY, 1.0, None),
+        limit(EMPTY, None, 1.0),
+        stability(seeds(1.0), EMPTY, 0.1, "higher"),
+        smaller_loss({1.0: seeds(1.0), 0.1: EMPTY}, {1.0: seeds(1.0), 0.1: EMPTY}, 0.1, "higher"),
+    ):
+        assert found.outcome == NOT_RUN
+        assert found.reason
+
+
+@pytest.mark.parametrize(
+    ("value", "bounds", "outcome"),
+    [
+        (1713 / 511, (10**0.5, 10**1.5), HOLDS),
+        (1545 / 511, (10**0.5, 10**1.5), FAILS),
+        (33.0, (10**0.5, 10**1.5), FAILS),
+        (33.0, (10**0.5, None), HOLDS),
+        (33.0, (None, 30.0), FAILS),
+    ],
+)
+def test_a_ratio_lies_within_its_bounds(
+    value: float, bounds: tuple[float | None, float | None], outcome: str
+) -> None:
+    first, second = seeds(value * 511, exact=True), seeds(511.0, exact=True)
+    found = ratio(first, second, *bounds)
+    assert found.outcome == outcome
+    assert found.value == pytest.approx(value)
+
+
+def test_the_error_of_a_ratio_is_that_of_its_parts() -> None:
+    # 3 % and 4 % make 5 % of the ratio 2.
+    found = ratio(seeds(200.0, error=6.0), seeds(100.0, error=4.0), None, 2.19)
+    assert found.interval == pytest.approx((2 - 0.196, 2 + 0.196))
+    assert found.outcome == UNDECIDED
+    assert ratio(seeds(1.0), seeds(0.0), None, 2.0).outcome == UNDECIDED
+
+
+def test_a_limit_is_of_the_mean_over_seeds() -> None:
+    # 0.5, 0.6, 0.7: 0.6 +- 4.303 * 0.1 / sqrt(3) = 0.6 +- 0.248.
+    gains = seeds(0.5, 0.6, 0.7)
+    assert limit(gains, None, 1.0).outcome == HOLDS
+    assert limit(gains, None, 0.8).outcome == UNDECIDED
+    assert limit(gains, 1.0, None).outcome == FAILS
+    assert limit(seeds(0.9, error=0.01), None, 1.0).interval == pytest.approx((0.8804, 0.9196))
+
+
+def test_a_loss_is_a_share_of_the_value_on_everything() -> None:
+    # -1000 falls to -1040: 4 % of 1000, though the numbers are negative.
+    whole, part = seeds(-1000.0, error=3.0), seeds(-1040.0, error=4.0)
+    found = stability(whole, part, 0.05, "higher")
+    assert found.value == pytest.approx(0.04)
+    assert found.interval == pytest.approx((0.04 - 0.0098, 0.04 + 0.0098))
+    assert found.outcome == HOLDS
+    assert stability(whole, part, 0.03, "higher").outcome == FAILS
+    assert stability(whole, part, 0.041, "higher").outcome == UNDECIDED
+    # Where lower is better, the same change is a gain.
+    assert stability(whole, part, 0.0, "lower").value == pytest.approx(-0.04)
+    assert stability(whole, DIVERGED, 0.5, "higher").outcome == FAILS
+
+
+def curve(**values: tuple[float, ...]) -> dict[float, Series]:
+    return {float(name.removeprefix("at_")) / 100: seeds(*one) for name, one in values.items()}
+
+
+def test_a_loss_starts_at_the_best_fraction() -> None:
+    # The first is best at 50 %, with means 101 and 91: it loses 10 on average, seed by seed
+    # 9, 10, 11. The second is best at 100 %: it loses 30, 31, 29.
+    first = curve(
+        at_100=(99.0, 100.0, 101.0), at_50=(100.0, 101.0, 102.0), at_10=(91.0, 91.0, 91.0)
+    )
+    second = curve(at_100=(90.0, 91.0, 92.0), at_50=(80.0, 80.0, 80.0), at_10=(60.0, 60.0, 63.0))
+    found = smaller_loss(first, second, 0.1, "higher")
+    assert (found.first, found.second) == (pytest.approx(10.0), pytest.approx(30.0))
+    # Differences -21, -21, -18: mean -20, standard deviation sqrt(3).
+    assert found.value == pytest.approx(-20.0)
+    assert found.interval == pytest.approx((-20 - T2, -20 + T2), rel=1e-6)
+    assert found.outcome == HOLDS
+    assert smaller_loss(second, first, 0.1, "higher").outcome == FAILS
+
+
+def test_a_loss_of_one_seed_has_the_errors_of_its_four_numbers() -> None:
+    first, second = curve(at_100=(10.0,), at_10=(8.0,)), curve(at_100=(10.0,), at_10=(5.0,))
+    found = smaller_loss(first, second, 0.1, "higher")
+    # Losses 2 and 5; four errors of 1 make 2.
+    assert found.value == pytest.approx(-3.0)
+    assert found.interval == pytest.approx((-3 - 1.96 * 2, -3 + 1.96 * 2))
+    assert found.outcome == UNDECIDED
+
+
+def test_who_diverges_on_the_smallest_set_has_lost_more() -> None:
+    there = curve(at_100=(10.0, 11.0), at_10=(8.0, 9.0))
+    gone = {1.0: seeds(10.0, 11.0), 0.1: DIVERGED}
+    assert smaller_loss(there, gone, 0.1, "higher").outcome == HOLDS
+    assert smaller_loss(gone, there, 0.1, "higher").outcome == FAILS
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        ([HOLDS, HOLDS], HOLDS),
+        ([HOLDS, UNDECIDED], UNDECIDED),
+        ([NOT_RUN, UNDECIDED, HOLDS], NOT_RUN),
+        ([FAILS, NOT_RUN, UNDECIDED, HOLDS], FAILS),
+        ([], NOT_RUN),
+    ],
+)
+def test_a_claim_holds_where_all_of_it_does(outcomes: list[Any], expected: str) -> None:
+    assert verdict(outcomes) == expected

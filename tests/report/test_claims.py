@@ -1,0 +1,231 @@
+"""Verdicts on claims: from the paper's numbers as it prints them, and from ours."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from workflow_src.config.claims import Comparison
+from workflow_src.config.studies import Study, load_study
+from workflow_src.report.claim_files import claims_csv_text, claims_markdown_text
+from workflow_src.report.claim_numbers import Place, Published
+from workflow_src.report.claim_wording import claim_title, described_checks
+from workflow_src.report.claims import JudgedClaim, Verdict, judge_claims, judged
+from workflow_src.report.evidence import read_evidence
+from workflow_src.report.report import write_report
+
+SIX = [(d, lk) for lk in ("gaussian", "binomial") for d in ("mnist", "svhn", "cifar10")]
+
+
+def published(first: str, second: str, metric: str = "test_bound") -> dict[tuple[str, str], float]:
+    """By data set and likelihood: first minus second, of the numbers that Table 1 or 2 prints."""
+    study = load_study("spvae")
+    experiment = "table1" if metric == "test_bound" else "table2"
+    check = Comparison(
+        kind="comparison",
+        experiment=experiment,
+        metric=metric,
+        first={"model": first},
+        second={"model": second},
+        relation="higher",
+    )
+    numbers = Published(study, [experiment])
+    found = {
+        cell: judged(check, numbers, Place(experiment, *cell, 1.0, None)).value for cell in SIX
+    }
+    return {cell: value for cell, value in found.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "differences"),
+    [
+        # By hand from the paper's Table 1.
+        ("spvae", "vae", [221, 494, 387, 819, 1074, 1657]),
+        ("conv_vae", "vae", [309, 454, 295, 252, 850, 448]),
+        ("conv_spvae", "spvae", [-117, 165, 114, 605, 225, 981]),
+        ("conv_spvae", "conv_vae", [-205, 205, 206, 1172, 449, 2190]),
+    ],
+)
+def test_the_published_differences_are_those_of_table_1(
+    first: str, second: str, differences: list[float]
+) -> None:
+    assert list(published(first, second).values()) == differences
+
+
+def verdicts(claims: tuple[JudgedClaim, ...], name: str) -> dict[tuple[Any, ...], Verdict]:
+    (one,) = [one for one in claims if one.name == name]
+    return {(verdict.scope, *(verdict.way or ())): verdict for verdict in one.verdicts}
+
+
+def test_the_papers_own_numbers_say_this_to_its_claims() -> None:
+    said = {
+        one.name: one.verdicts[0].outcome
+        for one in judge_claims(load_study("spvae"), [])
+        if one.verdicts[0].scope == "published"
+    }
+    # The six ratios of Table 2: 1545/413, 1713/511, 1653/511, 1158/310, 3108/461, 3288/353 are
+    # all above the square root of 10, the third, 3.235, by little.
+    expected = {
+        "better_on_all_six": "holds",
+        "smaller_by_an_order_of_magnitude": "holds",
+        "convolutions_help": "holds",
+        "conv_spvae_above_conv_vae": "holds",
+        "conv_spvae_below_conv_vae_on_continuous_mnist": "holds",
+        "conv_spvae_below_spvae_on_continuous_mnist": "holds",
+        "stable_to_a_tenth": "not_run",
+        "three_layers_are_worse": "not_run",
+    }
+    assert {name: said[name] for name in expected} == expected
+
+
+CLAIM = {
+    "statement": "The first is better.",
+    "place": "Table 1",
+    "checks": [
+        {
+            "kind": "comparison",
+            "experiment": "table1",
+            "metric": "test_bound",
+            "first": {"model": "spvae"},
+            "second": {"model": "vae"},
+            "relation": "higher",
+            "data_sets": ["mnist"],
+            "likelihoods": ["gaussian"],
+        }
+    ],
+}
+
+
+def study_with(**claims: Any) -> Study:
+    """The study of the SPVAE with these claims in place of its own."""
+    content = load_study("spvae").model_dump(mode="json")
+    path = Path("spvae.yaml")
+    path.write_text(yaml.safe_dump(content | {"claims": claims}))
+    folder = Path("published")
+    if not folder.exists():
+        folder.symlink_to(Path(load_study("spvae").path).parent / "published")
+    return load_study(str(path))
+
+
+def claims_of(tree: Any, study: Study) -> tuple[JudgedClaim, ...]:
+    return judge_claims(study, read_evidence(tree.membership).study_groups("spvae"))
+
+
+def test_every_way_of_training_has_a_verdict_of_its_own(winners: Any) -> None:
+    for seed, (one, other) in enumerate([(10.0, 5.0), (11.0, 6.5), (12.0, 7.0)]):
+        for model, bound in (("spvae", one), ("vae", other)):
+            winners.measured(winners.one(model=model, stream="full", seed=seed), bound)
+            winners.measured(winners.one(model=model, stream="restart", seed=seed), -bound)
+    found = verdicts(claims_of(winners, study_with(better=CLAIM)), "better")
+    assert {key: one.outcome for key, one in found.items()} == {
+        ("published",): "holds",
+        ("paper", "authors", "full"): "holds",
+        ("paper", "authors", "restart"): "fails",
+    }
+    (cell,) = found["paper", "authors", "full"].cells
+    # Differences 5, 4.5 and 5.
+    assert cell.judgement.value == pytest.approx(14.5 / 3)
+    assert cell.judgement.seeds == 3
+
+
+def test_what_is_not_evaluated_is_not_run(winners: Any) -> None:
+    winners.measured(winners.one(model="spvae", stream="full", seed=0), 10.0)
+    found = verdicts(claims_of(winners, study_with(better=CLAIM)), "better")
+    one = found["paper", "authors", "full"]
+    assert one.outcome == "not_run"
+    assert one.cells[0].judgement.reason == "not evaluated yet"
+
+
+def test_other_data_sets_are_never_mixed_into_the_papers(tree: Callable[..., Any]) -> None:
+    made = tree(experiments=["table1"], seeds=[0], likelihoods=["gaussian"])
+    for one in made.evaluations():
+        made.measured(one, 10.0 if one.axes["model"] == "spvae" else 90.0)
+    found = verdicts(claims_of(made, study_with(better=CLAIM)), "better")
+    assert found["paper", "authors", "full"].outcome == "not_run"
+    elsewhere = found["elsewhere", "authors", "full"]
+    assert elsewhere.outcome == "fails"
+    assert [(one.data_set, one.likelihood) for one in elsewhere.cells] == [("digits", "gaussian")]
+
+
+def test_checks_that_differ_in_their_data_sets_ask_elsewhere_once(
+    tree: Callable[..., Any],
+) -> None:
+    made = tree(experiments=["table1"], seeds=[0])
+    (check,) = CLAIM["checks"]
+    both = {
+        **CLAIM,
+        "checks": [
+            {**check, "data_sets": ["svhn"], "likelihoods": ["gaussian", "binomial"]},
+            check,
+        ],
+    }
+    found = verdicts(claims_of(made, study_with(better=both)), "better")
+    cells = found["elsewhere", "authors", "full"].cells
+    assert [(one.number, one.likelihood) for one in cells] == [(0, "gaussian"), (0, "binomial")]
+
+
+def test_compared_hyperparameters_are_told_apart(tree: Callable[..., Any]) -> None:
+    made = tree(experiments=["learning_rates"], seeds=[0])
+    for one in made.plan.evaluations:
+        (group,) = one.groups
+        rate, model = group.variant["learning_rate"], one.axes["model"]
+        if model == "vae" and rate == 0.1:
+            made.failed(one, "no run was finite")
+        else:
+            made.measured(one, 100.0 * float(rate))
+    found = verdicts(claims_of(made, load_study("spvae")), "larger_learning_rates")
+    one = found["elsewhere", "authors", "full"]
+    assert [cell.judgement.outcome for cell in one.cells] == ["holds", "holds"]
+    # 0.1 against 0.001 of the SPVAE; the VAE has diverged, which is worse than any bound.
+    assert one.cells[0].judgement.value == pytest.approx(10.0 - 0.1)
+    assert one.cells[1].judgement.reason == "no run was finite"
+
+
+def test_the_files_have_one_line_per_claim_and_way(winners: Any) -> None:
+    for seed in range(3):
+        for model, bound in (("spvae", 20.0 + seed), ("vae", 10.0)):
+            winners.measured(winners.one(model=model, stream="full", seed=seed), bound)
+    study = study_with(better=CLAIM)
+    claims = claims_of(winners, study)
+    rows = list(csv.DictReader(io.StringIO(claims_csv_text(claims))))
+    assert [(row["scope"], row["stream"], row["verdict"]) for row in rows] == [
+        ("published", "", "holds"),
+        ("paper", "full", "holds"),
+        ("paper", "restart", "not_run"),
+    ]
+    assert [row["holds"] for row in rows] == ["1", "1", "0"]
+    # 10, 11, 12: 11 +- 4.303 / sqrt(3).
+    assert rows[1]["deciding"] == "MNIST Gaussian: +11.0 [8.5, 13.5]"
+    text = claims_markdown_text(claims, study)
+    assert "The first is better. (Table 1)" in text
+    assert "+221.0" in text
+
+
+def test_the_page_shows_every_verdict_with_its_cells(winners: Any) -> None:
+    for seed in range(3):
+        for model, bound in (("spvae", 20.0 + seed), ("vae", 10.0)):
+            winners.measured(winners.one(model=model, stream="full", seed=seed), bound)
+    write_report(winners.membership)
+    text = Path("results/report/index.html").read_text()
+    for one in load_study("spvae").claims:
+        assert f'id="spvae-claim-{one}"' in text
+    assert "+11.0 [8.5, 13.5]" in text
+    assert Path("results/tables/spvae_claims.csv").exists()
+    assert Path("results/tables/spvae_claims.md").exists()
+
+
+def test_claims_are_titled_as_people_call_models_and_data_sets() -> None:
+    assert claim_title("conv_spvae_below_vae_on_mnist") == "Conv-SPVAE below VAE on MNIST"
+
+
+def test_checks_that_differ_in_the_fraction_share_a_line() -> None:
+    checks = load_study("spvae").claims["better_at_every_fraction"].checks
+    (line,) = described_checks(checks)
+    assert line.startswith("(1 to 13) SPVAE higher than VAE")
+    assert "100 %, 90 %" in line
