@@ -1,6 +1,6 @@
 """Planning the SPVAE paper grid: plan and packing, `snakemake -n`, half done, and nothing to do.
 
-    python benchmarks/planning.py [--seeds 4] [--device cpu] [--rounds 3]
+    python benchmarks/planning.py [--seeds 3] [--device cpu] [--rounds 3]
 
 Everything happens in a temporary folder. For "nothing to do", empty files stand in for results:
 what is measured is how long it takes to see that they exist. For "half of it there", every second
@@ -68,7 +68,7 @@ def told(plan: Plan) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()

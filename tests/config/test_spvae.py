@@ -165,7 +165,7 @@ def test_protocols_fix_the_step_size_and_the_stopping_rule(
     assert study.training_values(model, protocol, grids["paper"]) == expected
     assert study.training_values(model, protocol, grids["demo"]) == {
         **expected,
-        "maximum_steps": 1024,
+        "maximum_steps": 640,
     }
 
 

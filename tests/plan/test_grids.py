@@ -168,7 +168,7 @@ def test_every_hyperparameter_is_resolved(settings: Make) -> None:
         ("latent_dimensions", 2),
         ("leaf_components", 2),
         ("learning_rate", 0.01),
-        ("maximum_steps", 1024),
+        ("maximum_steps", 640),
         ("objective", "importance_weighted_bound"),
         ("region_graph", "poon_domingos"),
         ("repetitions", 4),

@@ -83,20 +83,20 @@ def test_what_the_grids_leave_to_their_defaults_is_told(
 
 
 def test_the_packing_of_a_program_adds_up(capsys: pytest.CaptureFixture[str], here: Path) -> None:
-    (here / "config.yaml").write_text("device: cuda\nexperiments: [table1]\n")
+    (here / "config.yaml").write_text("device: cuda\nexperiments: [table1]\nseeds: [0, 1, 2, 3]\n")
     packed = json.loads(printed(capsys, "--json", "--limit-minutes", "1"))["packing"]
     runs = [name for shard in packed["shards"].values() for name in shard["runs"]]
-    assert len(runs) == len(set(runs)) == 24
+    assert len(runs) == len(set(runs)) == 48
     assert packed["jobs"] == len(packed["shards"]) == 8
-    assert packed["runs_per_job"] == {"least": 2, "median": 3, "most": 4}
+    assert packed["runs_per_job"] == {"least": 4, "median": 6, "most": 8}
     seconds = {digest: one["seconds"] for digest, one in packed["shards"].items()}
     assert packed["hours"] == pytest.approx(sum(seconds.values()) / 3600)
     assert seconds[packed["longest"]] == max(seconds.values())
-    assert packed["sources"] == {"guessed": 24}
+    assert packed["sources"] == {"guessed": 48}
     assert packed["limit"] == {"minutes": 1, "place": "--limit-minutes"}
-    # Two or four runs of 1,024 guessed steps of 20 ms.
+    # Four or eight runs of 640 guessed steps of 20 ms.
     assert packed["too_long"] == sorted(
-        digest for digest, one in packed["shards"].items() if len(one["runs"]) == 4
+        digest for digest, one in packed["shards"].items() if len(one["runs"]) == 8
     )
 
 

@@ -316,10 +316,20 @@ def _shown(studies: Iterable[Study], evaluations: Sequence[PlannedEvaluation]) -
         "rows": rows,
         "studies": [study.model_dump(mode="json", exclude=_ONLY_TRAINED) for study in studies],
         "published": [_published(study) for study in studies],
+        "grids": [_shown_of_grids(study) for study in studies],
         "metrics": [[m.name, m.title, m.unit, m.better] for m in METRICS.values()],
         "titles": [model_declaration(name).title for name in models]
         + [data_set(name).title for name in data_sets],
     }
+
+
+def _shown_of_grids(study: Study) -> list[Any]:
+    """What of its grids a report shows beside the groups: their order, and the cells of claims."""
+    return [
+        [name, scale, list(grid.models), grid.data_sets, grid.likelihoods]
+        for name, experiment in study.experiments.items()
+        for scale, grid in experiment.scales.items()
+    ]
 
 
 def _published(study: Study) -> dict[str, str]:

@@ -206,6 +206,10 @@ def _draw_panel(
             # One above the other, where several models have no number.
             bottom = axes.get_xaxis_transform()
             axes.plot(x, 0.05 + 0.06 * height, "x", color=style.color, transform=bottom)
+    if any(line.gaps for line in lines):
+        # Room for the crosses below the lines.
+        bottom_value, top = axes.get_ylim()
+        axes.set_ylim(bottom_value - 0.07 * len(lines) * (top - bottom_value), top)
     values = sorted({mark.x for line in lines for mark in line.marks})
     logarithmic = values[0] > 0 and values[-1] >= _LOGARITHMIC * values[0]
     axes.set_xscale("log" if logarithmic else "linear")

@@ -83,7 +83,7 @@ def _image_figure(prefix: str, one: Pictured) -> Figure:
         Panel(title, enlarged(tiled(pictures, down, _ACROSS, gap=1), _SIZE))
         for title, pictures in (
             ("Test images", coloured(images)),
-            ("The component that explains each part", explained),
+            ("What explains each part", explained),
         )
     ]
     components = arrays["responsibilities"].shape[2]
@@ -145,7 +145,7 @@ def _heat_maps(
                     axes.set_title(names[label])
         bar = ScalarMappable(cmap=_colours(shown))
         bar.set_clim(0, 1)
-        figure.colorbar(bar, ax=grid[:, -1], ticks=[0, 0.5, 1], fraction=0.08, shrink=0.9)
+        figure.colorbar(bar, ax=grid[:, -1], ticks=[0, 0.5, 1], fraction=0.08, pad=0.12, shrink=0.9)
         return png(figure, palette=256)
 
 
