@@ -172,6 +172,14 @@ def test_filled_in_pixels_taken_out(world: World) -> None:
     assert "inpainting.npz" in found(world, "missing", path)
 
 
+def test_probabilities_of_leaves_taken_out(world: World) -> None:
+    path = world.file("results/measurements/spvae/*gaussian/*/measurement.json")
+    arrays = path.with_name("leaf_posteriors.npz")
+    arrays.unlink()
+    forge(path, lambda record: drop_output(record, arrays, path.parent))
+    assert "leaf_posteriors.npz" in found(world, "missing", path)
+
+
 def raise_bounds(content: dict[str, Any]) -> None:
     for row in content["metrics"]:
         if row["metric"] == "test_bound":

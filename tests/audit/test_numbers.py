@@ -221,6 +221,39 @@ class TestBounds:
         record["content"]["metrics"][1] |= {"value": -math.inf, "standard_error": math.nan}
         assert self.said(record, bounds=values) == []
 
+    @pytest.mark.parametrize(
+        ("metric", "samples"),
+        [
+            ("test_bound", 5),
+            ("test_bound", 50),
+            ("test_bound_per_dimension", 5),
+            ("test_bound_per_dimension", 50),
+            ("test_bound_gain", 50),
+        ],
+    )
+    def test_one_infinite_bound_does_not_excuse_an_invented_mean(
+        self, metric: str, samples: int
+    ) -> None:
+        values = np.full((2, 10), 100.0)
+        values[1, 3] = -math.inf
+        exact = [
+            ("test_bound", 5, 100.0, 0.0),
+            ("test_bound", 50, -math.inf, math.nan),
+            ("test_bound_per_dimension", 5, 4.0, 0.0),
+            ("test_bound_per_dimension", 50, -math.inf, math.nan),
+            ("test_bound_gain", 50, -math.inf, math.nan),
+        ]
+        names = ("metric", "importance_samples", "value", "standard_error")
+        record = self.whole_record()
+        rows = record["content"]["metrics"] = [dict(zip(names, row, strict=True)) for row in exact]
+        record["content"]["images"] = 10
+        assert self.said(record, bounds=values) == []
+        for row in rows:
+            if (row["metric"], row["importance_samples"]) == (metric, samples):
+                row["value"] = 123456.0
+        (said,) = self.said(record, bounds=values)
+        assert said.startswith(f"the {metric.replace('_', ' ')} of {samples} samples")
+
     def test_a_file_that_is_cut_off_is_a_finding(self) -> None:
         notes = Notes()
         check_bounds("measurement.json", self.record(), b"PK\x03\x04", notes)
@@ -272,6 +305,16 @@ class TestInpainting:
         record["content"]["metrics"][row][name] += 1 if name == "importance_samples" else 1e-5
         (said,) = self.said(record)
         assert said.startswith(("the inpainting log density", "the inpainting error")[row])
+
+    def test_one_infinite_density_does_not_excuse_an_invented_mean(self) -> None:
+        record, values = self.record(), self.log_density.copy()
+        values[1, 3] = -math.inf
+        row = record["content"]["metrics"][0]
+        row |= {"value": -math.inf, "standard_error": math.nan}
+        assert self.said(record, log_density=values) == []
+        row["value"] = 123456.0
+        (said,) = self.said(record, log_density=values)
+        assert said.startswith("the inpainting log density")
 
     @pytest.mark.parametrize("row", [0, 1])
     def test_a_metric_that_was_taken_out_is_found(self, row: int) -> None:

@@ -46,7 +46,10 @@ def test_a_whole_record_has_its_shape() -> None:
     ("changed", "said"),
     [
         ({"threads": "one"}, "the record.threads is a text; expected a whole number or nothing"),
-        ({"threads": True}, "the record.threads is bool; expected a whole number or nothing"),
+        (
+            {"threads": True},
+            "the record.threads is true or false; expected a whole number or nothing",
+        ),
         ({"git": []}, "the record.git is a list; expected an object"),
         ({"outputs": {"a": {"bytes": 1}}}, "the record.outputs.a has no sha256; expected one"),
         ({"parents": [1]}, "the record.parents.0 is a whole number; expected an object"),
@@ -81,6 +84,11 @@ def measurement(**changed: Any) -> dict[str, Any]:
         (
             {"measures": {"importance_samples": [2], "inpainting": [1]}},
             "content.measures.inpainting.0 is a whole number; expected a text",
+        ),
+        ({"measures": {"importance_samples": [2], "leaf_posteriors": True}}, None),
+        (
+            {"measures": {"importance_samples": [2], "leaf_posteriors": "yes"}},
+            "content.measures.leaf_posteriors is a text; expected true or false",
         ),
     ],
 )

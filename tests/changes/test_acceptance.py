@@ -206,6 +206,41 @@ def test_data_that_only_runs_tell_of_cannot_be_tried(world: World, tmp_path: Pat
     assert (trial.family, trial.reason) == ("digits-gaussian", "the prepared data are not here")
 
 
+def test_measurements_of_before_a_measure_was_known_are_not_made_again(
+    world: World, tmp_path: Path
+) -> None:
+    plan = world.finish()
+    closure = plan.closures.of_evaluation("vae")
+    name, run = next((n, r) for n, r in plan.runs.items() if r.spec.model == "vae")
+    (world.root / run.record).with_name("checkpoint.safetensors").write_bytes(b"")
+    whole = {
+        "importance_samples": [5],
+        "samples": 0,
+        "leaf_manifolds": False,
+        "leaf_posteriors": False,
+        "inpainting": [],
+    }
+
+    def reason(measures: dict[str, Any]) -> str | None:
+        content = {
+            "run": name,
+            "spec": run.spec.canonical(),
+            "measures": measures,
+            "seconds": 1.0,
+            "code": {"digest": closure.digest, "identity": closure.identity},
+        }
+        record = {"content": content, "machine": {"gpu": None, "cpu": "another"}}
+        record["parents"] = [{"kind": "prepared", "fingerprint": run.prepared.fingerprint}]
+        folder = world.root / "results" / "measurements" / "vae" / "digits-gaussian" / f"x-{name}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "measurement.json").write_text(json.dumps(record))
+        return untried(world, tmp_path, "measurement of vae", closure.digest).reason
+
+    assert reason(whole) == "made on another kind of machine"
+    del whole["inpainting"], whole["leaf_posteriors"]
+    assert reason(whole) == "made before the measures inpainting, leaf_posteriors were known"
+
+
 def test_a_choice_is_made_again_from_the_records_of_the_runs(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from workflow_src.config.claim_checks import claimed_cells
+from workflow_src.config.metrics import metric
 from workflow_src.config.studies import load_study
 from workflow_src.errors import UserError
 
@@ -62,6 +63,16 @@ experiments:
         models:
           vae:
             - {hidden_units: [3], latent_dimensions: [1, 2]}
+          spvae:
+            - hidden_units: [3]
+              latent_dimensions: [1]
+              hidden_layers: [3]
+              data_sets:
+                - mnist
+            - hidden_units: [3]
+              latent_dimensions: [1]
+              hidden_layers: [5]
+              likelihoods: [gaussian]
 """
 
 
@@ -114,7 +125,7 @@ def test_a_check_is_about_the_paper_s_cells_unless_it_names_its_own(tmp_path: Pa
         ("spvae, hidden_layers: 3", "spvae, hidden_layer: 3", 16, "checks[0].first.hidden_layer",
          "write hidden_layers"),
         ("spvae, hidden_layers: 3", "spvae, hidden_layers: 4", 16, "checks[0].first.hidden_layers",
-         "one of 3"),
+         "one of 3, 5"),
         ("{model: spvae, hidden_layers: 3}", "{model: spvae}", 16, "checks[0].first",
          "the key 'hidden_layers' is missing"),
         ("{model: spvae, hidden_layers: 3}", "{hidden_layers: 3}", 16, "checks[0].first",
@@ -132,6 +143,15 @@ def test_a_check_is_about_the_paper_s_cells_unless_it_names_its_own(tmp_path: Pa
         ("[mnist]", "[mnist]\n        fraction: 0.3", 20, "checks[0].fraction", "1.0, 0.5"),
         ("fraction: 0.5\n", "fraction: 1.0\n", 24, "checks[1].fraction", "less than 1"),
         ("        fraction: 0.5\n", "", 20, "checks[1]", "the key 'fraction' is missing"),
+        # The first cell of each that no entry is for, by what entries say of data and of values.
+        ("        data_sets: [mnist]\n      - kind", "      - kind", 16, "checks[0].first",
+         "does not train it on svhn gaussian; expected cells where it does: mnist gaussian, mnist "
+         "binomial"),
+        ("spvae, hidden_layers: 3", "spvae, hidden_layers: 5", 16, "checks[0].first",
+         "does not train it on mnist binomial"),
+        ("{model: vae, hidden_layers: 2}\n        relation: higher",
+         "{model: spvae, hidden_layers: 5}\n        relation: higher", 17, "checks[0].second",
+         "does not train it on mnist binomial"),
         ("tolerance: 0.1", "tolerance: -0.1", 25, "checks[1].tolerance", "at least 0"),
         (",\n         at_most: 1.5", "", 26, "checks[2]", "a check without a bound"),
         ("at_most: 1.5", "at_most: 1.5, at_least: 2.0", 27, "checks[2].at_most", "is below"),
@@ -149,6 +169,16 @@ def test_what_is_wrong_in_a_claim_is_refused_with_line_and_key(
     assert caught.value.place == f"{path}, line {line}, key claims.one.{key}"
 
 
+def test_stability_needs_a_model_that_is_trained_on_everything(tmp_path: Path) -> None:
+    a, b = _STUDY.index("      - kind: comparison"), _STUDY.index("      - kind: stability")
+    end = _STUDY.index("      - {kind: limit")
+    text = _STUDY[:a] + _STUDY[b:end] + _STUDY[_STUDY.index("experiments:") :]
+    path = _study(tmp_path, text.replace("fractions: [1.0, 0.5]", "fractions: [0.7, 0.5]"))
+    with pytest.raises(UserError, match="never trains on the whole training set") as caught:
+        load_study(path)
+    assert caught.value.place == f"{path}, line 14, key claims.one.checks[0].experiment"
+
+
 def test_a_claim_without_checks_is_refused(tmp_path: Path) -> None:
     a, b = _STUDY.index("      - kind: comparison"), _STUDY.index("experiments:")
     text = (_STUDY[:a] + _STUDY[b:]).replace("checks:", "checks: []")
@@ -164,6 +194,7 @@ def test_the_study_claims_what_the_paper_says() -> None:
         "stable_to_a_tenth",
         "smaller_loss",
         "convolutions_help",
+        "convolutions_help_but_for_spvae_on_continuous_mnist",
         "conv_spvae_below_conv_vae_on_continuous_mnist",
         "conv_spvae_below_spvae_on_continuous_mnist",
         "three_layers_are_worse",
@@ -173,3 +204,85 @@ def test_the_study_claims_what_the_paper_says() -> None:
         free, fixed = claims[name].checks, claims[f"{name}_fixed_hyperparameters"].checks
         assert {one.experiment for one in free} == {"figure2"}
         assert [one.model_copy(update={"experiment": "figure2"}) for one in fixed] == list(free)
+
+
+def test_notes_tell_what_thresholds_and_seconds_mean() -> None:
+    study = load_study("spvae")
+    notes = {name: claim.note or "" for name, claim in study.claims.items()}
+    # A twentieth of the 2819 nats of Table 1 is 140.95.
+    for name in ("stable_to_a_tenth", "stable_to_a_tenth_fixed_hyperparameters"):
+        assert "about 140 nats on continuous MNIST" in notes[name]
+    for name in ("smaller_loss", "smaller_loss_fixed_hyperparameters"):
+        assert "picked by the test bounds of all fractions" in notes[name]
+    assert "2,080,424 parameters" in notes["smaller_by_an_order_of_magnitude"]
+    assert "benchmarks/training_step.py measures steps alone" in notes["five_times_slower"]
+    assert "banks of unequal size do not compare" in study.experiments["cost"].description
+    assert metric("seconds_per_step").title.endswith("validation included")
+
+
+def test_figure_2_says_which_ways_are_run() -> None:
+    study = load_study("spvae")
+    description = study.experiments["figure2"].description
+    given = "--config experiments='[figure2]' protocols='[authors,text]' streams='[full,restart]'"
+    assert given in description
+    ways = {
+        name: (
+            study.experiments[name].scales["paper"].protocols,
+            study.experiments[name].scales["paper"].streams,
+        )
+        for name in ("figure2", "figure2_fixed_hyperparameters")
+    }
+    assert ways == {
+        "figure2": (("authors",), ("full",)),
+        "figure2_fixed_hyperparameters": (("authors", "text"), ("full", "restart")),
+    }
+
+
+@pytest.mark.parametrize(
+    ("subject", "said"),
+    [
+        ("region_graph: random, repetitions: 2", None),
+        ("region_graph: poon_domingos", None),
+        ("region_graph: random", "the key 'repetitions' is missing"),
+        ("region_graph: poon_domingos, repetitions: 4", "only where region_graph is random"),
+    ],
+)
+def test_a_subject_has_only_what_means_something(
+    tmp_path: Path, subject: str, said: str | None
+) -> None:
+    text = f"""\
+name: mine
+title: A study
+reference: Nobody, nowhere
+training: {{learning_rate: 0.1, stopping: five_decreases}}
+protocols: {{authors: {{description: The authors'.}}}}
+claims:
+  one:
+    statement: It is small.
+    place: Table 1
+    checks:
+      - {{kind: limit, experiment: first, metric: test_bound, at_most: 1.5,
+         first: {{model: spvae, {subject}}}}}
+experiments:
+  first:
+    title: First
+    description: A table.
+    presentation: table
+    compare: [region_graph, repetitions]
+    table: {{rows: region_graph, columns: [repetitions], metric: test_bound}}
+    measures: {{importance_samples: [5]}}
+    scales:
+      paper:
+        data_sets: [mnist]
+        likelihoods: [gaussian]
+        models:
+          spvae:
+            - {{hidden_units: [3], latent_dimensions: [1]}}
+            - {{hidden_units: [3], latent_dimensions: [1], region_graph: [random],
+               repetitions: [2]}}
+"""
+    if said is None:
+        assert load_study(_study(tmp_path, text)).claims
+    else:
+        with pytest.raises(UserError, match=said):
+            load_study(_study(tmp_path, text))

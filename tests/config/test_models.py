@@ -61,6 +61,49 @@ def test_values_are_accepted_by_type_and_bounds(
     assert [one.accepts(value) for value in bad] == [False] * len(bad)
 
 
+def test_a_hyperparameter_may_mean_something_only_beside_others() -> None:
+    own = hyperparameters_of("spvae")
+    assert own["repetitions"].applies({"region_graph": "random", "split_step": 2})
+    assert not own["structure_seed"].applies({"region_graph": "poon_domingos"})
+    assert own["split_step"].applies({"region_graph": "poon_domingos"})
+    # Where the other is not known, it may.
+    assert own["repetitions"].applies({"split_step": 2})
+    assert own["repetitions"].condition == "region_graph is random"
+
+
+_CONDITION = """\
+  kind:
+    type: choice
+    choices: [round, square]
+    meaning: Its kind.
+  corners:
+    type: integer
+    only_where: {kind: [square]}
+    meaning: Its corners.
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "said"),
+    [
+        ("{kind: [square]}", "{kid: [square]}", 16, "write kind"),
+        ("{kind: [square]}", "{corners: [4]}", 16, "always means something"),
+        ("{kind: [square]}", "{kind: [sqare]}", 16, "kind is never"),
+        ("{kind: [square]}", "{kind: []}", 16, "the list is empty"),
+        ("{kind: [square]}", "{size: [0]}", 16, "a whole number from 1"),
+    ],
+)
+def test_a_condition_names_what_there_is(
+    tmp_path: Path, old: str, new: str, line: int, said: str
+) -> None:
+    text = _MODEL.format(folder="mine") + _CONDITION
+    assert _discover(tmp_path, text)["mine"].hyperparameters["corners"].only_where
+    with pytest.raises(UserError) as caught:
+        _discover(tmp_path, text.replace(old, new).replace("mine", "other"), "other")
+    assert said in str(caught.value)
+    assert f"model.yaml, line {line}, key" in str(caught.value.place)
+
+
 _MODEL = """\
 name: {folder}
 title: A model

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -92,7 +94,7 @@ def test_what_is_shown_of_the_same_winners_is_measured_once() -> None:
     for name in experiments.keys() - pictures:
         assert experiments[name].measures == experiments["table1"].measures
     assert experiments["table1"].measures.importance_samples == (5, 50, 500, 5000)
-    for name in ("table2", "per_dimension", "importance_samples"):
+    for name in ("table2", "per_dimension", "importance_samples", "restarted_stream", "protocols"):
         assert experiments[name].scales == experiments["table1"].scales
     assert experiments["cost"].scales == experiments["published_winners"].scales
 
@@ -138,8 +140,9 @@ def test_what_is_compared_has_these_values(experiment: str, values: dict[str, se
     assert load_study("spvae").experiments[experiment].compare == tuple(values)
     grid = _paper(experiment)
     for model, entries in grid.models.items():
+        own = [entry for entry in entries if "mnist" in entry.get("data_sets", ["mnist"])]
         for name, expected in values.items():
-            assert {v for e in entries for v in e.get(name, ())} == expected, model
+            assert {v for e in own for v in e.get(name, ())} == expected, model
 
 
 @pytest.mark.parametrize(
@@ -167,6 +170,17 @@ def test_protocols_fix_the_step_size_and_the_stopping_rule(
         **expected,
         "maximum_steps": 640,
     }
+
+
+def test_config_yaml_names_what_has_both_protocols_and_streams() -> None:
+    text = " ".join(line.lstrip("# ") for line in Path("config.yaml").read_text().splitlines())
+    (named,) = re.findall(r"default, what has the grids of Table 1 \((.*?)\)(.*?) have both", text)
+    grids = {name: one.scales["paper"] for name, one in load_study("spvae").experiments.items()}
+    both = {name for name, grid in grids.items() if len(grid.protocols) == 2}
+    assert both == {name for name, grid in grids.items() if len(grid.streams) == 2}
+    assert set(re.findall(r"[a-z_0-9]+", " ".join(named))) - {"and"} == both
+    everything = text[text.index("spvae: of the paper") : text.index("What experiments share")]
+    assert set(re.findall(r"[a-z_0-9]+", everything)) >= grids.keys()
 
 
 def test_published_numbers_are_found_from_the_study() -> None:

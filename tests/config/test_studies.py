@@ -200,6 +200,8 @@ def test_a_study_can_lie_anywhere(tmp_path: Path) -> None:
         ),
         ("likelihoods: [gaussian]", "likelihoods: [gaussian]\n        seeds: [-1]", 28, None, "at"),
         ("title: First", "title: First\n    title: Again", 16, None, "is given twice"),
+        ("  first:", "  claims:", 14, "experiments.claims", "could be those of claims"),
+        ("  first:", "  my_claims:", 14, "experiments.my_claims", "does not end in claims"),
     ],
 )
 def test_what_is_wrong_is_refused_with_line_and_key(
@@ -233,6 +235,35 @@ def test_a_curve_goes_over_fractions_or_compared_numbers(tmp_path: Path) -> None
         load_study(_study(tmp_path, text))
     with pytest.raises(UserError, match='unknown axis "hidden_units"'):
         load_study(_study(tmp_path, text.replace("rows: stopping", "rows: hidden_units")))
+
+
+_STEPS = """\
+          spvae:
+            - hidden_units: [3]
+              latent_dimensions: [1]
+              learning_rate: [0.1]
+              split_step: [2, 4]
+"""
+
+
+def test_a_step_cuts_the_images_of_the_data_sets_that_its_entry_is_for(tmp_path: Path) -> None:
+    text = _STUDY + _STEPS
+    load_study(_study(tmp_path, text))
+    for steps, data_sets in (("2, 7", "digits, mnist"), ("2, 8", "digits")):
+        path = _study(
+            tmp_path, text.replace("[2, 4]", f"[{steps}]").replace("[digits]", f"[{data_sets}]")
+        )
+        with pytest.raises(UserError, match="does not cut the 8 x 8 images of digits") as caught:
+            load_study(path)
+        key = "experiments.first.scales.demo.models.spvae[0].split_step[1]"
+        assert caught.value.place == f"{path}, line 38, key {key}"
+        assert "data_sets" in str(caught.value.remedy)
+    own = (
+        text.replace("[2, 4]", "[7]\n              data_sets: [mnist]") + _STEPS.partition("\n")[2]
+    )
+    load_study(_study(tmp_path, own))
+    with pytest.raises(UserError, match="7 does not cut the 32 x 32 images of svhn"):
+        load_study(_study(tmp_path, own.replace("data_sets: [mnist]", "data_sets: [mnist, svhn]")))
 
 
 def test_a_likelihood_that_the_model_lacks_is_refused(

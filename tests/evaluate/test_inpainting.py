@@ -14,8 +14,15 @@ from scipy.special import expit
 from scipy.stats import multivariate_normal, norm
 from torch import Tensor
 
-from workflow_src.evaluate.bounds import importance_weighted_bounds
-from workflow_src.evaluate.inpainting import COMPLETIONS, Inpainting, inpaint, samples_of
+from workflow_src.config.metrics import METRICS
+from workflow_src.evaluate.bounds import IMAGES_PER_BLOCK, importance_weighted_bounds
+from workflow_src.evaluate.inpainting import (
+    COMPLETIONS,
+    INPAINTED_IMAGES,
+    Inpainting,
+    inpaint,
+    samples_of,
+)
 from workflow_src.evaluate.masks import observed_pixels
 from workflow_src.models.images import ImageFacts
 from workflow_src.models.leaf_banks import GaussianLatentBank
@@ -215,3 +222,10 @@ def test_the_circuit_tells_a_missing_part_from_what_it_goes_with() -> None:
 )
 def test_as_many_samples_as_are_cheap(counts: list[int], wanted: int) -> None:
     assert samples_of(counts) == wanted
+
+
+def test_the_metrics_say_how_many_images_they_are_means_over() -> None:
+    for name in ("inpainting_log_density", "inpainting_error"):
+        assert METRICS[name].title.endswith(f"first {INPAINTED_IMAGES} test images")
+    # Random numbers are drawn for one block.
+    assert INPAINTED_IMAGES <= IMAGES_PER_BLOCK

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,13 @@ from scipy.special import expit
 from scipy.stats import binom, norm
 from torch import Tensor
 
-from workflow_src.evaluate.leaf_evidence import Sampling, evidence_of_parts, expected_pixels
+from workflow_src.evaluate.leaf_evidence import (
+    CHAINS,
+    GUESSES,
+    Sampling,
+    evidence_of_parts,
+    expected_pixels,
+)
 from workflow_src.models.images import ImageFacts
 from workflow_src.models.vae import model as vae
 
@@ -123,6 +130,35 @@ def test_how_samples_are_cut_changes_nothing(chunk: int) -> None:
     for field in dataclasses.fields(whole):
         first, second = getattr(whole, field.name), getattr(cut, field.name)
         torch.testing.assert_close(first, second, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("chunk", [1, 3])
+def test_no_more_is_computed_together_than_a_chunk(
+    chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank, parameters = bank_and_parameters("gaussian", latent=2)
+    widths = {"encode": [], "decode": []}
+    for name, seen in widths.items():
+        whole = getattr(type(bank), name)
+
+        def counted(
+            self: object, given: object, values: Tensor, whole: Any = whole, seen: Any = seen
+        ) -> Any:
+            seen.append(values.shape[2])
+            return whole(self, given, values)
+
+        monkeypatch.setattr(type(bank), name, counted)
+    evidence_of_parts(
+        bank,
+        parameters,
+        pictures("gaussian", 4).unsqueeze(0),
+        torch.tensor([[True, False] * 3]),
+        torch.full((1, PIXELS), 0.5),
+        sampling(7, chunk),
+    )
+    assert max(widths["encode"]) == max(widths["decode"]) == chunk * 4
+    # Every chain's guesses, and the code of the last one.
+    assert sum(widths["encode"]) == CHAINS * (GUESSES + 1) * 4
 
 
 def test_one_sample_is_enough_to_say_something() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_src.evaluate.selection import Candidate, choose
+from workflow_src.evaluate.selection import Candidate, choose, held_in_common
 
 
 def test_the_highest_validation_bound_wins() -> None:
@@ -51,3 +51,13 @@ def test_without_a_finite_bound_there_is_a_reason_instead_of_a_winner() -> None:
 def test_the_choice_does_not_depend_on_the_order(order: list[tuple[str, float, int]]) -> None:
     winner, _ = choose([Candidate(name, "completed", bound, n) for name, bound, n in order])
     assert winner == "b"
+
+
+def test_candidates_are_told_by_what_they_have_in_common_beside_their_axes() -> None:
+    specs = [
+        {"model": "vae", "hidden_units": units, "hidden_layers": 3, "stopping": "never"}
+        for units in (30, 100)
+    ]
+    axes = {"model": "vae"}
+    assert held_in_common(specs, axes) == {"hidden_layers": 3, "stopping": "never"}
+    assert held_in_common(specs[:1], axes)["hidden_units"] == 30

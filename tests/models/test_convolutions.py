@@ -7,6 +7,7 @@ from itertools import product
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import conv2d, conv_transpose2d
 
 from workflow_src.models.convolutions import (
     FeatureMap,
@@ -85,6 +86,63 @@ def test_a_transposed_convolution_leads_back_to_the_size_before(
         )
         for mine, theirs in zip(found_gradients, expected_gradients, strict=True):
             torch.testing.assert_close(mine[member].view_as(theirs), theirs, rtol=1e-10, atol=1e-10)
+
+
+# Strides of a map, from the one that changes slowest: samples last is contiguous.
+@pytest.mark.parametrize("order", [(0, 2, 1), (2, 1, 0), (1, 2, 0), (2, 0, 1)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_maps_may_lie_in_memory_in_any_order(kind: Kind, order: tuple[int, int, int]) -> None:
+    fine = FeatureMap(2, 5, 6)
+    coarse = fine.convolved(3, 2)
+    shape, back = (BANK, coarse.features, SAMPLES), [order.index(axis) for axis in range(3)]
+    values = randn(*(shape[axis] for axis in order)).permute(back)
+    assert values.shape == shape
+    assert not values.is_contiguous()
+    kernel, bias = randn(BANK, 3, 2, 3, 3), randn(BANK, 2, 1)
+    weights = randn(SAMPLES, BANK, fine.features).detach().permute(1, 2, 0)
+    way = kind(fine, coarse, 2)
+    found = way.transposed(values, kernel, bias)
+    found_gradients = gradients(found, weights, [values, kernel, bias])
+    there = way.forward(found, kernel, torch.zeros_like(bias[:, :1]).expand(-1, 3, 1))
+    for member in range(BANK):
+        own, filters = values[member].detach().requires_grad_(), kernel[member].detach()
+        filters.requires_grad_()
+        offset = bias[member, :, 0].detach().requires_grad_()
+        images = as_images(own.contiguous(), coarse)
+        expected = conv_transpose2d(
+            images, filters, offset, stride=2, padding=1, output_padding=(0, 1)
+        )
+        again = conv2d(expected, filters, stride=2, padding=1)
+        torch.testing.assert_close(as_images(found[member], fine), expected, rtol=1e-10, atol=1e-10)
+        torch.testing.assert_close(as_images(there[member], coarse), again, rtol=1e-10, atol=1e-10)
+        expected_gradients = gradients(
+            expected, as_images(weights[member].contiguous(), fine), [own, filters, offset]
+        )
+        for mine, theirs in zip(found_gradients, expected_gradients, strict=True):
+            torch.testing.assert_close(
+                mine[member].reshape(theirs.shape), theirs, rtol=1e-10, atol=1e-10
+            )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_of_a_convolution_reach_maps_in_any_order(kind: Kind) -> None:
+    fine = FeatureMap(2, 5, 6)
+    coarse = fine.convolved(3, 2)
+    values = randn(SAMPLES, BANK, fine.features).permute(1, 2, 0)
+    kernel, bias = randn(BANK, 3, 2, 3, 3), randn(BANK, 3, 1)
+    weights = randn(SAMPLES, coarse.features, BANK).detach().permute(2, 1, 0)
+    found = kind(fine, coarse, 2).forward(values, kernel, bias)
+    (gradient,) = gradients(found, weights, [values])
+    for member in range(BANK):
+        own = values[member].detach().contiguous().requires_grad_()
+        expected = conv2d(as_images(own, fine), kernel[member], bias[member, :, 0], 2, 1)
+        torch.testing.assert_close(
+            as_images(found[member], coarse), expected, rtol=1e-10, atol=1e-10
+        )
+        theirs = torch.autograd.grad(
+            expected, own, as_images(weights[member].contiguous(), coarse)
+        )[0]
+        torch.testing.assert_close(gradient[member], theirs, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -15,6 +15,7 @@ from workflow_src.config.settings import Settings
 from workflow_src.config.studies import STUDIES, load_study
 from workflow_src.errors import UserError
 from workflow_src.plan.grids import Group, expand
+from workflow_src.plan.omissions import omissions
 from workflow_src.plan.specs import RunSpec, Scalar
 
 # Section 4 of the paper.
@@ -82,7 +83,7 @@ def test_a_model_without_a_cell_for_some_data_has_no_group_there(settings: Make)
 def test_what_has_table_1_s_grids_has_its_groups(settings: Make) -> None:
     paper = settings(scale="paper", seeds=[0])
     one = [(g.axes, g.runs, g.measures) for g in groups(paper, "table1")]
-    for other in ("table2", "per_dimension", "importance_samples"):
+    for other in ("table2", "per_dimension", "importance_samples", "restarted_stream", "protocols"):
         assert one == [(g.axes, g.runs, g.measures) for g in groups(paper, other)]
 
 
@@ -139,12 +140,34 @@ def test_values_that_are_compared_have_groups_of_their_own(settings: Make) -> No
 def test_a_compared_value_may_be_a_default(settings: Make) -> None:
     found = groups(settings(), "region_graphs")
     assert [(*g.variant.values(),) for g in found] == [
-        ("poon_domingos", 2, 4),
-        ("poon_domingos", 4, 4),
+        # Where repetitions mean nothing, they are no part of the variant.
+        ("poon_domingos", 2),
+        ("poon_domingos", 4),
         ("random", 2, 1),
         ("random", 2, 4),
     ]
-    assert {tuple(g.variant) for g in found} == {("region_graph", "split_step", "repetitions")}
+    assert {tuple(g.variant) for g in found} == {
+        ("region_graph", "split_step"),
+        ("region_graph", "split_step", "repetitions"),
+    }
+    assert {spec.hyperparameter("repetitions") for g in found[:2] for spec in g.runs} == {4}
+
+
+@pytest.mark.parametrize("name", ["repetitions", "structure_seed"])
+def test_one_model_twice_in_a_grid_is_refused(settings: Make, tmp_path: Path, name: str) -> None:
+    path = Path(study_with(tmp_path))
+    content = yaml.safe_load(path.read_text())
+    grid = content["experiments"]["table1"]["scales"]["demo"]
+    entry = {"hidden_units": [16], "latent_dimensions": [2], name: [1, 3]}
+    grid["models"]["spvae"] = [entry | {"region_graph": ["poon_domingos", "random"]}]
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(UserError, match=f"{name} 1 and {name} 3 are one model") as caught:
+        expand(load_study(str(path)), settings())
+    assert "only where region_graph is random" in str(caught.value)
+    grid["models"]["spvae"] = [entry | {"region_graph": ["random"]}]
+    path.write_text(yaml.safe_dump(content))
+    found = [s for s in runs(expand(load_study(str(path)), settings())) if s.model == "spvae"]
+    assert {spec.hyperparameter(name) for spec in found} == {1, 3}
 
 
 def test_where_nothing_is_compared_there_are_no_variants(settings: Make) -> None:
@@ -275,5 +298,80 @@ def test_a_step_that_does_not_cut_the_images_is_refused_by_the_plan(
     path = tmp_path / "spvae.yaml"
     path.write_text(text.replace(given, f"{given}\n              split_step: [{step}]"))
     shutil.copytree(STUDIES / "published", tmp_path / "published")
-    with pytest.raises(UserError, match=f"split_step {step} does not cut the 8 x 8 images"):
-        expand(load_study(str(path)), settings(studies=[str(path)]))
+    with pytest.raises(UserError, match=f"{step} does not cut the 8 x 8 images"):
+        load_study(str(path))
+    # The settings may bring in other data than a grid's own.
+    own = text.replace(given, f"{given}\n              split_step: [7]")
+    path.write_text(own.replace("data_sets: [digits]", "data_sets: [mnist]", 1))
+    with pytest.raises(UserError, match="split_step 7 does not cut the 32 x 32") as caught:
+        expand(load_study(str(path)), settings(experiments=["table1"], data_sets=["svhn"]))
+    assert "experiments.table1.scales.demo.models.spvae" in str(caught.value.place)
+    assert "data_sets" in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize(
+    ("data_set", "steps", "default"),
+    [
+        ("mnist", {4, 7, 14}, 7),
+        ("fashion_mnist", {4, 7, 14}, 7),
+        ("svhn", {4, 8, 16}, 8),
+        ("cifar10", {4, 8, 16}, 8),
+        ("digits", {1, 2, 4}, 2),
+    ],
+)
+def test_region_graphs_are_compared_on_images_of_any_size(
+    settings: Make, data_set: str, steps: set[int], default: int
+) -> None:
+    found = groups(settings(scale="paper", data_sets=[data_set]), "region_graphs")
+    compared: dict[Scalar, set[Scalar]] = {}
+    for one in found:
+        compared.setdefault(one.variant["region_graph"], set()).add(one.variant["split_step"])
+    assert compared == {"poon_domingos": steps, "random": {default}}
+
+
+def test_an_experiment_asked_for_by_name_without_cells_is_refused(settings: Make) -> None:
+    study = load_study("spvae")
+    keys = {"scale": "paper", "data_sets": ["fashion_mnist"]}
+    with pytest.raises(UserError, match="cost has no cells for fashion_mnist") as caught:
+        expand(study, settings(experiments=["table1", "cost"], **keys))
+    assert "experiments.cost.scales.paper" in str(caught.value.place)
+    assert "mnist, svhn, cifar10" in str(caught.value.expected)
+    assert "config.yaml" in str(caught.value.remedy)
+    found = {group.experiment for group in expand(study, settings(**keys))}
+    assert "table1" in found
+    assert "cost" not in found
+
+
+def test_what_is_left_out_is_told(settings: Make) -> None:
+    study = load_study("spvae")
+
+    def told(**keys: object) -> list[str]:
+        chosen = settings(scale="paper", **keys)
+        return list(omissions([study], chosen, expand(study, chosen)))
+
+    assert told() == []
+    notes = told(data_sets=["fashion_mnist"])
+    assert "cost: no cells for Fashion-MNIST" in notes
+    assert not [note for note in notes if note.startswith(("table1:", "region_graphs:"))]
+    assert told(data_sets=["mnist", "svhn"], experiments=["unexplained_cells"]) == [
+        "unexplained_cells: no cells of SPVAE for MNIST"
+    ]
+    assert told(likelihoods=["gaussian"], data_sets=["mnist", "digits"]) == [
+        f"{name}: no cells for {what}"
+        for name, what in (
+            ("published_winners", "Digits"),
+            ("unexplained_cells", "Digits, of SPVAE for MNIST"),
+            ("figure2_fixed_hyperparameters", "Digits"),
+            ("cost", "Digits"),
+            ("inpainting", "Digits"),
+            ("leaf_posteriors", "Digits"),
+        )
+    ]
+    only = study.experiments["figure3"].model_copy(
+        update={"scales": {"paper": study.experiments["figure3"].scales["paper"]}}
+    )
+    changed = study.model_copy(update={"experiments": {**study.experiments, "figure3": only}})
+    demo = settings()
+    assert omissions([changed], demo, expand(changed, demo)) == (
+        "figure3: does not exist at scale demo",
+    )

@@ -142,7 +142,7 @@ def test_a_manifest_whose_runs_are_gone_does_not_pass_for_them(plan: Planner) ->
 
 
 def test_nothing_to_run_is_refused(plan: Planner, settings: Callable[..., Settings]) -> None:
-    with pytest.raises(UserError, match="no experiment chosen has a grid at scale paper"):
+    with pytest.raises(UserError, match="published_winners has no cells for digits"):
         plan(scale="paper", experiments=["published_winners"], data_sets=["digits"])
 
 

@@ -82,6 +82,13 @@ def test_what_the_grids_leave_to_their_defaults_is_told(
     assert told in printed(capsys)
 
 
+def test_what_is_left_out_is_noted(capsys: pytest.CaptureFixture[str], here: Path) -> None:
+    (here / "config.yaml").write_text("scale: paper\ndata_sets: [fashion_mnist]\nseeds: [0]\n")
+    lines = printed(capsys).splitlines()
+    assert "cost: no cells for Fashion-MNIST" in lines
+    assert "published_winners: no cells for Fashion-MNIST" in lines
+
+
 def test_the_packing_of_a_program_adds_up(capsys: pytest.CaptureFixture[str], here: Path) -> None:
     (here / "config.yaml").write_text("device: cuda\nexperiments: [table1]\nseeds: [0, 1, 2, 3]\n")
     packed = json.loads(printed(capsys, "--json", "--limit-minutes", "1"))["packing"]

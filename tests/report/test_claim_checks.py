@@ -28,8 +28,21 @@ def seeds(*values: float, error: float | None = 1.0, **keys: Any) -> Series:
     return Series(dict(enumerate(values)), dict.fromkeys(range(len(values)), error), **keys)
 
 
-EMPTY = Series({}, {}, pending=True, reason="not evaluated yet")
-DIVERGED = Series({}, {}, reason="none of 4 runs was finite")
+def partly(
+    values: dict[int, float], diverged: tuple[int, ...] = (), pending: tuple[int, ...] = ()
+) -> Series:
+    reason = "a reason" if diverged or pending else None
+    return Series(
+        values,
+        dict.fromkeys(values, 1.0),
+        diverged=frozenset(diverged),
+        pending=frozenset(pending),
+        reason=reason,
+    )
+
+
+EMPTY = Series({}, {}, pending=frozenset({0}), reason="not evaluated yet")
+DIVERGED = Series({}, {}, diverged=frozenset({0, 1}), reason="none of 4 runs was finite")
 
 
 def test_a_difference_is_paired_by_seed() -> None:
@@ -55,12 +68,74 @@ def test_the_other_direction_fails() -> None:
     assert comparison(second, first, "lower").outcome == HOLDS
 
 
-def test_only_seeds_that_both_have_count() -> None:
+def test_seeds_that_one_of_both_lacks_are_missing() -> None:
     first = Series({0: 10.0, 1: 11.0, 7: 500.0}, {})
     second = Series({0: 8.0, 1: 9.0, 8: -500.0}, {})
     found = comparison(first, second, "higher")
-    assert (found.value, found.seeds) == (2.0, 2)
+    assert (found.outcome, found.reason) == (NOT_RUN, "2 of 4 seeds")
     assert comparison(Series({1: 1.0}, {}), Series({2: 0.0}, {}), "higher").outcome == NOT_RUN
+
+
+def test_while_a_seed_is_missing_nothing_is_said() -> None:
+    # Far apart as they are, one of three seeds is no verdict; nor is one that diverged a number.
+    whole = seeds(100.0, 101.0, 102.0)
+    some = partly({0: 1.0}, pending=(1, 2))
+    for found in (
+        comparison(whole, some, "higher"),
+        comparison(some, whole, "higher"),
+        ratio(whole, some, 2.0, None),
+        limit(some, None, 5.0),
+        stability(whole, some, 0.5, "higher"),
+        smaller_loss({1.0: whole, 0.1: whole}, {1.0: whole, 0.1: some}, 0.1, "higher"),
+        smaller_loss({1.0: some, 0.1: whole}, {1.0: whole, 0.1: whole}, 0.1, "higher"),
+        comparison(whole, partly({}, diverged=(0,), pending=(1, 2)), "higher"),
+    ):
+        assert (found.outcome, found.reason) == (NOT_RUN, "1 of 3 seeds; a reason")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "relation", "outcome"),
+    [
+        # 100 against survivors of 1: whatever the others would be, the first is the better.
+        (seeds(100.0, 100.0, 100.0), partly({1: 1.0}, (0, 2)), "higher", HOLDS),
+        (seeds(100.0, 100.0, 100.0), partly({1: 1.0}, (0, 2)), "lower", FAILS),
+        (partly({1: 1.0}, (0, 2)), seeds(100.0, 100.0, 100.0), "higher", FAILS),
+        (partly({1: 1.0}, (0, 2)), seeds(100.0, 100.0, 100.0), "lower", HOLDS),
+        # The survivor is the better one, and two of three could not be trained.
+        (partly({1: 100.0}, (0, 2)), seeds(1.0, 1.0, 1.0), "higher", UNDECIDED),
+        (partly({1: 100.0}, (0, 2)), seeds(1.0, 1.0, 1.0), "lower", UNDECIDED),
+        (seeds(1.0, 1.0, 1.0), partly({1: 100.0}, (0, 2)), "higher", UNDECIDED),
+        # Both diverged in part, in the same seeds and in others.
+        (partly({1: 100.0}, (0, 2)), partly({1: 1.0}, (0, 2)), "higher", UNDECIDED),
+        (partly({1: 100.0}, (0, 2)), partly({0: 1.0}, (1, 2)), "higher", UNDECIDED),
+    ],
+)
+def test_seeds_that_diverged_can_but_confirm_the_worse(
+    first: Series, second: Series, relation: Any, outcome: str
+) -> None:
+    found = comparison(first, second, relation)
+    assert found.outcome == outcome
+    assert found.reason == "2 of 3 seeds diverged; a reason"
+
+
+def test_where_seeds_diverged_bounds_are_never_kept_for_sure() -> None:
+    some, whole = partly({0: 10.0, 1: 10.0}, (2,)), seeds(10.0, 10.0, 10.0)
+    for found in (
+        ratio(whole, some, 0.5, 2.0),
+        limit(some, None, 20.0),
+        limit(some, None, 5.0),
+        stability(whole, some, 0.1, "higher"),
+        stability(some, whole, 0.1, "higher"),
+    ):
+        assert (found.outcome, found.reason) == (UNDECIDED, "1 of 3 seeds diverged; a reason")
+    # 10 falls to 1: too much by 80 %, with or without the seed that diverged.
+    assert stability(whole, partly({0: 1.0, 1: 1.0}, (2,)), 0.1, "higher").outcome == FAILS
+
+
+def test_what_diverged_in_all_seeds_loses_to_what_diverged_in_some() -> None:
+    found = comparison(partly({0: 1.0}, (1,)), DIVERGED, "higher")
+    assert found.outcome == HOLDS
+    assert found.reason == "1 of 2 seeds diverged; a reason; none of 4 runs was finite"
 
 
 @pytest.mark.parametrize(("difference", "outcome"), [(9.7, UNDECIDED), (9.9, HOLDS)])
@@ -129,6 +204,12 @@ def test_the_error_of_a_ratio_is_that_of_its_parts() -> None:
     assert ratio(seeds(1.0), seeds(0.0), None, 2.0).outcome == UNDECIDED
 
 
+def test_a_ratio_without_interval_is_that_of_the_means() -> None:
+    # 3 / 1 and 5 / 3: means 4 and 2 make 2, while the mean of the ratios is 7 / 3.
+    found = ratio(seeds(3.0, 5.0, exact=True), seeds(1.0, 3.0, exact=True), None, 2.1)
+    assert (found.value, found.interval, found.outcome) == (2.0, None, HOLDS)
+
+
 def test_a_limit_is_of_the_mean_over_seeds() -> None:
     # 0.5, 0.6, 0.7: 0.6 +- 4.303 * 0.1 / sqrt(3) = 0.6 +- 0.248.
     gains = seeds(0.5, 0.6, 0.7)
@@ -149,7 +230,7 @@ def test_a_loss_is_a_share_of_the_value_on_everything() -> None:
     assert stability(whole, part, 0.041, "higher").outcome == UNDECIDED
     # Where lower is better, the same change is a gain.
     assert stability(whole, part, 0.0, "lower").value == pytest.approx(-0.04)
-    assert stability(whole, DIVERGED, 0.5, "higher").outcome == FAILS
+    assert stability(seeds(-1e3, -1e3), DIVERGED, 0.5, "higher").outcome == FAILS
 
 
 def curve(**values: tuple[float, ...]) -> dict[float, Series]:
@@ -186,6 +267,47 @@ def test_who_diverges_on_the_smallest_set_has_lost_more() -> None:
     gone = {1.0: seeds(10.0, 11.0), 0.1: DIVERGED}
     assert smaller_loss(there, gone, 0.1, "higher").outcome == HOLDS
     assert smaller_loss(gone, there, 0.1, "higher").outcome == FAILS
+
+
+def test_who_diverges_on_larger_sets_has_lost_no_one_knows_how_much() -> None:
+    there = curve(at_100=(50.0, 51.0), at_50=(40.0, 41.0), at_10=(8.0, 9.0))
+    # Best and last at 10 %, because it diverges everywhere else: no loss of 0.
+    gone = {1.0: DIVERGED, 0.5: DIVERGED, 0.1: seeds(1.0, 2.0)}
+    never = {1.0: DIVERGED, 0.5: DIVERGED, 0.1: DIVERGED}
+    for one in (gone, never):
+        for found in (
+            smaller_loss(one, there, 0.1, "higher"),
+            smaller_loss(there, one, 0.1, "higher"),
+        ):
+            assert (found.outcome, found.reason) == (UNDECIDED, "none of 4 runs was finite")
+
+
+def test_the_best_fraction_is_that_of_the_seeds_that_all_have() -> None:
+    # Seed 2 diverged at 10 %. With it, 50 % has the better mean, 40 against 30; without it,
+    # 100 % has, 30 against 10, and the loss to 0 is 30, more than the second's 5.
+    first = {
+        1.0: seeds(30.0, 30.0, 30.0),
+        0.5: seeds(10.0, 10.0, 100.0),
+        0.1: partly({0: 0.0, 1: 0.0}, (2,)),
+    }
+    second = curve(at_100=(10.0, 10.0, 10.0), at_50=(9.0, 9.0, 9.0), at_10=(5.0, 5.0, 5.0))
+    found = smaller_loss(first, second, 0.1, "higher")
+    assert (found.first, found.second, found.value, found.seeds) == (30.0, 5.0, 25.0, 2)
+    # The first diverged in part and is the worse anyway; the other way round it is the second.
+    assert found.outcome == FAILS
+    assert smaller_loss(second, first, 0.1, "higher").outcome == HOLDS
+    assert found.reason == "1 of 3 seeds diverged; a reason"
+    # With an end of 28 it has lost 2, less than 5, in the seeds that it was trained in.
+    first[0.1] = partly({0: 28.0, 1: 28.0}, (2,))
+    assert smaller_loss(first, second, 0.1, "higher").value == -3.0
+    assert smaller_loss(first, second, 0.1, "higher").outcome == UNDECIDED
+
+
+def test_fractions_below_the_one_asked_for_play_no_part() -> None:
+    first = curve(at_100=(10.0, 10.0), at_10=(9.0, 9.0)) | {0.01: EMPTY}
+    second = curve(at_100=(10.0, 10.0), at_10=(5.0, 5.0)) | {0.01: seeds(90.0, 90.0)}
+    found = smaller_loss(first, second, 0.1, "higher")
+    assert (found.first, found.second, found.outcome) == (1.0, 5.0, HOLDS)
 
 
 @pytest.mark.parametrize(

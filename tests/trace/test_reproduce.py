@@ -95,8 +95,16 @@ def test_settings_and_digests_are_those_recorded(world: World) -> None:
     assert "'studies=[\"tiny.yaml\"]'" in settings
     assert "'seeds=[0]'" in settings
     assert "mirror" not in settings
-    assert sum("sha256sum --check" in line for line in told) == 3
+    # The lock, the checkpoint, bounds and what was filled in.
+    assert sum("sha256sum --check" in line for line in told) == 4
     assert any(line.startswith("make env PYTHON=python3.") for line in told)
+
+
+def test_all_arrays_that_the_report_shows_are_compared(world: World) -> None:
+    path = world.file("results/evaluations/spvae/*-gaussian/*/evaluation.json")
+    told = commands_for_evaluations(Ground(Path("results")), [path.parent.name[-16:]])
+    compared = {line.split("/")[-1].split("'")[0] for line in told if "results/meas" in line}
+    assert compared == {"bounds.npz", "inpainting.npz", "leaf_posteriors.npz"}
 
 
 def test_code_without_a_repository_cannot_come_from_a_clone(world: World) -> None:

@@ -90,7 +90,7 @@ def check_bounds(place: str, record: Mapping[str, Any], data: bytes, notes: Note
     import numpy as np
 
     content = record["content"]
-    arrays = _arrays(place, BOUNDS, data, ("importance_samples", "bounds"), notes)
+    arrays = arrays_of(place, BOUNDS, data, ("importance_samples", "bounds"), notes)
     if arrays is None:
         return
     counts = [int(one) for one in arrays["importance_samples"]]
@@ -137,7 +137,7 @@ def _of_bounds(
     import numpy as np
 
     expected = {}
-    rooms = [float(np.abs(values).max()) * _ROUNDING for values in bounds]
+    rooms = [_room(values) for values in bounds]
     for count, values, room in zip(counts, bounds, rooms, strict=True):
         expected["test_bound", count] = (_mean(values), room)
         if whole:
@@ -156,7 +156,7 @@ def check_inpainting(place: str, record: Mapping[str, Any], data: bytes, notes: 
 
     content = record["content"]
     names = ("masks", "images", "observed", "completions", "expected", "importance_samples")
-    arrays = _arrays(place, INPAINTING, data, (*names, *_OF_INPAINTING.values()), notes)
+    arrays = arrays_of(place, INPAINTING, data, (*names, *_OF_INPAINTING.values()), notes)
     if arrays is None:
         return
     problem = _misshapen(arrays, content)
@@ -168,7 +168,7 @@ def check_inpainting(place: str, record: Mapping[str, Any], data: bytes, notes: 
         values = arrays[name].astype(np.float64).mean(axis=0)
         found = _mean(values)
         claimed = (rows[0]["value"], rows[0]["standard_error"]) if len(rows) == 1 else None
-        if not _near(claimed, found, float(np.abs(values).max()) * _ROUNDING):
+        if not _near(claimed, found, _room(values)):
             notes.find(
                 "number",
                 place,
@@ -237,9 +237,10 @@ def _mean(values: Any) -> _Numbers:
         return float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values)))
 
 
-def _arrays(
+def arrays_of(
     place: str, file: str, data: bytes, names: Sequence[str], notes: Notes
 ) -> dict[str, Any] | None:
+    """The arrays of these names in the bytes of a file; None where they cannot be read."""
     import numpy as np
 
     try:
@@ -253,9 +254,21 @@ def _arrays(
 def _near(claimed: tuple[Any, Any] | None, found: Sequence[float], room: float) -> bool:
     if claimed is None or any(not isinstance(one, int | float) for one in claimed):
         return False
-    pairs = list(zip(claimed, found, strict=True))
-    # Bounds that are not finite have no distance; what is said of them must be equal.
-    return all(abs(a - b) <= room or a == b or (a != a and b != b) for a, b in pairs)
+    return all(_equal(a, b, room) for a, b in zip(claimed, found, strict=True))
+
+
+def _equal(a: float, b: float, room: float) -> bool:
+    """Whether two numbers are one up to ``room``; what is not finite has no distance."""
+    if math.isfinite(a) and math.isfinite(b) and math.isfinite(room):
+        return abs(a - b) <= room
+    return a == b or (math.isnan(a) and math.isnan(b))
+
+
+def _room(values: Any) -> float:
+    """How far the mean and standard error of values may be off by rounding; of the finite ones."""
+    import numpy as np
+
+    return float(np.abs(values[np.isfinite(values)]).max(initial=0.0)) * _ROUNDING
 
 
 def _rows(place: str, data: bytes, notes: Notes) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from typing import Any
 from workflow_src.archive.results import CHECKPOINT, NOT_KEPT, RECORDS, Results
 from workflow_src.audit.files import is_leftover, json_text, parsed_record, read_bytes, sha256
 from workflow_src.audit.findings import Notes
+from workflow_src.audit.leaf_posteriors import LEAF_POSTERIORS, check_leaf_posteriors
 from workflow_src.audit.numbers import (
     BOUNDS,
     HISTORY,
@@ -39,6 +40,7 @@ _CHECKS: dict[tuple[str, str], _Check] = {
     ("runs", CHECKPOINT): check_checkpoint,
     ("measurements", BOUNDS): check_bounds,
     ("measurements", INPAINTING): check_inpainting,
+    ("measurements", LEAF_POSTERIORS): check_leaf_posteriors,
 }
 
 
@@ -174,7 +176,7 @@ def _check_files(
                     check(place, record, data, notes)
         elif kept.get(name) != (expected["sha256"], expected["bytes"]):
             notes.find("missing", path, "the file is missing; expected it as its record says")
-        elif name in (HISTORY, BOUNDS, INPAINTING):
+        elif name in (HISTORY, BOUNDS, INPAINTING, LEAF_POSTERIORS):
             notes.find("missing", path, "the file was not kept; the numbers cannot be followed")
     for name in sorted(kept.keys() - outputs.keys()):
         notes.find("extra", f"{shown / directory}/{NOT_KEPT}", f"no record knows of a {name}")
@@ -201,6 +203,9 @@ def _check_claims(
         filled_in = any(row["metric"].startswith("inpainting_") for row in content["metrics"])
         asked = content["measures"].get("inpainting")
         wanted = {BOUNDS, INPAINTING} if filled_in or asked else {BOUNDS}
+        # A model of a single leaf, which has no components, has none.
+        if content["measures"].get("leaf_posteriors") and "leaf_components" in content["spec"]:
+            wanted.add(LEAF_POSTERIORS)
     else:
         wanted = set()
     for name in sorted(wanted - outputs.keys()):

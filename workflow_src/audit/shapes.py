@@ -103,6 +103,7 @@ _CONTENT: Mapping[str, Any] = {
         "measures": {
             "importance_samples": Each(int, list),
             "inpainting": IfThere(Each(str, list)),
+            "leaf_posteriors": IfThere(bool),
         },
         "code": _CODE,
         "metrics": Each(_METRIC, list),
@@ -173,6 +174,7 @@ _WORDS: Mapping[type, str] = {
     dict: "an object",
     list: "a list",
     str: "a text",
+    bool: "true or false",
     int: "a whole number",
     float: "a number",
     type(None): "nothing",

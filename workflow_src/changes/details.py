@@ -119,6 +119,10 @@ def _tell_evaluation(
     one = next(one for one in plan.evaluations if one.fingerprint == name)
     say(console, f"evaluation {name}: {one.directory.as_posix()}")
     say(console, f"axes: {', '.join(f'{key} {value}' for key, value in one.axes.items())}")
+    for group in one.groups:
+        if group.variant:
+            told = ", ".join(f"{key} {value}" for key, value in group.variant.items())
+            say(console, f"of {group.study}/{group.experiment}: {told}")
     missing = sum(run in explanation.runs for run in one.runs)
     say(console, f"chooses among {len(one.runs)} runs, of which {missing} are missing")
     if name in explanation.evaluations:

@@ -22,6 +22,7 @@ from workflow_src.changes.earlier import Record
 from workflow_src.changes.orphans import fingerprint_of
 from workflow_src.changes.samples import Candidate, Difference, Sample, sampled
 from workflow_src.changes.trials import Trial, device_of, incomparable, made_with
+from workflow_src.config.experiments import Measures
 from workflow_src.errors import UserError
 from workflow_src.plan.fingerprints import PREPARATION, Code
 from workflow_src.plan.layout import PREPARED_RECORD
@@ -183,6 +184,8 @@ class Repeater:
                 repeat = "the checkpoints that were measured are not here"
             elif not (prepared / PREPARED_RECORD).is_file():
                 repeat = "the prepared data are not here"
+            elif lacking := sorted(Measures.model_fields.keys() - content["measures"].keys()):
+                repeat = f"made before the measures {', '.join(lacking)} were known"
             else:
                 repeat = incomparable(record, self.device, self.threads) or functools.partial(
                     self._measure, directory, record, run, data["fingerprint"]

@@ -22,6 +22,7 @@ from workflow_src.cluster.queue import time_limit_minutes
 from workflow_src.config.command_line import add_configfile, settings_files
 from workflow_src.config.loading import load_layered
 from workflow_src.jobs.journal import State, entry_path, read_entry
+from workflow_src.plan.omissions import omissions
 from workflow_src.plan.packing import Packing, Spread, packing
 from workflow_src.plan.plan import Plan, build_plan
 from workflow_src.plan.time_limit import TimeLimit, complaints
@@ -138,6 +139,7 @@ def _notes(plan: Plan, packed: Packing, limit: TimeLimit | None) -> list[str]:
         f"scale {settings.scale}, seeds {_values(plan, 'seed')}, protocols "
         f"{_values(plan, 'protocol')}, streams {_values(plan, 'stream')}, device {settings.device}"
     ]
+    notes += omissions(plan.studies, settings, plan.groups)
     if packed.runs_per_job and packed.hours_per_job and packed.minutes:
         notes += [
             f"training in {_counted(packed.jobs, 'job')} of {_runs(packed.runs_per_job)}",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 from workflow_src.config.claims import Check, Claim, Stability
 from workflow_src.config.complaints import Complaint, shown, unknown
 from workflow_src.config.experiment_checks import check_measured
 from workflow_src.config.experiments import Experiment, Grid
-from workflow_src.config.grid_entries import values_in
+from workflow_src.config.grid_entries import Entry, applies, values_in
 from workflow_src.config.models import hyperparameters_of
 from workflow_src.config.strict import Scalar
 from workflow_src.config.study_checks import check_metric
@@ -70,6 +71,46 @@ def _check(key: KeyPath, check: Check, experiment: Experiment) -> None:
         raise Complaint(
             (*key, "fraction"), "everything is compared with itself", expected="less than 1"
         ).raised_in_validator()
+    if isinstance(check, Stability) and 1 not in grid.fractions:
+        raise Complaint(
+            (*key, "experiment"),
+            f"the experiment {check.experiment} never trains on the whole training set",
+            expected="an experiment whose fractions have 1.0",
+        ).raised_in_validator()
+    for name, subject in subjects.items():
+        _check_cells((*key, name), subject, check, experiment)
+
+
+def _check_cells(
+    key: KeyPath, subject: Mapping[str, Scalar], check: Check, experiment: Experiment
+) -> None:
+    """The grid that claims are about has the subject in every cell that the check is about."""
+    grid, model = claimed_grid(experiment), str(subject["model"])
+    fitting = [
+        entry
+        for entry in grid.models.get(model, ())
+        if all(
+            subject[name] in _values_of(entry, name, model)
+            for name in experiment.compare
+            if name in subject
+        )
+    ]
+
+    def has(data_set: str, likelihood: str) -> bool:
+        return any(applies(entry, data_set, likelihood) for entry in fitting)
+
+    for data_set, likelihood in claimed_cells(check, experiment):
+        if not has(data_set, likelihood):
+            there = [
+                f"{one} {other}"
+                for one, other in itertools.product(grid.data_sets, grid.likelihoods)
+                if has(one, other)
+            ]
+            raise Complaint(
+                key,
+                f"the experiment {check.experiment} does not train it on {data_set} {likelihood}",
+                expected="cells where it does: " + (", ".join(there) or "there is none"),
+            ).raised_in_validator()
 
 
 def _check_known(key: KeyPath, one: object, known: Sequence[object], experiment: str) -> None:
@@ -91,17 +132,23 @@ def _check_subject(
             raise unknown(
                 (*key, given), f"axis that {name} tells apart", given, known
             ).raised_in_validator()
-    for needed in known:
-        if needed not in subject:
-            raise Complaint(
-                key, f"the key {needed!r} is missing", expected=f"{needed}: one of {name}'s"
-            ).raised_in_validator()
+    _check_given(key, "model", subject, name)
     grids = experiment.scales.values()
     models = sorted({model for grid in grids for model in grid.models})
     model = str(subject["model"])
     if model not in models:
         raise unknown((*key, "model"), f"model of {name}", model, models).raised_in_validator()
+    declared = hyperparameters_of(model)
     for hyperparameter in experiment.compare:
+        if not declared[hyperparameter].applies(subject):
+            if hyperparameter in subject:
+                raise Complaint(
+                    (*key, hyperparameter),
+                    f"{hyperparameter} means nothing here",
+                    expected=f"it only where {declared[hyperparameter].condition}",
+                ).raised_in_validator()
+            continue
+        _check_given(key, hyperparameter, subject, name)
         values = _values(hyperparameter, model, experiment)
         if subject[hyperparameter] not in values:
             raise Complaint(
@@ -111,13 +158,25 @@ def _check_subject(
             ).raised_in_validator()
 
 
+def _check_given(key: KeyPath, needed: str, subject: Mapping[str, Scalar], name: str) -> None:
+    if needed not in subject:
+        raise Complaint(
+            key, f"the key {needed!r} is missing", expected=f"{needed}: one of {name}'s"
+        ).raised_in_validator()
+
+
 def _values(name: str, model: str, experiment: Experiment) -> list[Scalar]:
     """The values that a hyperparameter is given in any grid of the experiment, or by default."""
-    default = hyperparameters_of(model)[name].default
     values = [
         value
         for grid in experiment.scales.values()
         for entry in grid.models.get(model, ())
-        for value in values_in(entry).get(name, () if default is None else (default,))
+        for value in _values_of(entry, name, model)
     ]
     return list(dict.fromkeys(values))
+
+
+def _values_of(entry: Entry, name: str, model: str) -> Sequence[Scalar]:
+    """The values that one entry gives a hyperparameter, or its default."""
+    default = hyperparameters_of(model)[name].default
+    return values_in(entry).get(name, () if default is None else (default,))

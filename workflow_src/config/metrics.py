@@ -41,18 +41,23 @@ _ALL = (
     Metric("effective_sample_size", "effective number of importance samples", "samples", "higher"),
     Metric(
         "inpainting_log_density",
-        "log density of missing pixels given the others (estimate), test set",
+        "log density of missing pixels given the others (estimate), first 64 test images",
         "nats per missing dimension",
         "higher",
     ),
     Metric(
         "inpainting_error",
-        "root mean squared error of expected missing pixels, test set",
+        "root mean squared error of expected missing pixels, first 64 test images",
         "share of full range",
         "lower",
     ),
     Metric("parameter_count", "parameters", "parameters", "lower"),
-    Metric("seconds_per_step", "device time of a training step", "s", "lower"),
+    Metric(
+        "seconds_per_step",
+        "device seconds per training step, validation included",
+        "s",
+        "lower",
+    ),
 )
 
 METRICS: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in _ALL})

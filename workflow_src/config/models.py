@@ -37,6 +37,11 @@ class Hyperparameter(StrictModel):
     cuts_images: bool = Field(
         False, description="Whether it is a size that must cut images into equal parts."
     )
+    only_where: dict[Name, Distinct[Scalar]] = Field(
+        {},
+        description="Values of other hyperparameters of the same folder where it means something; "
+        "elsewhere it changes no model.",
+    )
     meaning: str = Field(description="What it does, in a sentence.")
 
     @model_validator(mode="after")
@@ -90,6 +95,21 @@ class Hyperparameter(StrictModel):
             and (self.maximum is None or value <= self.maximum)
         )
 
+    def applies(self, values: Mapping[str, Scalar]) -> bool:
+        """Whether it means something beside these values; those left out do not prevent it."""
+        return all(
+            name not in values or values[name] in allowed
+            for name, allowed in self.only_where.items()
+        )
+
+    @property
+    def condition(self) -> str:
+        """Where it means something, in words."""
+        return " and ".join(
+            f"{name} is {' or '.join(map(str, allowed))}"
+            for name, allowed in self.only_where.items()
+        )
+
     def default_for(self, data_set: DataSet) -> Scalar | None:
         """The default on ``data_set``, or None where a study must give the value."""
         if self.default_from_data_set is not None:
@@ -98,11 +118,34 @@ class Hyperparameter(StrictModel):
         return self.default
 
 
+def _check_conditions(declared: Mapping[str, Hyperparameter]) -> None:
+    """What a hyperparameter depends on is another one, always meaningful, and takes the values."""
+    for name, one in declared.items():
+        for other, values in one.only_where.items():
+            key = ("hyperparameters", name, "only_where", other)
+            independent = [known for known in declared if not declared[known].only_where]
+            if other not in independent:
+                raise unknown(
+                    key, "hyperparameter that always means something", other, independent
+                ).raised_in_validator()
+            for position, value in enumerate(values):
+                if not declared[other].accepts(value):
+                    problem = f"{other} is never {shown(value)}"
+                    raise Complaint(
+                        (*key, position), problem, declared[other].allowed
+                    ).raised_in_validator()
+
+
 class TrainerDeclaration(StrictModel):
     """What trainer.yaml of a folder in workflow_src/train says."""
 
     name: Name = Field(description="Name of the folder.")
     hyperparameters: dict[Name, Hyperparameter] = Field(description="What the trainer takes.")
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> TrainerDeclaration:
+        _check_conditions(self.hyperparameters)
+        return self
 
     @property
     def module(self) -> str:
@@ -118,6 +161,11 @@ class ModelDeclaration(StrictModel):
     trainer: Name = Field(description="Folder of workflow_src/train that trains it.")
     likelihoods: Distinct[Likelihood] = Field(description="Likelihoods it has.")
     hyperparameters: dict[Name, Hyperparameter] = Field(description="What the model takes.")
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> ModelDeclaration:
+        _check_conditions(self.hyperparameters)
+        return self
 
     @property
     def module(self) -> str:

@@ -109,7 +109,8 @@ class Settings(StrictModel):
         "all", description="Experiments of these studies: all that exist at this scale, or names."
     )
     scale: Literal["demo", "paper"] = Field(
-        "demo", description="demo: small grids for minutes; paper: the paper's exact grids."
+        "demo",
+        description="demo: small grids for minutes; paper: the paper's grids and more beside.",
     )
     data_sets: DefaultOrNames = Field(
         "default", description="Data sets: those of each experiment at this scale, or names."

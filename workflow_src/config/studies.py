@@ -20,6 +20,7 @@ from workflow_src.config.published import PublishedValue, read_published
 from workflow_src.config.strict import Name, ProtocolName, Scalar, StrictModel
 from workflow_src.config.study_checks import (
     check_completeness,
+    check_experiment_names,
     check_model_values,
     check_models,
     check_training,
@@ -63,6 +64,11 @@ class Study(StrictModel):
     )
 
     _path: Path = PrivateAttr(default=Path())
+
+    @model_validator(mode="after")
+    def _leaves_the_names_of_claims(self) -> Study:
+        check_experiment_names(self.experiments)
+        return self
 
     @model_validator(mode="after")
     def _fixes_what_its_trainers_take(self) -> Study:

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 from workflow_src.config.complaints import Complaint, shown, unknown
-from workflow_src.config.data_sets import DATA_SETS
+from workflow_src.config.data_sets import DATA_SETS, data_set
 from workflow_src.config.grid_entries import CONDITIONS, Entry, applies, values_in
 from workflow_src.config.metrics import METRICS
 from workflow_src.config.models import (
@@ -21,6 +21,24 @@ from workflow_src.config.models import (
 )
 from workflow_src.config.strict import Scalar
 from workflow_src.config.yaml_lines import KeyPath
+
+CLAIMS_STEM = "claims"
+"""Ends the names of the files of a study's claims, which no experiment's files may have."""
+
+CUTS = "a divisor of both sides that is smaller than one of them"
+"""What a size must be to cut images."""
+
+
+def check_experiment_names(names: Iterable[str]) -> None:
+    """No experiment's files would be called as those of claims are."""
+    for name in names:
+        if name == CLAIMS_STEM or name.endswith(f"_{CLAIMS_STEM}"):
+            raise Complaint(
+                ("experiments", name),
+                f"the files of the experiment {name} could be those of claims",
+                expected=f"a name that does not end in {CLAIMS_STEM}",
+                remedy="give it another name",
+            ).raised_in_validator()
 
 
 def check_data_sets(names: Sequence[str]) -> None:
@@ -73,12 +91,34 @@ def check_cells(
                 check_name((*here, name), name, known, model)
                 for index, value in enumerate(values):
                     check_value((*here, name, index), value, known[name])
+                    _check_suits((*here, name, index), value, known[name], entry, data_sets)
         pairs = itertools.product(data_sets, likelihoods)
         if not any(applies(entry, *pair) for pair in pairs for entry in entries):
             raise Complaint(
                 ("models", model),
                 f"no entry of {model} is for any of this grid's data sets and likelihoods",
                 expected=f"one for {' or '.join(data_sets)}, {' or '.join(likelihoods)}",
+            ).raised_in_validator()
+
+
+def _check_suits(
+    key: KeyPath,
+    value: Scalar,
+    hyperparameter: Hyperparameter,
+    entry: Entry,
+    data_sets: Sequence[str],
+) -> None:
+    """The value cuts the images of the data sets that the entry names, or else of the grid's."""
+    for name in entry.get("data_sets", data_sets):
+        facts = data_set(str(name))
+        if not hyperparameter.suits(value, facts):
+            height, width = facts.shape
+            raise Complaint(
+                key,
+                f"{shown(value)} does not cut the {height} x {width} images of {facts.name}"
+                " into equal parts",
+                expected=CUTS,
+                remedy="give the entry data_sets, and other data sets an entry of their own",
             ).raised_in_validator()
 
 

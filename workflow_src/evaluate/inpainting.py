@@ -27,8 +27,9 @@ from workflow_src.evaluate.pictures import Drawing
 from workflow_src.models.banks import Parameters
 from workflow_src.models.leaf_models import LeafModel, leaf_parameters, stack_runs
 
-INPAINTED_IMAGES = IMAGES_PER_BLOCK
-"""Test images, the first ones, that numbers are means over."""
+INPAINTED_IMAGES = 64
+"""Test images, the first ones, that numbers are means over; one block at most, as the titles of
+the metrics in config/metrics.py say."""
 
 SHOWN_IMAGES = 8
 """Of those, images that are kept for pictures."""

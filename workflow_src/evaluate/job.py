@@ -22,7 +22,7 @@ from workflow_src.data.prepared import open_verified
 from workflow_src.errors import UserError
 from workflow_src.evaluate.bounds import MemoryBudgetError
 from workflow_src.evaluate.measurement import Measurement, measure_run
-from workflow_src.evaluate.selection import choose_among
+from workflow_src.evaluate.selection import choose_among, held_in_common
 from workflow_src.plan.fingerprints import ENVIRONMENT, Closures, Code
 from workflow_src.plan.layout import (
     EVALUATION_RECORD,
@@ -68,7 +68,8 @@ def evaluate(membership: Path, *, device: str, threads: int, memory_megabytes: i
         run = next(run for run in group["runs"] if run["fingerprint"] == winner)
         measurement = _ensure_measurement(group, run, place, memory_megabytes << 20)
     else:
-        log.warning("no winner for %s: %s", group["axes"], reason)
+        common = held_in_common([run["spec"] for run in group["runs"]], group["axes"])
+        log.warning("no winner for %s with %s: %s", group["axes"], common, reason)
     _write_evaluation(group, candidates, winner, reason, measurement, started)
 
 

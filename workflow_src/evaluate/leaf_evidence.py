@@ -60,7 +60,7 @@ class Sampling:
     samples:
         Importance samples per leaf and image (K).
     chunk:
-        Samples of all images that are computed together.
+        Samples, and chains, of all images that are computed together.
     draws:
         Codes to draw per image.
     shown:
@@ -202,23 +202,45 @@ def _proposals(
     expected: Tensor,
     sampling: Sampling,
 ) -> _Proposals:
-    """Encode images whose missing pixels are guessed, by several chains at a time."""
-    full_range = bank.likelihood.full_range
+    """Encode images whose missing pixels are guessed, by as many chains at a time as a chunk has
+    samples."""
+    start = expected * bank.likelihood.full_range
     leaves, _, images = known.shape
-    seen = known.repeat(1, 1, CHAINS)
-    missing = ~observed.unsqueeze(2)
-    filled = torch.where(missing, (expected * full_range).unsqueeze(2), seen)
-    for _ in range(GUESSES):
-        mean, log_deviation = bank.encode(parameters, filled)
-        noise = torch.randn(mean.shape, generator=sampling.noise, device=sampling.noise.device)
-        codes = torch.addcmul(mean, log_deviation.exp(), noise)
-        guess = bank.likelihood.mean(bank.decode(parameters, codes)) * full_range
-        filled = torch.where(missing, guess, seen)
-    mean, log_deviation = (
-        value.view(leaves, bank.latent_dimensions, CHAINS, images)
-        for value in bank.encode(parameters, filled)
-    )
+    found: list[list[Tensor]] = []
+    for first in range(0, CHAINS, sampling.chunk):
+        chains = min(sampling.chunk, CHAINS - first)
+        # Chain by chain and for a whole block, so that how they are cut does not change the noise.
+        shape = (chains, GUESSES, leaves, bank.latent_dimensions, IMAGES_PER_BLOCK)
+        noise = torch.randn(shape, generator=sampling.noise, device=sampling.noise.device)
+        noise = noise[..., :images].permute(1, 2, 3, 0, 4)
+        posterior = _guessed(bank, parameters, known, observed, start, noise.flatten(3))
+        of_chains = (leaves, bank.latent_dimensions, chains, images)
+        found.append([value.view(of_chains) for value in posterior])
+    mean, log_deviation = (torch.cat(values, dim=2) for values in zip(*found, strict=True))
     return _Proposals(mean, log_deviation, sampling.samples)
+
+
+def _guessed(
+    bank: GaussianLatentBank,
+    parameters: Parameters,
+    known: Tensor,
+    observed: Tensor,
+    start: Tensor,
+    noise: Tensor,
+) -> Posterior:
+    """Posteriors [L, Z, C * N] of guesses that ``noise [GUESSES, L, Z, C * N]`` makes anew.
+
+    The first guess is ``start [L, P]``, in the data's units.
+    """
+    seen = known.repeat(1, 1, noise.shape[3] // known.shape[2])
+    missing = ~observed.unsqueeze(2)
+    filled = torch.where(missing, start.unsqueeze(2), seen)
+    for one in noise:
+        mean, log_deviation = bank.encode(parameters, filled)
+        codes = torch.addcmul(mean, log_deviation.exp(), one)
+        guess = bank.likelihood.mean(bank.decode(parameters, codes))
+        filled = torch.where(missing, guess * bank.likelihood.full_range, seen)
+    return bank.encode(parameters, filled)
 
 
 def _log(share: float) -> float:

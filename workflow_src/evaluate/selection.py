@@ -44,6 +44,19 @@ def candidate_of(record: Mapping[str, Any]) -> Candidate:
     )
 
 
+def held_in_common(specs: Sequence[Mapping[str, Any]], axes: Mapping[str, Any]) -> dict[str, Any]:
+    """The hyperparameters that all candidates have the same value of; ``axes`` are none of them.
+
+    Groups of equal axes that an experiment tells apart differ in some of these.
+    """
+    first, *others = specs
+    return {
+        name: value
+        for name, value in first.items()
+        if name not in axes and all(one.get(name) == value for one in others)
+    }
+
+
 def choose_among(records: Iterable[Mapping[str, Any]]) -> tuple[str | None, str | None]:
     """As `choose`, among the runs of these records."""
     return choose([candidate_of(record) for record in records])

@@ -113,7 +113,12 @@ class ConvolutionalAutoencoderBank(GaussianLatentBank):
     def _initial_parameter(
         self, name: str, shape: tuple[int, ...], generator: torch.Generator
     ) -> Tensor:
-        """Truncated normal weights as the perceptrons', biases zero."""
+        """Truncated normal weights as the perceptrons', biases zero.
+
+        The fan-in of a transposed kernel is its inputs x 9. Here we differ from the authors'
+        program: TensorFlow's initialiser counts the outputs of a transposed kernel, and its "same"
+        padding with stride 2 adds to even maps at the bottom and right, ours at the top and left.
+        """
         if name.endswith(".bias"):
             return torch.zeros(self.members, *shape)
         convolution = len(shape) > 2

@@ -77,7 +77,8 @@ class Convolution(ABC):
     """The convolution of ``fine`` to ``coarse`` maps with a stride, and its adjoint.
 
     Shapes use B = bank, S = samples; ``[B, M, N]`` is a row of the coarse map as the kind of
-    convolution multiplies it, ``[B, K, N]`` what that row sees.
+    convolution multiplies it, ``[B, K, N]`` what that row sees. Rows are views, and changed in
+    place, so that all maps are contiguous; others are copied first.
     """
 
     fine: FeatureMap
@@ -90,7 +91,7 @@ class Convolution(ABC):
         Kernel ``[B, coarse channels, fine channels, 3, 3]``, bias ``[B, coarse channels, 1]``.
         """
         result: Tensor = _Convolve.apply(  # type: ignore[no-untyped-call]
-            inputs, self.matrix(kernel), bias, self
+            inputs.contiguous(), self.matrix(kernel), bias, self
         )
         return result
 
@@ -100,7 +101,7 @@ class Convolution(ABC):
         Kernel ``[B, coarse channels, fine channels, 3, 3]``, bias ``[B, fine channels, 1]``.
         """
         result: Tensor = _ConvolveBack.apply(  # type: ignore[no-untyped-call]
-            inputs, self.matrix(kernel), bias, self
+            inputs.contiguous(), self.matrix(kernel), bias, self
         )
         return result
 
@@ -168,7 +169,7 @@ class PatchConvolution(Convolution):
 
     def coarse_row(self, coarse: Tensor, row: int) -> Tensor:
         values = coarse[:, row * self.coarse.row : (row + 1) * self.coarse.row]
-        return values.reshape(len(coarse), self.coarse.channels, -1)
+        return values.view(len(coarse), self.coarse.channels, -1)
 
     def seen_by(self, fine: Tensor, row: int) -> Tensor:
         rows = self._rows(fine, row)
@@ -229,6 +230,10 @@ def _for_matrix(fine: Tensor, coarse: Tensor, matrix: Tensor, way: Convolution) 
     return result
 
 
+def _zeros_like(maps: Tensor) -> Tensor:
+    return torch.zeros_like(maps, memory_format=torch.contiguous_format)
+
+
 def _filled(bias: Tensor, target: FeatureMap, samples: int) -> Tensor:
     """Maps [B, features, samples] that hold the bias of their channel."""
     bank = len(bias)
@@ -257,7 +262,7 @@ class _Convolve(torch.autograd.Function):
         way, gradient = ctx.way, gradients[0].contiguous()
         for_inputs = None
         if ctx.needs_input_grad[0]:
-            for_inputs = _convolved_back(gradient, matrix, torch.zeros_like(inputs), way)
+            for_inputs = _convolved_back(gradient, matrix, _zeros_like(inputs), way)
         for_matrix = _for_matrix(inputs, gradient, matrix, way)
         return for_inputs, for_matrix, _for_bias(gradient, way.coarse), None
 
@@ -273,6 +278,6 @@ class _ConvolveBack(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         inputs, matrix = ctx.saved_tensors
         way, gradient = ctx.way, gradients[0].contiguous()
-        for_inputs = _convolved(gradient, matrix, torch.zeros_like(inputs), way)
+        for_inputs = _convolved(gradient, matrix, _zeros_like(inputs), way)
         for_matrix = _for_matrix(gradient, inputs, matrix, way)
         return for_inputs, for_matrix, _for_bias(gradient, way.fine), None

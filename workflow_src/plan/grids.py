@@ -18,6 +18,7 @@ from workflow_src.config.grid_entries import cells_of
 from workflow_src.config.models import Hyperparameter, hyperparameters_of, model_declaration
 from workflow_src.config.settings import Settings
 from workflow_src.config.studies import Study
+from workflow_src.config.study_checks import CUTS
 from workflow_src.errors import UserError
 from workflow_src.plan.specs import AXES, RunSpec, Scalar
 
@@ -30,7 +31,7 @@ class Group:
     """The candidates of one cell, and what is measured on the best of them.
 
     ``axes`` has the keys of `workflow_src.plan.specs.AXES`, ``variant`` those hyperparameters that
-    the experiment compares; all ``runs`` share them.
+    the experiment compares and that mean something for these runs; all ``runs`` share them.
     """
 
     study: str
@@ -45,15 +46,18 @@ def expand(study: Study, settings: Settings) -> list[Group]:
     """The groups of every chosen experiment of ``study`` that exists at the settings' scale.
 
     The order is the study's. An experiment that is asked for by name and does not exist at that
-    scale is a `UserError`; under ``all`` it is left out. Data sets, likelihoods, seeds, protocols
-    and streams that the settings name take the place of each grid's own. Where a model has no cell
-    for a data set and likelihood, it has no group.
+    scale, or has no cell for the settings' data sets and likelihoods, is a `UserError`; under
+    ``all`` it is left out. Data sets, likelihoods, seeds, protocols and streams that the settings
+    name take the place of each grid's own. Where a model has no cell for a data set and likelihood,
+    it has no group. `workflow_src.plan.omissions` tells what is left out.
     """
-    return [
-        group
-        for name, experiment in _chosen(study, settings).items()
-        for group in _groups(study, name, experiment, settings)
-    ]
+    found = []
+    for name, experiment in _chosen(study, settings).items():
+        groups = list(_groups(study, name, experiment, settings))
+        if not groups and settings.experiments != "all":
+            raise _without_cells(study, name, settings)
+        found += groups
+    return found
 
 
 def _chosen(study: Study, settings: Settings) -> dict[str, Experiment]:
@@ -72,6 +76,21 @@ def _chosen(study: Study, settings: Settings) -> dict[str, Experiment]:
     return {name: e for name, e in at_scale.items() if name in settings.experiments}
 
 
+def _without_cells(study: Study, name: str, settings: Settings) -> UserError:
+    grid = study.experiments[name].scales[settings.scale]
+    data_sets = _chosen_or(grid.data_sets, settings.data_sets)
+    likelihoods: Sequence[str] = _chosen_or(grid.likelihoods, settings.likelihoods)
+    return UserError(
+        f"the experiment {name} has no cells for {', '.join(data_sets)} "
+        f"({', '.join(likelihoods)}) at scale {settings.scale}",
+        place=f"{study.path}: experiments.{name}.scales.{settings.scale}.models",
+        expected=f"data sets such as {', '.join(grid.data_sets)}, "
+        f"likelihoods such as {', '.join(grid.likelihoods)}",
+        remedy="change data_sets or likelihoods in config.yaml, or take the experiment out of "
+        "its experiments",
+    )
+
+
 def _groups(study: Study, name: str, experiment: Experiment, settings: Settings) -> Iterator[Group]:
     grid = experiment.scales[settings.scale]
     measures = experiment.measures.model_dump(mode="json")
@@ -84,8 +103,9 @@ def _groups(study: Study, name: str, experiment: Experiment, settings: Settings)
         _refuse_unknown_protocol(study, protocol)
         for likelihood in likelihoods:
             _refuse_unsuited_likelihood(study, model, likelihood)
-            cells = _cells(study, grid, model, data_set(data), likelihood, protocol)
-            for variant, own in _by_variant(cells, experiment.compare):
+            place = f"{study.path}: experiments.{name}.scales.{settings.scale}.models.{model}"
+            cells = _cells(study, grid, model, data_set(data), likelihood, protocol, place)
+            for variant, own in _by_variant(model, cells, experiment.compare):
                 for stream, fraction, seed in itertools.product(streams, grid.fractions, seeds):
                     values = (model, data, likelihood, float(fraction), seed, protocol, stream)
                     runs = tuple(RunSpec(*values, hyperparameters=cell) for cell in own)
@@ -99,28 +119,59 @@ def _chosen_or(default: Sequence[Item], chosen: str | Sequence[Item]) -> Sequenc
 
 
 def _cells(
-    study: Study, grid: Grid, model: str, facts: DataSet, likelihood: str, protocol: str
+    study: Study,
+    grid: Grid,
+    model: str,
+    facts: DataSet,
+    likelihood: str,
+    protocol: str,
+    place: str,
 ) -> tuple[Values, ...]:
     """Every cell of the model's grid with all hyperparameters resolved, each once."""
     declared = hyperparameters_of(model)
     fixed = study.training_values(model, protocol, grid)
     cells = (
-        _resolved({**fixed, **cell}, declared, facts, f"{study.path}: {model}")
+        _resolved({**fixed, **cell}, declared, facts, place)
         for cell in cells_of(grid.models[model], facts.name, likelihood)
     )
-    return tuple(dict.fromkeys(cells))
+    distinct = tuple(dict.fromkeys(cells))
+    _refuse_one_model_twice(distinct, declared, place)
+    return distinct
+
+
+def _refuse_one_model_twice(
+    cells: Sequence[Values], declared: Mapping[str, Hyperparameter], place: str
+) -> None:
+    """Cells that differ only in what means nothing there would be chosen between by chance."""
+    seen: dict[Values, Values] = {}
+    for cell in cells:
+        known = dict(cell)
+        meant = tuple((name, value) for name, value in cell if declared[name].applies(known))
+        before = dict(seen.setdefault(meant, cell))
+        for name in (name for name, value in cell if before[name] != value):
+            raise UserError(
+                f"{name} {before[name]} and {name} {known[name]} are one model, twice in the grid",
+                place=place,
+                expected=f"several values of {name} only where {declared[name].condition}",
+                remedy="give them in an entry of the grid of their own",
+            )
 
 
 def _by_variant(
-    cells: Sequence[Values], compare: Sequence[str]
+    model: str, cells: Sequence[Values], compare: Sequence[str]
 ) -> Iterator[tuple[dict[str, Scalar], list[Values]]]:
-    """The cells by their values of what is compared, in the order of first appearance."""
+    """The cells by their values of what is compared, in the order of first appearance.
+
+    What means nothing in a cell is no part of its variant.
+    """
+    declared = hyperparameters_of(model)
     variants: dict[Values, list[Values]] = {}
     for cell in cells:
         known = dict(cell)
-        variants.setdefault(tuple((name, known[name]) for name in compare), []).append(cell)
-    for variant, own in variants.items():
-        yield dict(variant), own
+        variant = tuple((name, known[name]) for name in compare if declared[name].applies(known))
+        variants.setdefault(variant, []).append(cell)
+    for values, own in variants.items():
+        yield dict(values), own
 
 
 def _resolved(
@@ -145,7 +196,9 @@ def _resolved(
                 f"{name} {value} does not cut the {height} x {width} images of {facts.name} "
                 "into equal parts",
                 place=place,
-                expected="a divisor of both sides that is smaller than one of them",
+                expected=CUTS,
+                remedy=f"give entries data_sets there, with values for {facts.name}, or take the "
+                "experiment or the data set out of config.yaml",
             )
         # 1 and 1.0 are one value of a number; written alike, they get one fingerprint.
         resolved[name] = float(value) if hyperparameter.type == "number" else value

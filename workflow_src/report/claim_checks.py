@@ -2,15 +2,16 @@
 
 What is compared is paired by seed: the same seed draws the same subset of images for all models.
 Where an interval holds values of either kind, the numbers do not decide. A model without any finite
-number counts as worse than one with: it could not be trained there.
+number counts as worse than one with: it could not be trained there. No seed is dropped: while one
+is not measured, nothing is said, and one that diverged can but confirm that its model is the worse.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from workflow_src.report.intervals import Interval, error_interval, mean_interval
@@ -29,16 +30,19 @@ _INVERSE: dict[Outcome, Outcome] = {HOLDS: FAILS, FAILS: HOLDS}
 
 @dataclass(frozen=True)
 class Series:
-    """One metric of one model in one cell, by seed.
+    """One metric of one model in one cell, by seed; without any seed where it is not planned.
 
     Attributes
     ----------
     values, errors:
         Finite values, and their standard errors over test images, None where they have none.
     exact:
-        Whether values are counts or printed numbers, which no interval belongs to.
+        Whether values are judged as they stand, without an interval: counts, printed numbers, and
+        what is not independent from seed to seed.
+    diverged:
+        Seeds that were measured and have no finite number.
     pending:
-        Whether seeds are without a value because they were not measured.
+        Seeds that were not measured.
     reason:
         Why seeds have no value; None where all have one.
     """
@@ -46,7 +50,8 @@ class Series:
     values: Mapping[int, float]
     errors: Mapping[int, float | None]
     exact: bool = False
-    pending: bool = False
+    diverged: frozenset[int] = frozenset()
+    pending: frozenset[int] = frozenset()
     reason: str | None = None
 
     @property
@@ -55,9 +60,19 @@ class Series:
         return statistics.fmean(self.values.values()) if self.values else None
 
     @property
-    def diverged(self) -> bool:
+    def measured(self) -> frozenset[int]:
+        """Seeds that have a value or diverged."""
+        return self.diverged | frozenset(self.values)
+
+    @property
+    def seeds(self) -> frozenset[int]:
+        """All that are planned."""
+        return self.measured | self.pending
+
+    @property
+    def all_diverged(self) -> bool:
         """Whether it was measured and no seed has a finite number."""
-        return not self.values and not self.pending
+        return bool(self.diverged) and self.diverged == self.seeds
 
     def error(self, seed: int) -> float | None:
         """The standard error of one seed's value."""
@@ -91,12 +106,14 @@ def comparison(
     first: Series, second: Series, relation: Direction, better: Direction = "higher"
 ) -> Judgement:
     """Whether ``first`` is strictly higher, or lower, than ``second``; value: the difference."""
+    if found := _not_run(first, second):
+        return found
+    loses = FAILS if relation == better else HOLDS
+    if first.all_diverged != second.all_diverged:
+        return _by_divergence(first, second, loses)
     seeds = _common(first, second)
-    if first.diverged != second.diverged and (first.values or second.values):
-        wins = HOLDS if relation == better else FAILS
-        return _by_divergence(first, second, wins)
     if not seeds:
-        return _without(first, second)
+        return _undecided(first, second)
     differences = [first.values[seed] - second.values[seed] for seed in seeds]
     error = _combined(first.error(seeds[0]), second.error(seeds[0]))
     value, interval = _estimate(differences, error, first.exact and second.exact)
@@ -104,18 +121,23 @@ def comparison(
     if relation == "lower":
         low, high = -high, -low
     outcome = HOLDS if low > 0 else FAILS if high <= 0 else UNDECIDED
-    return _judgement(outcome, value, interval, _mean(first, seeds), _mean(second, seeds), seeds)
+    found = _judgement(outcome, value, interval, _mean(first, seeds), _mean(second, seeds), seeds)
+    return _tempered(found, {loses: (first,), _INVERSE[loses]: (second,)})
 
 
 def ratio(
     first: Series, second: Series, at_least: float | None, at_most: float | None
 ) -> Judgement:
     """Whether ``first`` / ``second`` lies within the bounds; value: the ratio."""
+    if found := _not_run(first, second):
+        return found
     seeds = _common(first, second)
     if not seeds:
-        return _without(first, second)
+        return _undecided(first, second)
     if any(second.values[seed] == 0 for seed in seeds):
         return Judgement(UNDECIDED, reason=_ZERO)
+    means = _mean(first, seeds), _mean(second, seeds)
+    exact = first.exact and second.exact
     ratios = [first.values[seed] / second.values[seed] for seed in seeds]
     error = None
     relative = [
@@ -124,30 +146,36 @@ def ratio(
     if None not in relative:
         # To first order: relative errors of a quotient add up in squares.
         error = abs(ratios[0]) * (_combined(*relative) or 0.0)
-    value, interval = _estimate(ratios, error, first.exact and second.exact)
+    value, interval = _estimate([means[0] / means[1]] if exact else ratios, error, exact)
     outcome = _within(value, interval, at_least, at_most)
-    return _judgement(outcome, value, interval, _mean(first, seeds), _mean(second, seeds), seeds)
+    found = _judgement(outcome, value, interval, *means, seeds)
+    return _tempered(found, {UNDECIDED: (first, second)})
 
 
 def limit(first: Series, at_least: float | None, at_most: float | None) -> Judgement:
     """Whether ``first`` itself lies within the bounds; value: its mean over seeds."""
+    if found := _not_run(first):
+        return found
     seeds = _common(first)
     if not seeds:
-        return _without(first)
+        return _undecided(first)
     value, interval = _estimate(
         [first.values[seed] for seed in seeds], first.error(seeds[0]), first.exact
     )
     outcome = _within(value, interval, at_least, at_most)
-    return _judgement(outcome, value, interval, value, None, seeds)
+    found = _judgement(outcome, value, interval, value, None, seeds)
+    return _tempered(found, {UNDECIDED: (first,)})
 
 
 def stability(whole: Series, part: Series, tolerance: float, better: Direction) -> Judgement:
     """Whether ``part`` is worse than ``whole`` by a share of at most ``tolerance``; value: it."""
+    if found := _not_run(whole, part):
+        return found
+    if whole.values and part.all_diverged:
+        return _by_divergence(whole, part, HOLDS)
     seeds = _common(whole, part)
-    if whole.values and part.diverged:
-        return _by_divergence(part, whole, HOLDS)
     if not seeds:
-        return _without(whole, part)
+        return _undecided(whole, part)
     if any(whole.values[seed] == 0 for seed in seeds):
         return Judgement(UNDECIDED, reason=_ZERO)
     sign = 1 if better == "higher" else -1
@@ -158,7 +186,9 @@ def stability(whole: Series, part: Series, tolerance: float, better: Direction) 
     share = None if error is None else error / abs(whole.values[seeds[0]])
     value, interval = _estimate(losses, share, whole.exact and part.exact)
     outcome = _within(value, interval, None, tolerance)
-    return _judgement(outcome, value, interval, _mean(whole, seeds), _mean(part, seeds), seeds)
+    found = _judgement(outcome, value, interval, _mean(whole, seeds), _mean(part, seeds), seeds)
+    # What diverges on everything is not stable because it does so on less, too.
+    return _tempered(found, {FAILS: (part,), UNDECIDED: (whole,)})
 
 
 def smaller_loss(
@@ -169,31 +199,43 @@ def smaller_loss(
 ) -> Judgement:
     """Whether ``first`` loses less than ``second`` from its best fraction to ``fraction``.
 
-    Both are by fraction of the training images. The value is the difference of the losses, the
-    best fraction that of the best mean over seeds.
+    Both are by fraction of the training images, ``fraction`` among them; smaller ones play no part.
+    The value is the difference of the losses, the best fraction that of the best mean over the
+    seeds that have all numbers of both. Where a model has no finite number at a larger fraction,
+    its loss is not known.
     """
-    for curve in (first, second):
-        if fraction not in curve or any(one.pending and not one.values for one in curve.values()):
-            return Judgement(NOT_RUN, reason="not all fractions are evaluated")
-    last = first[fraction], second[fraction]
-    if last[0].diverged != last[1].diverged:
-        return _by_divergence(*last, HOLDS)
-    if not all(series.values for series in last):
-        return _without(*last)
-    sign = 1 if better == "higher" else -1
-    ends = [(_best(curve, sign), curve[fraction]) for curve in (first, second)]
-    seeds = _common(*(series for pair in ends for series in pair))
+    curves = [
+        {one: series for one, series in curve.items() if one >= fraction}
+        for curve in (first, second)
+    ]
+    every = [series for curve in curves for series in curve.values()]
+    if found := _not_run(*every):
+        return found
+    ends = first[fraction], second[fraction]
+    larger = [s for curve in curves for one, s in curve.items() if one > fraction]
+    if gone := [series for series in larger if series.all_diverged]:
+        return _undecided(*gone)
+    if ends[0].all_diverged != ends[1].all_diverged:
+        # Their means are bounds, not losses.
+        return replace(_by_divergence(*ends, FAILS), first=None, second=None)
+    seeds = _common(*every)
     if not seeds:
-        return Judgement(NOT_RUN, reason=NO_COMMON_SEED)
-    losses = [[sign * (top.values[seed] - end.values[seed]) for seed in seeds] for top, end in ends]
+        return _undecided(*every)
+    sign = 1 if better == "higher" else -1
+    pairs = [(_best(curve, sign, seeds), end) for curve, end in zip(curves, ends, strict=True)]
+    losses = [
+        [sign * (top.values[seed] - end.values[seed]) for seed in seeds] for top, end in pairs
+    ]
     # Where the best fraction is the last one, nothing is lost and nothing uncertain.
-    errors = [s.error(seeds[0]) for top, end in ends if top is not end for s in (top, end)]
+    errors = [s.error(seeds[0]) for top, end in pairs if top is not end for s in (top, end)]
     differences = [one - other for one, other in zip(*losses, strict=True)]
-    value, interval = _estimate(differences, _combined(*errors), exact=False)
+    exact = all(one.exact for one in every)
+    value, interval = _estimate(differences, _combined(*errors), exact)
     low, high = interval or (value, value)
     outcome = HOLDS if high < 0 else FAILS if low >= 0 else UNDECIDED
     means = [statistics.fmean(one) for one in losses]
-    return _judgement(outcome, value, interval, means[0], means[1], seeds)
+    found = _judgement(outcome, value, interval, means[0], means[1], seeds)
+    return _tempered(found, {FAILS: curves[0].values(), HOLDS: curves[1].values()})
 
 
 def verdict(outcomes: Sequence[Outcome]) -> Outcome:
@@ -223,27 +265,58 @@ def _mean(series: Series, seeds: Sequence[int]) -> float:
     return statistics.fmean(series.values[seed] for seed in seeds)
 
 
-def _by_divergence(first: Series, second: Series, wins: Outcome) -> Judgement:
-    """One of both has no finite number; ``wins`` is the outcome where that is ``second``."""
-    worse = first if first.diverged else second
-    outcome = _INVERSE[wins] if first.diverged else wins
-    return Judgement(outcome, first=first.mean, second=second.mean, reason=worse.reason)
+def _not_run(*series: Series) -> Judgement | None:
+    """The judgement where a seed that one of them has was not measured of all."""
+    seeds = frozenset[int]().union(*(one.seeds for one in series))
+    done = seeds.intersection(*(one.measured for one in series))
+    if seeds and done == seeds:
+        return None
+    told = [f"{len(done)} of {len(seeds)} seeds"] if done else []
+    told += [one.reason for one in series if one.reason and one.measured != seeds]
+    return Judgement(NOT_RUN, reason="; ".join(dict.fromkeys(told)) or NO_COMMON_SEED)
 
 
-def _without(*series: Series) -> Judgement:
-    """A cell without a number to judge: not run, or run and without a number for a reason."""
-    empty = [one for one in series if not one.values]
-    reasons = dict.fromkeys(one.reason for one in empty if one.reason)
-    reason = "; ".join(reasons) or NO_COMMON_SEED
-    diverged = bool(empty) and all(one.diverged for one in empty)
-    return Judgement(UNDECIDED if diverged else NOT_RUN, reason=reason)
+def _by_divergence(first: Series, second: Series, loses: Outcome) -> Judgement:
+    """One of both has no finite number; ``loses`` is the outcome where that is ``first``."""
+    outcome = loses if first.all_diverged else _INVERSE[loses]
+    reason = _divergence(first, second)
+    return Judgement(outcome, first=first.mean, second=second.mean, reason=reason)
 
 
-def _best(curve: Mapping[float, Series], sign: int) -> Series:
-    """The series of the best mean; every curve has one with values."""
-    return max(
-        (one for one in curve.values() if one.values), key=lambda one: sign * (one.mean or 0.0)
-    )
+def _tempered(found: Judgement, worse: Mapping[Outcome, Iterable[Series]]) -> Judgement:
+    """What the other seeds say, where some diverged.
+
+    ``worse`` holds series by the outcome that their being worse would lead to. The seeds that
+    diverged leave the cell undecided unless the others say that outcome without them.
+    """
+    partly = {key: [one for one in series if one.diverged] for key, series in worse.items()}
+    every = [one for series in partly.values() for one in series]
+    if not every:
+        return found
+    confirmed = all(key == found.outcome for key, series in partly.items() if series)
+    outcome = found.outcome if confirmed else UNDECIDED
+    return replace(found, outcome=outcome, reason=_divergence(*every))
+
+
+def _undecided(*series: Series) -> Judgement:
+    """All seeds are measured, and none has all of the numbers."""
+    return Judgement(UNDECIDED, reason=_divergence(*series) or NO_COMMON_SEED)
+
+
+def _divergence(*series: Series) -> str | None:
+    """How many seeds diverged, where it is not all, and why."""
+    told = []
+    for one in series:
+        if one.diverged and one.values:
+            told.append(f"{len(one.diverged)} of {len(one.seeds)} seeds diverged")
+        if one.diverged and one.reason:
+            told.append(one.reason)
+    return "; ".join(dict.fromkeys(told)) or None
+
+
+def _best(curve: Mapping[float, Series], sign: int, seeds: Sequence[int]) -> Series:
+    """The series of the best mean over these seeds, which all have."""
+    return max(curve.values(), key=lambda one: sign * _mean(one, seeds))
 
 
 def _estimate(

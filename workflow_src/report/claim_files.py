@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 
 from workflow_src.config.studies import Study
-from workflow_src.report.claim_checks import Outcome
+from workflow_src.report.claim_checks import NOT_RUN, Outcome
 from workflow_src.report.claim_wording import (
     cell_title,
     claim_title,
@@ -72,7 +72,10 @@ LEGEND = (
     "fails where one fails. Numbers are paired by seed; brackets hold the 95 % confidence interval "
     "over seeds (Student's t), of a single seed that of the estimate over test images. Undecided: "
     "the interval holds values of either kind. A model without any finite number counts as worse "
-    "than one that has some. Published: the paper's own printed numbers, which "
+    "than one that has some; where some of its seeds diverged, a cell is undecided, unless the "
+    "others already show it to be the worse. A cell is not run while a seed is missing. "
+    "Counts of parameters and times per step are judged by their means, without an interval. "
+    "Published: the paper's own printed numbers, which "
     "have no interval. Other data sets are ones that the claim does not name."
 )
 
@@ -101,7 +104,16 @@ def _deciding(verdict: Verdict) -> str:
     texts = []
     for cell in verdict.deciding[:_MOST]:
         check = f" ({cell.number + 1})" if several else ""
-        value = value_text(cell) if cell.judgement.value is not None else cell.judgement.reason
-        texts.append(f"{cell_title(cell)}{check}: {value}")
+        value = value_text(cell) if cell.judgement.value is not None else None
+        said = ", ".join(one for one in (value, cell.judgement.reason) if one)
+        texts.append(f"{cell_title(cell)}{check}: {said}")
     rest = len(verdict.deciding) - _MOST
-    return "; ".join([*texts, f"{rest} more"] if rest > 0 else texts)
+    texts += [f"{rest} more"] if rest > 0 else []
+    if verdict.scope != PUBLISHED and verdict.outcome == NOT_RUN:
+        texts += [f"not run: {reason}" for reason in _reasons_not_run(verdict)]
+    return "; ".join(texts)
+
+
+def _reasons_not_run(verdict: Verdict) -> list[str]:
+    judgements = [cell.judgement for cell in verdict.cells]
+    return list(dict.fromkeys(j.reason for j in judgements if j.outcome == NOT_RUN and j.reason))

@@ -20,6 +20,9 @@ from workflow_src.report.wording import converted, listed
 NOT_PLANNED = "not in this plan"
 NOT_PRINTED = "the paper prints no number"
 
+WITHOUT_INTERVAL = ("parameter_count", "seconds_per_step")
+"""Metrics judged by their means alone: counts, and times that the members of a bank share."""
+
 
 class Way(NamedTuple):
     """How the models of a plan were trained."""
@@ -88,10 +91,10 @@ class Measured:
             if all(group.variant.get(name) == value for name, value in hyperparameters.items())
         ]
         if not groups:
-            return Series({}, {}, pending=True, reason=NOT_PLANNED)
+            return Series({}, {}, reason=NOT_PLANNED)
         if open_names := _open(groups):
             reason = f"the claim leaves open which {listed(open_names)} it means"
-            return Series({}, {}, pending=True, reason=reason)
+            return Series({}, {}, reason=reason)
         return _series(groups, metric_name)
 
     def fractions(self, chosen: Mapping[str, Any], place: Place) -> tuple[float, ...]:
@@ -117,7 +120,7 @@ class Published:
         whole = place.fraction == 1 and set(chosen) == {"model"}
         value = self._values.get(key) if whole else None  # type: ignore[arg-type]
         if value is None:
-            return Series({}, {}, exact=True, pending=True, reason=NOT_PRINTED)
+            return Series({}, {}, exact=True, reason=NOT_PRINTED)
         return Series({0: value}, {}, exact=True)
 
     def fractions(self, chosen: Mapping[str, Any], place: Place) -> tuple[float, ...]:
@@ -157,18 +160,25 @@ def _open(groups: list[Group]) -> list[str]:
 def _series(groups: list[Group], metric_name: str) -> Series:
     values: dict[int, float] = {}
     errors: dict[int, float | None] = {}
+    diverged: set[int] = set()
+    pending: set[int] = set()
     reasons: dict[str, None] = {}
-    pending = False
     for group in groups:
-        found = group.evaluation.metric(metric_name)
+        seed, found = int(group.axes["seed"]), group.evaluation.metric(metric_name)
         if found is not None and math.isfinite(found.value):
-            values[int(group.axes["seed"])] = found.value
-            errors[int(group.axes["seed"])] = found.standard_error
+            values[seed] = found.value
+            errors[seed] = found.standard_error
         elif found is not None:
             reasons[not_finite(found)] = None
+            diverged.add(seed)
         else:
             reasons[group.evaluation.reason or f"the evaluation has no {metric_name}"] = None
-            pending = pending or group.evaluation.state != NO_WINNER
-    reason = "; ".join(reasons) or None
-    exact = metric(metric_name).unit == "parameters"
-    return Series(values, errors, exact=exact, pending=pending, reason=reason)
+            (diverged if group.evaluation.state == NO_WINNER else pending).add(seed)
+    return Series(
+        values,
+        errors,
+        exact=metric_name in WITHOUT_INTERVAL,
+        diverged=frozenset(diverged),
+        pending=frozenset(pending),
+        reason="; ".join(reasons) or None,
+    )

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from workflow_src.config.studies import Study
-from workflow_src.report.claim_checks import UNDECIDED
 from workflow_src.report.claim_files import LEGEND, overview_ways
 from workflow_src.report.claim_wording import (
     OUTCOMES,
@@ -85,7 +84,7 @@ def _cell(cell: ClaimCell) -> dict[str, Any]:
         "seeds": one.seeds,
         "kind": one.outcome,
         "outcome": OUTCOMES[one.outcome],
-        "reason": one.reason if one.value is None or one.outcome == UNDECIDED else None,
+        "reason": one.reason,
     }
 
 

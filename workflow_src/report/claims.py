@@ -1,7 +1,7 @@
 """The verdicts on a study's claims: by the paper's numbers, and by ours for each way of training.
 
-Cells that a claim names are judged together; data sets that it does not name have a verdict of
-their own, which says nothing about the paper's.
+Cells that a claim names are judged together; data sets that the paper's grids do not have get a
+verdict of their own, which says nothing about the paper's.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from workflow_src.config.claim_checks import claimed_cells
+from workflow_src.config.claim_checks import claimed_cells, claimed_grid
 from workflow_src.config.claims import (
     Check,
     Claim,
@@ -51,7 +51,7 @@ PUBLISHED: Scope = "published"
 PAPER: Scope = "paper"
 """The paper's cells by our numbers."""
 ELSEWHERE: Scope = "elsewhere"
-"""Cells on data sets that the claim does not name, by our numbers."""
+"""Cells on data sets that the paper's grids do not have, by our numbers."""
 
 
 @dataclass(frozen=True)
@@ -117,9 +117,7 @@ def _verdicts(study: Study, claim: Claim, measured: Measured) -> list[Verdict]:
     def named(check: Check) -> tuple[Cell, ...]:
         return claimed_cells(check, study.experiments[check.experiment])
 
-    data_sets: dict[str, set[str]] = {name: set() for name in experiments}
-    for check in claim.checks:
-        data_sets[check.experiment] |= {data_set for data_set, _ in named(check)}
+    of_paper = {name: claimed_grid(study.experiments[name]).data_sets for name in experiments}
 
     def others(check: Check) -> tuple[Cell, ...]:
         likelihoods = {likelihood for _, likelihood in named(check)}
@@ -129,7 +127,7 @@ def _verdicts(study: Study, claim: Claim, measured: Measured) -> list[Verdict]:
         return tuple(
             (data_set, likelihood)
             for data_set, likelihood in measured.cells(check.experiment)
-            if data_set not in data_sets[check.experiment] and likelihood in likelihoods - earlier
+            if data_set not in of_paper[check.experiment] and likelihood in likelihoods - earlier
         )
 
     ways = measured.ways(experiments)
@@ -178,10 +176,12 @@ def judged(check: Check, numbers: Numbers, place: Place) -> Judgement:
             whole = series(check.first, 1.0)
             return stability(whole, series(check.first), check.tolerance, better)
         case SmallerLoss():
+            # The fraction itself is among them also where the plan lacks it, to tell so.
             first, second = (
-                {one: series(chosen, one) for one in numbers.fractions(chosen, place)}
+                {
+                    one: series(chosen, one)
+                    for one in (*numbers.fractions(chosen, place), check.fraction)
+                }
                 for chosen in (check.first, check.second)
             )
-            if not first or not second:
-                return Judgement(NOT_RUN, reason=series(check.first).reason)
             return smaller_loss(first, second, check.fraction, better)

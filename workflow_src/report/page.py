@@ -41,6 +41,7 @@ from workflow_src.report.wording import (
     counted,
     described,
     duration,
+    heading_text,
     listed,
     number,
     typeset,
@@ -255,7 +256,7 @@ def _heads(table: Table) -> list[list[dict[str, Any]]]:
         rows.append(
             [
                 {
-                    "text": axis_value(axis, prefix[-1]),
+                    "text": heading_text(axis, prefix[-1]),
                     "span": sum(_width(table) for _ in columns),
                 }
                 for prefix, columns in merged
@@ -371,7 +372,7 @@ def _missing(chapter: Chapter, table: Table, place: tuple[Key, Key]) -> dict[str
     return {
         "experiment": chapter.study.experiments[table.experiment].title,
         "id": f"{table.study}-{table.experiment}",
-        "cell": ", ".join(axis_value(axis, value) for axis, value in axes.items()),
+        "cell": ", ".join(heading_text(axis, value) for axis, value in axes.items()),
         "seeds": ", ".join(seeds),
         "reason": "; ".join(sorted(reasons)),
     }

@@ -15,7 +15,7 @@ from typing import Any
 
 from workflow_src.report.evidence import Evidence
 from workflow_src.report.tables import Key, Table
-from workflow_src.report.wording import plain
+from workflow_src.report.wording import plain_key
 
 BOUND = "test_bound"
 
@@ -26,14 +26,19 @@ def metrics_text(tables: Iterable[Table]) -> str:
     for table in tables:
         for row, column, value in _numbers(table):
             rows = nested.setdefault(table.study, {}).setdefault(table.experiment, {})
-            rows.setdefault(_label(row), {})[_label(column)] = value
+            name, heading = _label(table.row_axes, row), _label(table.column_axes, column)
+            rows.setdefault(name, {})[heading] = value
     return json.dumps(nested, sort_keys=True, indent=1) + "\n"
 
 
 def test_bounds_text(tables: Iterable[Table]) -> str:
     """CSV with one line per cell of every table of test bounds: ``cell`` and ``test_bound``."""
     lines = [
-        {"cell": f"{table.experiment} {_label(row)} {_label(column)}", BOUND: value}
+        {
+            "cell": f"{table.experiment} {_label(table.row_axes, row)} "
+            f"{_label(table.column_axes, column)}",
+            BOUND: value,
+        }
         for table in tables
         if table.metric.name == BOUND
         for row, column, value in _numbers(table)
@@ -64,8 +69,8 @@ def _numbers(table: Table) -> Iterable[tuple[Key, Key, float]]:
                 yield row, column, value
 
 
-def _label(key: Key) -> str:
-    return "-".join(map(plain, key))
+def _label(names: Sequence[str], key: Key) -> str:
+    return "-".join(plain_key(names, key))
 
 
 def _csv_text(fields: Sequence[str], lines: Iterable[Mapping[str, Any]]) -> str:

@@ -18,9 +18,11 @@ from workflow_src.report.wording import (
     STREAMS,
     axis_title,
     axis_value,
+    heading_text,
     listed,
     number,
     plain,
+    plain_key,
     signed,
 )
 
@@ -30,11 +32,12 @@ _SHARED = ("metric", "unit", "importance_samples")
 def csv_text(table: Table) -> str:
     """One line per row; of every column the numbers, their state and the evaluations behind them.
 
-    Columns are named ``<likelihood>.<data set>.ours`` and so on, after the column's values.
+    Columns are named ``<likelihood>.<data set>.ours`` and so on, after the column's values, and
+    after ``<name>=<value>`` of compared hyperparameters.
     """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    named = [(".".join(map(plain, column)), column) for column in table.columns]
+    named = [(".".join(plain_key(table.column_axes, column)), column) for column in table.columns]
     fields = [f"{name}.{field}" for name, _ in named for field in _cell_fields(Cell(()))]
     # A compared hyperparameter may be called as one of the shared columns is.
     axes = [f"training_{axis}" if axis in _SHARED else axis for axis in table.row_axes]
@@ -200,7 +203,7 @@ def _cell_fields(cell: Cell, table: Table | None = None) -> dict[str, object]:
 
 def _column_headings(table: Table, column: Key) -> list[str]:
     title = ", ".join(
-        axis_value(axis, value) for axis, value in zip(table.column_axes, column, strict=True)
+        heading_text(axis, value) for axis, value in zip(table.column_axes, column, strict=True)
     )
     extra = ["published", "difference"] if table.compared else []
     return [title, *extra]

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, get_args
 
+from workflow_src.config import study_checks
 from workflow_src.config.data_sets import DATA_SETS
+from workflow_src.config.experiments import Axis
 from workflow_src.config.models import model_declarations
 
 MINUS = "\N{MINUS SIGN}"
@@ -29,9 +31,10 @@ _TITLES = {
     # As a compared hyperparameter; those that a bound is measured with are no axis.
     "importance_samples": "Importance samples in training",
 }
+_AXES = get_args(Axis)
 _LIKELIHOODS = {"gaussian": "Gaussian", "binomial": "Binomial"}
 
-CLAIMS_STEM = "claims"
+CLAIMS_STEM = study_checks.CLAIMS_STEM
 """Name of the files of a study's claims, after the study's name."""
 CLAIMS_DETAILS = "## "
 """Starts the part of their Markdown file that tells every claim in full."""
@@ -95,8 +98,23 @@ def axis_value(axis: str, value: Any) -> str:
 
 def hyperparameter_text(name: str, value: Any) -> str:
     """A compared hyperparameter with its value; a choice speaks for itself."""
+    if value is None:
+        return f"no {axis_title(name).lower()}"
     text = axis_value(name, value)
     return text if isinstance(value, str) else f"{axis_title(name).lower()} {text}"
+
+
+def heading_text(name: str, value: Any) -> str:
+    """A value where no title stands over it: numbers of hyperparameters say whose they are."""
+    return axis_value(name, value) if name in _AXES else hyperparameter_text(name, value)
+
+
+def plain_key(names: Sequence[str], key: Sequence[Any]) -> list[str]:
+    """Values as programs read them, those of hyperparameters as ``name=value``."""
+    return [
+        plain(value) if name in _AXES else f"{name}={plain(value)}"
+        for name, value in zip(names, key, strict=True)
+    ]
 
 
 def sentence(name: str) -> str:

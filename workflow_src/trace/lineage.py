@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from workflow_src.evaluate.selection import Candidate, choose
+from workflow_src.evaluate.selection import Candidate, choose, held_in_common
 from workflow_src.trace.links import (
     ABSENT,
     DIFFERS,
@@ -77,9 +77,11 @@ class Lineage:
             choice = f"winner {winner} among {len(candidates)} candidates by the highest {rule}"
         else:
             choice = f"no winner among {len(candidates)} candidates: {content['reason']}"
+        common = held_in_common([one["spec"] for one in content["candidates"]], content["axes"])
         facts = (
             *_record_facts(seen),
             ", ".join(f"{name} {value}" for name, value in content["axes"].items()),
+            f"all candidates: {', '.join(f'{name} {value}' for name, value in common.items())}",
             choice,
             *_candidate_lines(content["candidates"], winner),
             *remarks,

@@ -22,7 +22,9 @@ from workflow_src.errors import UserError
 from workflow_src.provenance.git import git_text
 from workflow_src.trace.links import MISSHAPEN, Ground, parents_of, short
 
-BOUNDS = "bounds.npz"
+MEASURED = ("bounds.npz", "inpainting.npz", "leaf_posteriors.npz")
+"""Of a measurement's files, those that numbers and figures of the report come from."""
+
 _DIRECTORIES = {"data": "data", "results": "results"}
 
 
@@ -68,7 +70,8 @@ def _wanted_evaluation(ground: Ground, fingerprint: str) -> Wanted:
         expected += _expected(ground, "runs", run, CHECKPOINT)
     for entry in parents_of(record, "measurement"):
         measurement = _record(ground, "measurements", entry["fingerprint"])
-        expected += _expected(ground, "measurements", measurement, BOUNDS)
+        for name in MEASURED:
+            expected += _expected(ground, "measurements", measurement, name)
     directory = ground.directory("evaluations", fingerprint)
     target = f"results/{directory}/{RECORDS['evaluations']}"
     numbers = tuple(
