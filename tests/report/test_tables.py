@@ -338,3 +338,20 @@ def test_a_step_costs_the_winners_seconds_over_its_steps(rates: Any) -> None:
     steps = {(row["value"], row["unit"]) for row in rows if row["metric"] == "seconds_per_step"}
     # 30 seconds for 2560 steps, as the candidates of the fixture have it.
     assert steps == {(30.0 / 2560, "s")}
+
+
+def test_times_that_a_bank_s_members_share_have_no_interval(tree: Any) -> None:
+    made = tree(
+        scale="paper",
+        experiments=["cost"],
+        data_sets=["mnist"],
+        likelihoods=["gaussian"],
+        seeds=[0, 1, 2],
+        protocols=["authors"],
+        streams=["full"],
+    )
+    for one in made.evaluations(model=VAE):
+        made.measured(one, 2500.0)
+    table = table_of(made, "cost")
+    (cell,) = (one for key, one in table.cells.items() if table.axes_of(*key)["model"] == VAE)
+    assert (cell.seeds, cell.interval) == (3, None)

@@ -15,12 +15,17 @@ from workflow_src.config.complaints import unknown
 
 @dataclass(frozen=True)
 class Metric:
-    """A quantity measured per group, as it is named in settings, columns and tables."""
+    """A quantity measured per group, as it is named in settings, columns and tables.
+
+    ``has_interval`` is false where an interval over seeds would tell nothing: counts, and times
+    that the members of a bank share.
+    """
 
     name: str
     title: str
     unit: str
     better: Literal["higher", "lower", "neither"]
+    has_interval: bool = True
 
 
 _ALL = (
@@ -51,12 +56,13 @@ _ALL = (
         "share of full range",
         "lower",
     ),
-    Metric("parameter_count", "parameters", "parameters", "lower"),
+    Metric("parameter_count", "parameters", "parameters", "lower", has_interval=False),
     Metric(
         "seconds_per_step",
         "device seconds per training step, validation included",
         "s",
         "lower",
+        has_interval=False,
     ),
 )
 

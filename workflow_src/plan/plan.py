@@ -317,7 +317,7 @@ def _shown(studies: Iterable[Study], evaluations: Sequence[PlannedEvaluation]) -
         "studies": [study.model_dump(mode="json", exclude=_ONLY_TRAINED) for study in studies],
         "published": [_published(study) for study in studies],
         "grids": [_shown_of_grids(study) for study in studies],
-        "metrics": [[m.name, m.title, m.unit, m.better] for m in METRICS.values()],
+        "metrics": [[m.name, m.title, m.unit, m.better, m.has_interval] for m in METRICS.values()],
         "titles": [model_declaration(name).title for name in models]
         + [data_set(name).title for name in data_sets],
     }

@@ -20,9 +20,6 @@ from workflow_src.report.wording import converted, listed
 NOT_PLANNED = "not in this plan"
 NOT_PRINTED = "the paper prints no number"
 
-WITHOUT_INTERVAL = ("parameter_count", "seconds_per_step")
-"""Metrics judged by their means alone: counts, and times that the members of a bank share."""
-
 
 class Way(NamedTuple):
     """How the models of a plan were trained."""
@@ -177,7 +174,7 @@ def _series(groups: list[Group], metric_name: str) -> Series:
     return Series(
         values,
         errors,
-        exact=metric_name in WITHOUT_INTERVAL,
+        exact=not metric(metric_name).has_interval,
         diverged=frozenset(diverged),
         pending=frozenset(pending),
         reason="; ".join(reasons) or None,

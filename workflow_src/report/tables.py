@@ -57,7 +57,8 @@ class Cell:
     spread, spread_kind:
         `OVER_SEEDS` for two seeds or more, else `OF_ESTIMATE`; None where neither exists.
     interval:
-        95 % t interval of the mean over seeds; None of fewer than `INTERVAL_SEEDS`.
+        95 % t interval of the mean over seeds; None of fewer than `INTERVAL_SEEDS`
+        and where the metric has none.
     published:
         The paper's number in the table's unit, as ``source_of_published`` prints it.
     difference:
@@ -259,7 +260,8 @@ def _cell(
     published: Sequence[PublishedValue],
     notes: dict[str, int],
 ) -> Cell:
-    cell = _with_ours(tuple(_source(group, table.metric.name) for group in groups))
+    sources = tuple(_source(group, table.metric.name) for group in groups)
+    cell = _with_ours(sources, has_interval=table.metric.has_interval)
     # A compared hyperparameter makes another model of it than the paper's.
     if not any(group.variant for group in groups):
         cell = _with_published(cell, table, table.axes_of(row, column), published)
@@ -279,14 +281,15 @@ def _source(group: Group, name: str) -> Source:
     return Source(seed, found.value, error, samples, None, evaluation)
 
 
-def _with_ours(sources: tuple[Source, ...]) -> Cell:
+def _with_ours(sources: tuple[Source, ...], *, has_interval: bool) -> Cell:
     values = [source.value for source in sources if source.value is not None]
     if not values:
         reasons = dict.fromkeys(source.reason for source in sources if source.reason)
         return Cell(sources, reason="; ".join(reasons) or NOT_PLANNED)
     cell = Cell(sources, ours=statistics.fmean(values))
     if len(values) > 1:
-        interval = mean_interval(values) if len(values) >= INTERVAL_SEEDS else None
+        enough = has_interval and len(values) >= INTERVAL_SEEDS
+        interval = mean_interval(values) if enough else None
         spread = statistics.stdev(values)
         return replace(cell, spread=spread, spread_kind=OVER_SEEDS, interval=interval)
     error = next(source.standard_error for source in sources if source.value is not None)
