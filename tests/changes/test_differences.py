@@ -87,10 +87,11 @@ def test_measurements(results: Results) -> None:
     record = {"content": {"metrics": metrics}, "outputs": {"bounds.npz": {"sha256": "0"}}}
     (folder / "measurement.json").write_text(json.dumps(record))
     turned = [{"value": -1.5, "importance_samples": 2, "metric": "test_bound"}]
-    same = Measurement(turned, arrays, 2, 1.0)
+    same = Measurement(turned, 4, arrays, 2, 1.0)
     assert of_measurement(results, MEASURED, record, same) == []
     other = Measurement(
         [metrics[0] | {"value": -1.25}],
+        4,
         {"bounds": {"bounds": np.array([1.0, 2.5], dtype=np.float32)}},
         2,
         1.0,
