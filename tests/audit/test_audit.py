@@ -20,7 +20,7 @@ from workflow_src.storage import write_json
 
 pytestmark = pytest.mark.workflow
 
-MODEL = Path("workflow_src/models/vae/model.py")
+MODEL = Path("workflow_src/models/whole_images.py")
 
 
 def remarks(report: Report) -> str:

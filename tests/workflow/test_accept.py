@@ -226,4 +226,4 @@ def test_a_checkout_with_conflicts_is_refused_in_one_line(checkout: Checkout) ->
         done = checkout.shell(command)
         assert done.returncode != 0
         (line,) = [one for one in done.stdout.splitlines() if one.startswith("error")]
-        assert "model.py:41: unresolved merge conflict" in line
+        assert "whole_images.py:38: unresolved merge conflict" in line
