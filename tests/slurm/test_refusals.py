@@ -13,7 +13,7 @@ from support.wholeness import assert_one_more_start_completes
 
 pytestmark = pytest.mark.slurm
 
-MODEL = "workflow_src/models/vae/model.py"
+MODEL = "workflow_src/models/whole_images.py"
 HEALTHY = "        return leaf_bounds[:, 0]\n"
 NOT_SENT_AGAIN = "not sent again"
 
