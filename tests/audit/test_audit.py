@@ -302,7 +302,7 @@ class TestAcceptances:
             code = closures.of_model("vae")
             assert code.digest == new
             said = {"digest": code.digest, "modules": code.modules, "identity": code.identity}
-            text = Path("results/sources", f"{code.modules['workflow_src.models.vae.model']}.py")
+            text = Path("results/sources", f"{code.modules['workflow_src.models.whole_images']}.py")
             text.write_bytes(sources.sealed(MODEL.read_bytes()))
             record["content"]["code"] = said  # type: ignore[index]
 
