@@ -7,6 +7,7 @@ the other.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
@@ -31,19 +32,21 @@ def perceptron(inputs: int, hidden: int, outputs: int) -> nn.Module:
     )
 
 
-class PlainLeaf(nn.Module):
-    """One autoencoder over some pixels. The kinds have encode and decode."""
+class PlainLeaf(nn.Module, ABC):
+    """One autoencoder over some pixels."""
 
     def __init__(self, bank: GaussianLatentBank) -> None:
         super().__init__()
         self.gaussian = "precision" in bank.likelihood.outputs
         self.full_range = bank.likelihood.full_range
 
+    @abstractmethod
     def encode(self, shares: Tensor) -> tuple[Tensor, Tensor]:
-        raise NotImplementedError
+        """Mean and precision output, each [N, Z], of pixels as shares [N, P]."""
 
+    @abstractmethod
     def decode(self, codes: Tensor) -> Decoded:
-        raise NotImplementedError
+        """The likelihood's outputs, each [K, N, P], of codes [K, N, Z]."""
 
     def forward(self, pixels: Tensor, samples: int) -> Tensor:
         mean, precision_output = self.encode(pixels / self.full_range)

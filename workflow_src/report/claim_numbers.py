@@ -15,7 +15,7 @@ from workflow_src.config.studies import Study
 from workflow_src.report.claim_checks import Series
 from workflow_src.report.evidence import NO_WINNER, Group
 from workflow_src.report.metrics import not_finite
-from workflow_src.report.wording import converted, listed
+from workflow_src.report.wording import converted
 
 NOT_PLANNED = "not in this plan"
 NOT_PRINTED = "the paper prints no number"
@@ -84,14 +84,11 @@ class Measured:
         key, hyperparameters = _key(chosen, place)
         groups = [
             group
-            for group in self._groups.get((*key, _fraction(chosen, place)), ())
+            for group in self._groups.get((*key, place.fraction), ())
             if all(group.variant.get(name) == value for name, value in hyperparameters.items())
         ]
         if not groups:
             return Series({}, {}, reason=NOT_PLANNED)
-        if open_names := _open(groups):
-            reason = f"the claim leaves open which {listed(open_names)} it means"
-            return Series({}, {}, reason=reason)
         return _series(groups, metric_name)
 
     def fractions(self, chosen: Mapping[str, Any], place: Place) -> tuple[float, ...]:
@@ -127,31 +124,10 @@ class Published:
 
 def _key(chosen: Mapping[str, Any], place: Place) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Where groups are looked up, and the compared hyperparameters that are chosen."""
-    protocol, stream = place.way or (None, None)
-    axes = {
-        "model": None,
-        "data_set": place.data_set,
-        "likelihood": place.likelihood,
-        "protocol": protocol,
-        "stream": stream,
-    }
-    rest = {name: value for name, value in chosen.items() if name not in (*axes, "fraction")}
-    axes |= {name: value for name, value in chosen.items() if name in axes}
-    return (place.experiment, *axes.values()), rest
-
-
-def _fraction(chosen: Mapping[str, Any], place: Place) -> float:
-    return float(chosen.get("fraction", place.fraction))
-
-
-def _open(groups: list[Group]) -> list[str]:
-    """Compared hyperparameters that the groups still differ in."""
-    names = dict.fromkeys(name for group in groups for name in group.variant)
-    return [
-        name.replace("_", " ")
-        for name in names
-        if len({group.variant.get(name) for group in groups}) > 1
-    ]
+    hyperparameters = {name: value for name, value in chosen.items() if name != "model"}
+    way = place.way or (None, None)
+    key = (place.experiment, chosen["model"], place.data_set, place.likelihood, *way)
+    return key, hyperparameters
 
 
 def _series(groups: list[Group], metric_name: str) -> Series:
