@@ -124,11 +124,17 @@ def test_each_grid_has_seeds_protocols_and_streams_of_its_own(settings: Make) ->
 
 def test_values_that_are_compared_have_groups_of_their_own(settings: Make) -> None:
     found = groups(settings(scale="paper", seeds=[0], likelihoods=["gaussian"]), "three_layers")
-    assert [(g.axes["data_set"], g.variant) for g in found] == [
-        (data_set, {"hidden_layers": layers})
-        for data_set in ("mnist", "svhn", "cifar10")
-        for layers in (2, 3)
+    cells = [
+        (g.axes["data_set"], g.axes["protocol"], g.axes["stream"], g.variant["hidden_layers"])
+        for g in found
     ]
+    assert len(cells) == len(set(cells))
+    assert set(cells) == set(
+        itertools.product(
+            ("mnist", "svhn", "cifar10"), ("authors", "text"), ("full", "restart"), (2, 3)
+        )
+    )
+    assert all(set(g.variant) == {"hidden_layers"} for g in found)
     assert {len(group.runs) for group in found} == {VAE_CELLS}
     for group in found:
         (layers,) = {spec.hyperparameter("hidden_layers") for spec in group.runs}
