@@ -31,8 +31,8 @@ from workflow_src.compute import settings
 from workflow_src.config.data_sets import data_set
 from workflow_src.config.loading import load_layered
 from workflow_src.data.job import fetch_data_set, prepare_data_set
-from workflow_src.evaluate.bounds import Bounds
-from workflow_src.evaluate.metric_rows import bound_rows
+from workflow_src.evaluate.leaf_models.bounds import Bounds
+from workflow_src.evaluate.leaf_models.metric_rows import bound_rows
 from workflow_src.plan.memberships import evaluation_membership, write_memberships
 from workflow_src.plan.plan import Plan, build_plan
 from workflow_src.plan.planned import PlannedEvaluation, Shard

@@ -19,7 +19,7 @@ from plain_leaves import plain_bounds
 from training_step import OBJECTIVE, Cell, build, pictures
 
 from workflow_src.compute import open_device
-from workflow_src.evaluate.bounds import importance_weighted_bounds
+from workflow_src.evaluate.leaf_models.bounds import importance_weighted_bounds
 from workflow_src.models.leaf_models import LeafModel, bound, noise_shape, stack_runs
 
 SAMPLES = 5000

@@ -29,7 +29,7 @@ import torch
 
 from workflow_src.compute import open_device
 from workflow_src.config.loading import load_settings
-from workflow_src.evaluate.bounds import importance_weighted_bounds
+from workflow_src.evaluate.leaf_models.bounds import importance_weighted_bounds
 from workflow_src.models.building import build_model
 from workflow_src.models.leaf_models import (
     LeafModel,

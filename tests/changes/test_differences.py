@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from workflow_src.archive.results import Results
 from workflow_src.changes.differences import of_measurement, of_run
-from workflow_src.evaluate.measurement import Measurement
+from workflow_src.evaluate.leaf_models.measurement import Measurement
 from workflow_src.storage import sha256_file
 
 DIRECTORY = "runs/vae/digits-gaussian/100pct-seed0-0123456789abcdef"

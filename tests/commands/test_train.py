@@ -13,7 +13,7 @@ import pytest
 from workflow_src import __main__ as command_line
 from workflow_src.commands.train import StopSignal
 from workflow_src.train import shard
-from workflow_src.train.gradient.trainer import InterruptedTrainingError
+from workflow_src.train.training import InterruptedTrainingError
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 WORDS = ["train", "--shard", "a.json", "--manifest", "b.json", "--device", "cpu", "--threads", "3"]

@@ -108,6 +108,7 @@ _MODEL = """\
 name: {folder}
 title: A model
 trainer: gradient
+evaluation: leaf_models
 likelihoods: [gaussian]
 hyperparameters:
   size:

@@ -39,7 +39,7 @@ SOURCES = {
     "train/bank.py": "from workflow_src.data import arrays\n\nRESULTS = 5\n",
     "train/checkpoints.py": "TENSORS = 'safetensors'\n",
     "evaluate/__init__.py": "",
-    "evaluate/measurement.py": "CHUNK = 64\n",
+    "evaluate/leaf_models/measurement.py": "CHUNK = 64\n",
     "evaluate/selection.py": "BEST = max\n",
     "report/__init__.py": "",
     "report/report.py": "TITLE = 'Report'\n",

@@ -89,7 +89,7 @@ ALL = {"spvae", "vae", "conv_spvae", "conv_vae"}
         ("models/vae/model.py", "SAMPLES = 5", "SAMPLES = 5  # five", set()),
         ("models/shared.py", "    return", '    """Adds."""\n    return', set()),
         ("errors.py", "pass", "x = 1", set()),
-        ("evaluate/measurement.py", "64", "32", set()),
+        ("evaluate/leaf_models/measurement.py", "64", "32", set()),
         ("report/report.py", "Report", "Page", set()),
         ("nobody_imports_this.py", "1", "2", set()),
     ],
@@ -110,7 +110,7 @@ def test_an_edit_renames_exactly_the_runs_that_it_reaches(
 @pytest.mark.parametrize(
     ("path", "old", "new", "evaluations", "report"),
     [
-        ("evaluate/measurement.py", "64", "32", True, True),
+        ("evaluate/leaf_models/measurement.py", "64", "32", True, True),
         ("evaluate/selection.py", "max", "min", True, True),
         ("report/report.py", "Report", "Page", False, True),
         ("report/page.html", "<html>", "<html lang='en'>", False, True),

@@ -47,7 +47,7 @@ SOURCES = {
     "data/prepared.py": "",
     "data/preparation.py": "def scale(x):\n    return x / 255\n",
     "evaluate/__init__.py": "",
-    "evaluate/measurement.py": "def measure(x):\n    return x\n",
+    "evaluate/leaf_models/measurement.py": "def measure(x):\n    return x\n",
     "evaluate/selection.py": "def choose(candidates):\n    return max(candidates)\n",
     "report/__init__.py": "",
     "report/report.py": "TITLE = 'Report'\n",

@@ -21,7 +21,8 @@ from workflow_src.models.spvae.model import build
 from workflow_src.plan.layout import Layout
 from workflow_src.plan.memberships import write_memberships
 from workflow_src.plan.plan import build_plan
-from workflow_src.train.gradient.trainer import Hooks, Outcome, train
+from workflow_src.train.gradient.trainer import train
+from workflow_src.train.training import Hooks, Outcome
 
 SPEC = {
     "model": "spvae",

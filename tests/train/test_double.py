@@ -24,8 +24,8 @@ from workflow_src.jobs.holders import this_process
 from workflow_src.jobs.leases import LEASE_FILE, Lease, acquire
 from workflow_src.jobs.renewing import RENEWALS
 from workflow_src.plan.layout import STATE_FILE
-from workflow_src.train.gradient.trainer import InterruptedTrainingError
 from workflow_src.train.run_directory import read_parameters, read_run
+from workflow_src.train.training import InterruptedTrainingError
 
 # Says when it has taken so many steps, and waits there for a word.
 HALTED = """

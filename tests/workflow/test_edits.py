@@ -70,7 +70,7 @@ def test_comments_docstrings_and_layout_change_nothing(
         ("data/arrays.py", {"data", *MODELS, "every evaluation", "report"}),
         ("data/prepared.py", {*MODELS, "every evaluation", "report"}),
         ("evaluate/selection.py", {"every evaluation", "report"}),
-        ("evaluate/measurement.py", {"every evaluation", "report"}),
+        ("evaluate/leaf_models/measurement.py", {"every evaluation", "report"}),
         ("report/report.py", {"report"}),
         ("storage.py", set()),
         ("provenance/record.py", set()),

@@ -35,8 +35,8 @@ from workflow_src.data.arrays import SPLITS, PreparedData
 from workflow_src.data.preparation import prepare
 from workflow_src.data.prepared import open_verified
 from workflow_src.data.raw import DataError, facts_of
-from workflow_src.evaluate.bounds import MemoryBudgetError
-from workflow_src.evaluate.measurement import Measurement, measure_run
+from workflow_src.evaluate.measurement import Measurement, MemoryBudgetError
+from workflow_src.evaluate.measuring import measure_run
 from workflow_src.plan.plan import Plan
 from workflow_src.plan.planned import PlannedRun
 from workflow_src.provenance.environment import describe_environment

@@ -202,8 +202,8 @@ class Repeater:
     def _measure(self, directory: str, record: Record, run: str, data: str) -> Difference:
         from workflow_src.compute import open_device
         from workflow_src.data.prepared import open_verified
-        from workflow_src.evaluate.bounds import MemoryBudgetError
-        from workflow_src.evaluate.measurement import measure_run
+        from workflow_src.evaluate.measurement import MemoryBudgetError
+        from workflow_src.evaluate.measuring import measure_run
         from workflow_src.train.checkpoints import tensors_of
 
         content = record["content"]

@@ -38,8 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Train what is missing; on a signal, leave all saved states and `ExitCode.INTERRUPTED`."""
     # Before torch, whose import takes seconds in which a signal may come.
     stop = StopSignal()
-    from workflow_src.train.gradient.trainer import InterruptedTrainingError
     from workflow_src.train.shard import ShardOptions, train_shard
+    from workflow_src.train.training import InterruptedTrainingError
 
     options = ShardOptions(
         device=arguments.device,

@@ -159,6 +159,7 @@ class ModelDeclaration(StrictModel):
     name: Name = Field(description="Name of the folder, and of the model in settings and columns.")
     title: str = Field(description="Name in tables and figures.")
     trainer: Name = Field(description="Folder of workflow_src/train that trains it.")
+    evaluation: Name = Field(description="Folder of workflow_src/evaluate that measures it.")
     likelihoods: Distinct[Likelihood] = Field(description="Likelihoods it has.")
     hyperparameters: dict[Name, Hyperparameter] = Field(description="What the model takes.")
 
@@ -171,6 +172,17 @@ class ModelDeclaration(StrictModel):
     def module(self) -> str:
         """Name of the module that builds it."""
         return f"workflow_src.models.{self.name}.model"
+
+    @property
+    def measurement(self) -> str:
+        """Name of the module that measures it."""
+        return f"workflow_src.evaluate.{self.evaluation}.measurement"
+
+    @property
+    def drawing(self) -> str | None:
+        """Name of the module that puts its images together, for evaluations that need one."""
+        exists = (PACKAGE / "models" / self.name / "drawing.py").exists()
+        return f"workflow_src.models.{self.name}.drawing" if exists else None
 
 
 Declaration = TypeVar("Declaration", ModelDeclaration, TrainerDeclaration)

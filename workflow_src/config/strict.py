@@ -146,7 +146,7 @@ Scalar = Annotated[int | float | str, BeforeValidator(_scalar)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 """A name in code, files and columns."""
 
-Likelihood = Literal["gaussian", "binomial"]
+Likelihood = Literal["gaussian", "binomial", "bernoulli", "discretised_logistic"]
 """How pixels are read: continuous in [0, 1], or counts."""
 
 ProtocolName = Literal["authors", "text"]

@@ -20,8 +20,8 @@ from workflow_src.compute import settings
 from workflow_src.config.models import model_declaration
 from workflow_src.data.prepared import open_verified
 from workflow_src.errors import UserError
-from workflow_src.evaluate.bounds import MemoryBudgetError
-from workflow_src.evaluate.measurement import Measurement, measure_run
+from workflow_src.evaluate.measurement import Measurement, MemoryBudgetError
+from workflow_src.evaluate.measuring import measure_run
 from workflow_src.evaluate.selection import choose_among, held_in_common
 from workflow_src.plan.fingerprints import ENVIRONMENT, Closures, Code
 from workflow_src.plan.layout import (

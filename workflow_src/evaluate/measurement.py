@@ -1,39 +1,26 @@
-"""Measures one trained model on the test set: bounds, size, and all that pictures show of it.
+"""What every kind of model's measurement gives, and how the one of a model is found.
 
-Pure computation: arrays in, arrays and numbers out. Files and records belong to `job`.
+A model's declaration names a folder beside this module; its `measurement` has
+
+    measure_run(spec, parameters, data, measures, device, memory_bytes) -> Measurement
+
+with the run's canonical spec, its checkpoint's tensors, prepared data, what a study asks for, and
+the memory that intermediate values may take. It is loaded by name, so that no other kind's code
+enters a model's fingerprints.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-
-from workflow_src.data.arrays import PreparedData
-from workflow_src.evaluate.bounds import Bounds, importance_weighted_bounds
-from workflow_src.evaluate.inpainting import INPAINTED_IMAGES, Inpainting, inpaint, samples_of
-from workflow_src.evaluate.leaf_posteriors import leaf_posteriors
-from workflow_src.evaluate.masks import observed_pixels
-from workflow_src.evaluate.metric_rows import Row, bound_rows, inpainting_rows, size_row
-from workflow_src.evaluate.pictures import (
-    EMBEDDED_IMAGES,
-    Drawing,
-    leaf_manifolds,
-    posterior_means,
-    sample_images,
-)
-from workflow_src.models.banks import Parameters
-from workflow_src.models.building import build_model, drawing_of
-from workflow_src.models.leaf_models import LeafModel
-from workflow_src.models.random_streams import run_stream
 
 Arrays = dict[str, NDArray[Any]]
+
+
+class MemoryBudgetError(ValueError):
+    """The memory budget is too small for any work at all."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +32,7 @@ class Measurement:
     metrics:
         Rows with metric, value, standard_error, unit and importance_samples.
     dimensions:
-        Pixels of an image.
+        Values of an image: its pixels, times its channels.
     arrays:
         Files to write: name without suffix to named arrays.
     images:
@@ -54,187 +41,8 @@ class Measurement:
         Wall time of the bounds.
     """
 
-    metrics: list[Row]
+    metrics: list[dict[str, Any]]
     dimensions: int
     arrays: dict[str, Arrays]
     images: int
     seconds: float
-
-
-def measure_run(
-    spec: Mapping[str, Any],
-    parameters: Parameters,
-    data: PreparedData,
-    measures: Mapping[str, Any],
-    device: torch.device,
-    memory_bytes: int,
-) -> Measurement:
-    """As `measure`, for a run's parameters on the test images of its data."""
-    return measure(
-        build_model(spec, data.shape, data.levels),
-        {name: value.to(device) for name, value in parameters.items()},
-        spec,
-        torch.tensor(data.test).to(device),
-        data.labels["test"],
-        measures,
-        memory_bytes,
-    )
-
-
-def measure(
-    model: LeafModel,
-    parameters: Parameters,
-    spec: Mapping[str, Any],
-    test_images: Tensor,
-    test_labels: NDArray[Any],
-    measures: Mapping[str, Any],
-    memory_bytes: int,
-) -> Measurement:
-    """Everything that ``measures`` asks for.
-
-    Parameters
-    ----------
-    model, parameters:
-        Structure and one run's parameters, on the device of the images.
-    spec:
-        The run's canonical spec, which its random streams are derived from.
-    test_images:
-        ``[N, D]``.
-    test_labels:
-        ``[N]``.
-    measures:
-        ``importance_samples`` (ascending), ``samples``, ``leaf_manifolds``, ``leaf_posteriors`` and
-        ``inpainting`` (names of masks), as a study says.
-    memory_bytes:
-        Budget of the bounds.
-
-    Raises
-    ------
-    MemoryBudgetError
-        If the budget is too small.
-    """
-    device = test_images.device
-    started = time.perf_counter()
-    bounds = importance_weighted_bounds(
-        model,
-        parameters,
-        test_images,
-        measures["importance_samples"],
-        lambda block: run_stream("test noise", spec, device, block=block),
-        memory_bytes,
-    )
-    seconds = time.perf_counter() - started
-    subject = _Subject(
-        model, drawing_of(spec), parameters, spec, test_images, test_labels, bounds, memory_bytes
-    )
-    rows = bound_rows(bounds, model.images.pixels)
-    arrays: dict[str, Arrays] = {
-        "bounds": {
-            "importance_samples": bounds.sample_counts,
-            "bounds": bounds.bounds.astype(np.float32),
-        },
-        "embeddings": _embeddings(subject),
-    }
-    if measures["samples"]:
-        arrays["samples"] = _samples(subject, measures["samples"])
-    if measures["leaf_manifolds"] and model.leaves.latent_dimensions == 2:
-        manifold = leaf_manifolds(model, subject.drawing, parameters)
-        arrays["leaf_manifolds"] = {"manifold": manifold, **_layout(subject)}
-    if measures["leaf_posteriors"] and model.leaves.members > 1:
-        arrays["leaf_posteriors"] = _leaf_posteriors(subject)
-    if measures["inpainting"]:
-        filled, samples = _inpainting(subject, measures["inpainting"])
-        rows += inpainting_rows(filled, samples)
-        arrays["inpainting"] = {
-            "masks": np.array(measures["inpainting"]),
-            "images": _shown(subject, filled.expected.shape[1]),
-            "importance_samples": np.array(samples),
-            **vars(filled),
-        }
-    rows.append(size_row(model.parameter_count()))
-    return Measurement(rows, model.images.pixels, arrays, len(test_images), seconds)
-
-
-@dataclass(frozen=True)
-class _Subject:
-    """What is measured: a model and one run of it, test images, and their bounds."""
-
-    model: LeafModel
-    drawing: Drawing
-    parameters: Parameters
-    spec: Mapping[str, Any]
-    images: Tensor
-    labels: NDArray[Any]
-    bounds: Bounds
-    memory_bytes: int
-
-    def stream(self, purpose: str) -> torch.Generator:
-        """The run's random stream for a purpose."""
-        return run_stream(purpose, self.spec, self.images.device)
-
-    def leaf_bounds(self, samples: int, images: int) -> Tensor:
-        """The leaves' bounds of the first images, [L, images], with so many samples."""
-        count = list(self.bounds.sample_counts).index(samples)
-        return torch.tensor(self.bounds.leaf_bounds[count, :, :images]).to(self.images.device)
-
-
-def _layout(subject: _Subject) -> Arrays:
-    """Rows, columns and components of the leaves, for whoever draws them."""
-    names = ("leaf_rows", "leaf_columns", "leaf_components")
-    layout = subject.drawing.leaf_layout(subject.model)
-    return {name: np.array(value) for name, value in zip(names, layout, strict=True)}
-
-
-def _embeddings(subject: _Subject) -> Arrays:
-    images = subject.images[:EMBEDDED_IMAGES]
-    return {
-        "codes": posterior_means(subject.model, subject.parameters, images),
-        "labels": np.asarray(subject.labels[: len(images)]),
-        **_layout(subject),
-    }
-
-
-def _samples(subject: _Subject, draws: int) -> Arrays:
-    drawn, means = sample_images(
-        subject.model, subject.drawing, subject.parameters, draws, subject.stream("samples")
-    )
-    return {"samples": drawn, "means": means}
-
-
-def _leaf_posteriors(subject: _Subject) -> Arrays:
-    images = subject.images[:EMBEDDED_IMAGES]
-    found = leaf_posteriors(
-        subject.model,
-        subject.drawing,
-        subject.parameters,
-        images,
-        np.asarray(subject.labels[: len(images)]),
-        subject.leaf_bounds(int(subject.bounds.sample_counts[-1]), len(images)),
-    )
-    return {**vars(found), **_layout(subject)}
-
-
-def _inpainting(subject: _Subject, masks: Sequence[str]) -> tuple[Inpainting, int]:
-    """What is filled into the first test images, and with how many importance samples."""
-    images = subject.images[:INPAINTED_IMAGES]
-    samples = samples_of([int(count) for count in subject.bounds.sample_counts])
-    facts, data_set = subject.model.images, subject.spec["data_set"]
-    filled = inpaint(
-        subject.model,
-        subject.drawing,
-        subject.parameters,
-        images,
-        subject.leaf_bounds(samples, len(images)),
-        {name: observed_pixels(name, facts.height, facts.width, data_set) for name in masks},
-        samples,
-        lambda purpose: subject.stream(f"inpainting {purpose}"),
-        subject.memory_bytes,
-    )
-    return filled, samples
-
-
-def _shown(subject: _Subject, count: int) -> NDArray[np.float32]:
-    """The first images as shares of the full range, [count, h, w]."""
-    facts, images = subject.model.images, subject.images[:count].to(torch.float32)
-    array: NDArray[np.float32] = (images / subject.model.leaves.likelihood.full_range).cpu().numpy()
-    return array.reshape(count, facts.height, facts.width)

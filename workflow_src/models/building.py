@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from workflow_src.models.images import ImageFacts
-from workflow_src.models.leaf_models import LeafModel
 
 
-def build_model(spec: Mapping[str, Any], shape: tuple[int, int], levels: int) -> LeafModel:
+def build_model(
+    spec: Mapping[str, Any], shape: tuple[int, int], levels: int, channels: int = 1
+) -> Any:
     """The model that a canonical spec describes, for images of ``shape`` (height, width).
+
+    What it has depends on its kind: see `LeafModel` and `LatentVariableModel`.
 
     Raises
     ------
@@ -19,9 +22,8 @@ def build_model(spec: Mapping[str, Any], shape: tuple[int, int], levels: int) ->
         If the model cannot be built for these images.
     """
     module = importlib.import_module(f"workflow_src.models.{spec['model']}.model")
-    facts = ImageFacts(shape[0], shape[1], spec["likelihood"], levels)
-    model: LeafModel = module.build(facts, spec)
-    return model
+    facts = ImageFacts(shape[0], shape[1], spec["likelihood"], levels, channels)
+    return module.build(facts, spec)
 
 
 def drawing_of(spec: Mapping[str, Any]) -> Any:

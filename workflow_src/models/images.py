@@ -14,16 +14,22 @@ class ImageFacts:
     height, width:
         In pixels.
     likelihood:
-        ``gaussian`` (continuous pixels in [0, 1]) or ``binomial`` (counts from 0 to ``levels``).
+        ``gaussian`` (continuous pixels in [0, 1]), ``binomial`` (counts from 0 to ``levels``),
+        ``bernoulli`` (0 or 1) or ``discretised_logistic`` (integers from 0 to ``levels``).
     levels:
-        The largest count, which is the binomial's number of trials; unused for ``gaussian``.
+        The largest count, which is the binomial's number of trials; unused where pixels are
+        continuous or binary.
+    channels:
+        1 for gray images, 3 for colour. An image's values are ordered by channel, row and column.
     """
 
     height: int
     width: int
     likelihood: str
     levels: int
+    channels: int = 1
 
     @property
     def pixels(self) -> int:
-        return self.height * self.width
+        """Values of an image: one for each pixel and channel."""
+        return self.height * self.width * self.channels

@@ -101,16 +101,14 @@ class Closures:
 
     def of_measurement(self, model: str) -> Code:
         """The code that a measurement of ``model`` can depend on, beside what trained it."""
-        roots = ("workflow_src.evaluate.measurement", _drawing(model), *_COMPUTING)
-        return self._of(f"measurement of {model}", *roots)
+        return self._of(f"measurement of {model}", *_measuring(model), *_COMPUTING)
 
     def of_evaluation(self, model: str) -> Code:
         """The code that the choice of a winner and its measurement can depend on."""
         return self._of(
             f"evaluation of {model}",
-            "workflow_src.evaluate.measurement",
             "workflow_src.evaluate.selection",
-            _drawing(model),
+            *_measuring(model),
             *_COMPUTING,
         )
 
@@ -156,9 +154,11 @@ def _computing_versions() -> dict[str, str]:
     return {"python": python, **{name: version(name) for name in ("numpy", "torch")}}
 
 
-def _drawing(model: str) -> str:
-    """The module that puts a model's images together, beside the module of the model itself."""
-    return model_declaration(model).module.removesuffix("model") + "drawing"
+def _measuring(model: str) -> tuple[str, ...]:
+    """The module that measures a model, and the one that draws it, if it has one."""
+    declaration = model_declaration(model)
+    drawing = () if declaration.drawing is None else (declaration.drawing,)
+    return (declaration.measurement, *drawing)
 
 
 def data_recipe(data_set: DataSet, likelihood: str) -> dict[str, Any]:

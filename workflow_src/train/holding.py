@@ -12,10 +12,10 @@ from pathlib import Path
 
 from workflow_src.jobs.holders import is_succeeded, this_process
 from workflow_src.jobs.leases import EXPIRES_AFTER, Lease, acquire, holder_of
-from workflow_src.train.gradient.trainer import InterruptedTrainingError
 from workflow_src.train.membership import ShardRun
 from workflow_src.train.run_directory import is_finished_or_set_aside
 from workflow_src.train.states import discard_state
+from workflow_src.train.training import InterruptedTrainingError
 
 log = logging.getLogger(__name__)
 

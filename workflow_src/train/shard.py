@@ -27,7 +27,6 @@ from workflow_src.provenance.record import remember_code
 from workflow_src.storage import read_json_object, sha256_file, write_json
 from workflow_src.train.bank import train_bank
 from workflow_src.train.devices import open_job_device
-from workflow_src.train.gradient.trainer import InterruptedTrainingError
 from workflow_src.train.holding import Holding
 from workflow_src.train.keeping import StateKeeper
 from workflow_src.train.loading import load_code
@@ -35,6 +34,7 @@ from workflow_src.train.membership import Shard, ShardRun, read_shard
 from workflow_src.train.run_directory import is_finished, write_run
 from workflow_src.train.states import load_state
 from workflow_src.train.telling import BankTeller, described
+from workflow_src.train.training import Hooks, InterruptedTrainingError
 
 log = logging.getLogger(__name__)
 
@@ -160,7 +160,7 @@ class _Job:
         seconds = self.options.seconds_between_saves
         keeper = StateKeeper(runs, states, seconds, self.holding.is_held)
         log.info("training %d x %s on %s", len(runs), described(spec), self.device)
-        hooks = trainer.Hooks(
+        hooks = Hooks(
             save=keeper.save,
             saving_is_due=keeper.saving_is_due,
             stop_is_wanted=self._stop_is_wanted,

@@ -18,12 +18,9 @@ from workflow_src.models.leaf_models import bound, noise_shape, stack_runs
 from workflow_src.models.random_streams import run_stream
 from workflow_src.models.vae.model import build as build_vae
 from workflow_src.train.gradient.member import Member
-from workflow_src.train.gradient.trainer import (
-    InterruptedTrainingError,
-    bank_key,
-    initial_parameters,
-)
+from workflow_src.train.gradient.trainer import bank_key, initial_parameters
 from workflow_src.train.states import load_state, save_state
+from workflow_src.train.training import InterruptedTrainingError
 
 # A bank's batched products may add in another order than a single one's: float32 rounding, grown
 # over the few steps taken here.

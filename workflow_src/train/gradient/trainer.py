@@ -9,8 +9,7 @@ knows tensors and plain values only: files and records belong to the shard job.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,14 @@ from workflow_src.models.random_streams import run_stream
 from workflow_src.plan.seeds import seed
 from workflow_src.train.gradient.member import BEST, Member
 from workflow_src.train.gradient.optimizer import BankAdam
+from workflow_src.train.training import (
+    Hooks,
+    InterruptedTrainingError,
+    Outcome,
+    Progress,
+    State,
+    Tensors,
+)
 
 _VALIDATION_CHUNK = 256  # images; part of what is computed, since the noise is drawn per chunk
 _BATCHES_AHEAD = 128  # steps whose image numbers go to the device at once: each time it waits
@@ -29,75 +36,6 @@ _BATCHES_AHEAD = 128  # steps whose image numbers go to the device at once: each
 # What may differ between the runs of one bank. Their rhythm may not: a run that is validated
 # because another ends there would not be the run that it is alone.
 _FREE_WITHIN_A_BANK = ("fraction", "seed", "stream", "stopping", "protocol")
-
-Tensors = dict[str, Tensor]
-State = tuple[Tensors, dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How one run ended.
-
-    Attributes
-    ----------
-    run:
-        Its place in the list of specs.
-    bank:
-        Places of all runs that it was trained with since this start, its own among them.
-    state:
-        ``completed`` or ``diverged``.
-    reason:
-        What ended it.
-    parameters:
-        Those of the best validation; empty where no validation was finite.
-    """
-
-    run: int
-    bank: tuple[int, ...]
-    state: str
-    reason: str
-    parameters: Tensors
-    best_validation_bound: float | None
-    best_step: int
-    steps: int
-    device_seconds: float
-    history: list[dict[str, float]]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """A bank after a validation: its step, the runs still in it, and the highest bound in nats."""
-
-    step: int
-    active_runs: int
-    best_validation_bound: float
-
-
-@dataclass(frozen=True)
-class Hooks:
-    """How the trainer reaches the world around it.
-
-    Attributes
-    ----------
-    save:
-        Called with a run's place and its state at the last validation, when saving is due and when
-        training gives up.
-    saving_is_due:
-        Whether to save at this validation.
-    stop_is_wanted:
-        Whether to give up now, before the next step.
-    progress:
-        Told after every validation that leaves runs in training.
-    """
-
-    save: Callable[[int, State], None]
-    saving_is_due: Callable[[], bool]
-    stop_is_wanted: Callable[[], bool]
-    progress: Callable[[Progress], None]
-
-
-class InterruptedTrainingError(Exception):
-    """Training gave up because it was asked to; it can be resumed from the states saved."""
 
 
 def bank_key(spec: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:

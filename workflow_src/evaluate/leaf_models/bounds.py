@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from workflow_src.evaluate.measurement import MemoryBudgetError
 from workflow_src.evaluate.running_sum import RunningSum
 from workflow_src.models.banks import Parameters
 from workflow_src.models.leaf_models import LeafModel, leaf_parameters, stack_runs
@@ -25,10 +26,6 @@ IMAGES_PER_BLOCK = 64
 # On a CPU more columns than this at a time only leave the processor's cache.
 _COLUMNS_IN_CACHE = 1024
 _BYTES = 4
-
-
-class MemoryBudgetError(ValueError):
-    """The memory budget is too small for any work at all."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from workflow_src.evaluate.measurement import Measurement, measure
+from workflow_src.evaluate.leaf_models.measurement import Measurement, measure
 from workflow_src.models.building import build_model
 
 LEAVES = {"latent_dimensions": 2, "hidden_units": 3, "hidden_layers": 1}

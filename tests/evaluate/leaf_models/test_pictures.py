@@ -8,7 +8,7 @@ import torch
 from scipy.special import expit
 from scipy.stats import norm
 
-from workflow_src.evaluate.pictures import (
+from workflow_src.evaluate.leaf_models.pictures import (
     MANIFOLD_POINTS,
     leaf_manifolds,
     posterior_means,

@@ -14,7 +14,7 @@ from scipy.special import expit
 from scipy.stats import binom, norm
 from torch import Tensor
 
-from workflow_src.evaluate.leaf_evidence import (
+from workflow_src.evaluate.leaf_models.leaf_evidence import (
     CHAINS,
     GUESSES,
     Sampling,

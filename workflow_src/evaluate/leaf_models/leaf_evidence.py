@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from workflow_src.evaluate.bounds import IMAGES_PER_BLOCK
+from workflow_src.evaluate.leaf_models.bounds import IMAGES_PER_BLOCK
 from workflow_src.evaluate.running_sum import RunningSum
 from workflow_src.models.banks import Parameters
 from workflow_src.models.leaf_banks import GaussianLatentBank, Posterior

@@ -16,14 +16,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from workflow_src.evaluate.bounds import IMAGES_PER_BLOCK, samples_per_chunk
-from workflow_src.evaluate.leaf_evidence import (
+from workflow_src.evaluate.leaf_models.bounds import IMAGES_PER_BLOCK, samples_per_chunk
+from workflow_src.evaluate.leaf_models.leaf_evidence import (
     LeafEvidence,
     Sampling,
     evidence_of_parts,
     expected_pixels,
 )
-from workflow_src.evaluate.pictures import Drawing
+from workflow_src.evaluate.leaf_models.pictures import Drawing
 from workflow_src.models.banks import Parameters
 from workflow_src.models.leaf_models import LeafModel, leaf_parameters, stack_runs
 

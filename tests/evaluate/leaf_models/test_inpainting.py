@@ -15,8 +15,8 @@ from scipy.stats import multivariate_normal, norm
 from torch import Tensor
 
 from workflow_src.config.metrics import METRICS
-from workflow_src.evaluate.bounds import IMAGES_PER_BLOCK, importance_weighted_bounds
-from workflow_src.evaluate.inpainting import (
+from workflow_src.evaluate.leaf_models.bounds import IMAGES_PER_BLOCK, importance_weighted_bounds
+from workflow_src.evaluate.leaf_models.inpainting import (
     COMPLETIONS,
     INPAINTED_IMAGES,
     Inpainting,

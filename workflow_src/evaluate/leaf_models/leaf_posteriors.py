@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from workflow_src.evaluate.pictures import Drawing
+from workflow_src.evaluate.leaf_models.pictures import Drawing
 from workflow_src.models.banks import Parameters
 from workflow_src.models.leaf_models import LeafModel
 

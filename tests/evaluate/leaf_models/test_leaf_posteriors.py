@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from workflow_src.evaluate.leaf_posteriors import SINGLE_IMAGES, leaf_posteriors
+from workflow_src.evaluate.leaf_models.leaf_posteriors import SINGLE_IMAGES, leaf_posteriors
 from workflow_src.models.images import ImageFacts
 from workflow_src.models.spvae import drawing
 from workflow_src.models.spvae import model as spvae

@@ -12,7 +12,7 @@ from scipy.special import expit, logsumexp
 from scipy.stats import norm
 from torch import Tensor
 
-from workflow_src.evaluate.bounds import (
+from workflow_src.evaluate.leaf_models.bounds import (
     IMAGES_PER_BLOCK,
     importance_weighted_bounds,
     samples_at_a_time,

@@ -1,0 +1,1 @@
+"""Measuring densities made of latent-variable leaves."""
