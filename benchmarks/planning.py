@@ -76,7 +76,9 @@ def main() -> None:
         root = Path(folder)
         config = root / "config.yaml"
         seeds = list(range(arguments.seeds))
-        config.write_text(f"scale: paper\nseeds: {seeds}\ndevice: {arguments.device}\n")
+        config.write_text(
+            f"studies: [spvae]\nscale: paper\nseeds: {seeds}\ndevice: {arguments.device}\n"
+        )
         snakemake = [sys.executable, "-m", "snakemake", "-n", "--quiet", "all", "--cores", "2"]
         snakemake += ["--snakefile", str(ROOT / "Snakefile"), "--configfile", str(config)]
         snakemake += ["--rerun-triggers", "mtime", "--directory", folder]

@@ -144,7 +144,9 @@ def spread(steps: Mapping[str, Sequence[int]]) -> float:
 def chosen_plan(seeds: int) -> Plan:
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "config.yaml"
-        config.write_text(f"scale: paper\nexperiments: [figure2]\nseeds: {list(range(seeds))}\n")
+        config.write_text(
+            f"studies: [spvae]\nscale: paper\nexperiments: [figure2]\nseeds: {list(range(seeds))}\n"
+        )
         return build_plan(load_settings(config), root=Path(folder))
 
 

@@ -150,7 +150,7 @@ def first_submission() -> tuple[float, int]:
     with tempfile.TemporaryDirectory(dir=Path.cwd(), ignore_cleanup_errors=True) as name:
         folder = Path(name)
         config = folder / "config.yaml"
-        config.write_text("scale: paper\nseeds: [0]\n")
+        config.write_text("studies: [spvae]\nscale: paper\nseeds: [0]\n")
         runs = pretend_prepared(folder, config)
         begun = time.monotonic()
         words = ["--snakefile", str(ROOT / "Snakefile"), "--configfile", str(config)]

@@ -111,7 +111,9 @@ def main() -> None:
             ROOT / "workflow_src", package, ignore=shutil.ignore_patterns("__pycache__")
         )
         config = root / "config.yaml"
-        config.write_text(f"scale: paper\nseeds: {list(range(arguments.seeds))}\n")
+        config.write_text(
+            f"studies: [spvae]\nscale: paper\nseeds: {list(range(arguments.seeds))}\n"
+        )
         plan = build_plan(load_settings(config), package_root=package, root=root)
         print(f"{len(plan.runs)} runs, {len(plan.evaluations)} evaluations")
         print(f"nothing made yet       {timed(root, arguments.rounds)}")

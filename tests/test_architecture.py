@@ -12,6 +12,7 @@ import pytest
 from support import architecture
 
 HEAVY = {"torch", "torchvision", "numpy", "pandas", "scipy", "sklearn", "matplotlib", "pyarrow"}
+TRAINERS = ("workflow_src.train.annealed", "workflow_src.train.gradient")
 HOUSEKEEPING = {"config", "errors", "provenance", "storage"}
 
 
@@ -44,7 +45,7 @@ def test_only_writers_of_results_know_provenance(graph: dict[str, set[str]]) -> 
 
 
 def test_what_decides_numbers_knows_no_housekeeping(graph: dict[str, set[str]]) -> None:
-    roots = [m for m in graph if m.startswith(("workflow_src.models.", "workflow_src.train.grad"))]
+    roots = [m for m in graph if m.startswith(("workflow_src.models.", *TRAINERS))]
     roots += ["workflow_src.data.preparation", "workflow_src.evaluate.leaf_models.measurement"]
     reached = {architecture.part(module) for module in architecture.reachable(roots, graph)}
     assert not reached & HOUSEKEEPING

@@ -79,6 +79,27 @@ def test_a_history_and_what_follows_from_it(
     assert said_of_history(record, history(*bounds)) == []
 
 
+ANNEALED = {"model": "discrete_vae", "maximum_steps": 40}
+
+
+@pytest.mark.parametrize(
+    ("bounds", "record"),
+    [
+        ((9.0, 8.0, 7.0, 6.0), run(9.0, 10, 40, "completed", "all planned steps were taken")),
+        ((9.0, 8.0), run(9.0, 10, 20, "interrupted", "at step 20, before any rule ended it")),
+        ((1.0, math.nan), run(1.0, 10, 20, "diverged", "the validation bound was nan at step 20")),
+    ],
+)
+def test_a_training_without_a_stopping_rule_ends_with_its_last_step(
+    bounds: tuple[float, ...], record: dict[str, Any]
+) -> None:
+    record["content"]["spec"] = ANNEALED
+    assert said_of_history(record, history(*bounds)) == []
+    record["content"]["status"] = {"state": "completed", "reason": "early stopping"}
+    (said,) = said_of_history(record, history(*bounds))
+    assert "expected" in said
+
+
 @pytest.mark.parametrize("name", ["best_validation_bound", "best_step", "steps", "device_seconds"])
 def test_every_fact_of_a_run_must_be_its_historys(name: str) -> None:
     record = run(3.0, 20, 40, "completed", "maximum_steps reached before early stopping")
@@ -114,6 +135,8 @@ def checkpoint(**shapes: list[int]) -> bytes:
     [
         (checkpoint(a=[2, 2], b=[2]), []),
         (checkpoint(a=[2, 2], b=[3]), ["parameter_count is 6; expected 7"]),
+        (checkpoint(**{"a": [2, 2], "b": [2], "state.moving_mean": [9]}), []),
+        (checkpoint(**{"a": [2, 2], "state.b": [2]}), ["parameter_count is 6; expected 4"]),
         (checkpoint(a=[6]) + b"x", ["not as long"]),
         (checkpoint(a=[6])[:20], ["no file of parameters"]),
         (b"", ["no file of parameters"]),

@@ -90,6 +90,11 @@ def measurement(**changed: Any) -> dict[str, Any]:
             {"measures": {"importance_samples": [2], "leaf_posteriors": "yes"}},
             "content.measures.leaf_posteriors is a text; expected true or false",
         ),
+        ({"measures": {"importance_samples": [2], "global_samples": 4}}, None),
+        (
+            {"measures": {"importance_samples": [2], "global_samples": True}},
+            "content.measures.global_samples is true or false; expected a whole number",
+        ),
     ],
 )
 def test_what_older_versions_did_not_write_may_lack(

@@ -14,7 +14,12 @@ from workflow_src.config.loading import settings_from_mapping
 from workflow_src.plan.plan import Plan, build_plan
 from workflow_src.storage import digest, write_json, write_text
 
-SETTINGS = {"seeds": [0], "experiments": ["table1"], "likelihoods": ["gaussian"]}
+SETTINGS = {
+    "studies": ["spvae"],
+    "seeds": [0],
+    "experiments": ["table1"],
+    "likelihoods": ["gaussian"],
+}
 
 
 @pytest.fixture

@@ -139,7 +139,7 @@ def test_a_check_is_about_the_paper_s_cells_unless_it_names_its_own(tmp_path: Pa
          "unknown key"),
         ("[mnist]", "[digits]", 19, "checks[0].data_sets[0]", "the experiment first has no"),
         ("[mnist]", "[mnist]\n        likelihoods: [poisson]", 20, "checks[0].likelihoods[0]",
-         "'gaussian' or 'binomial'"),
+         "'gaussian', 'binomial'"),
         ("[mnist]", "[mnist]\n        fraction: 0.3", 20, "checks[0].fraction", "1.0, 0.5"),
         ("fraction: 0.5\n", "fraction: 1.0\n", 24, "checks[1].fraction", "less than 1"),
         ("        fraction: 0.5\n", "", 20, "checks[1]", "the key 'fraction' is missing"),

@@ -24,11 +24,18 @@ TORCHVISION_MD5 = {
     ("svhn", "test_32x32.mat"): "eb5a983be6a315427106f1b164d9cef3",
     ("svhn", "extra_32x32.mat"): "a93ce644f1a588dc4d68dda5feec44a7",
     ("cifar10", "cifar-10-python.tar.gz"): "c58f30108f718f92721af3b95e74349a",
+    ("cifar10_colour", "cifar-10-python.tar.gz"): "c58f30108f718f92721af3b95e74349a",
 }
+NOT_IN_TORCHVISION = {"binarised_mnist", "omniglot", "caltech101_silhouettes"}
 
 
 def test_the_checksums_are_those_that_torchvision_checks() -> None:
-    ours = {(name, file.name): file.md5 for name, one in DATA_SETS.items() for file in one.files}
+    ours = {
+        (name, file.name): file.md5
+        for name, one in DATA_SETS.items()
+        for file in one.files
+        if name not in NOT_IN_TORCHVISION
+    }
     assert ours == TORCHVISION_MD5
 
 
@@ -36,16 +43,47 @@ def test_every_file_has_all_checksums_a_mirror_path_of_its_own_and_ends_each_add
     for name, one in DATA_SETS.items():
         assert one.name == name
         for file in one.files:
-            assert file.sha256 is not None
-            assert file.bytes is not None
+            assert (file.sha256 and file.bytes) or file.git_blob
             assert file.mirror_names[0] == f"{name}/{file.name}"
             assert all(address.endswith(f"/{file.name}") for address in file.addresses)
             assert all(re.match(r"https?://", address) for address in file.addresses)
-    sums = [file.sha256 for one in DATA_SETS.values() for file in one.files]
+    # Both sets of CIFAR-10 are made of one file.
+    sums = [
+        file.sha256 or file.git_blob
+        for name, one in DATA_SETS.items()
+        for file in one.files
+        if name != "cifar10_colour"
+    ]
     assert len(set(sums)) == len(sums)
 
 
-@pytest.mark.parametrize("name", ["digits", "mnist", "fashion_mnist", "svhn", "cifar10"])
+def test_binarised_mnist_has_the_sums_that_tensorflow_datasets_publishes() -> None:
+    assert {file.name: file.sha256 for file in data_set("binarised_mnist").files} == {
+        "binarized_mnist_train.amat": (
+            "ad693b29f94c14277b095f5238ddefbbdaaae0939789dd2f4f0205278cee3e4d"
+        ),
+        "binarized_mnist_valid.amat": (
+            "1de3d397c40fe8eeb33dafd4099a1f665ec01e96d9be234aaeeac8a34930e2e2"
+        ),
+        "binarized_mnist_test.amat": (
+            "e6687bfea3f820c174f33b7865140b2a2dd2930ef786f35d45795fc193b5ab2c"
+        ),
+    }
+
+
+def test_omniglot_is_known_by_gits_name_of_it() -> None:
+    (file,) = data_set("omniglot").files
+    assert file.git_blob == "016a3536ffe5e1d38e42563a18d7a78bfaf643ec"
+
+
+def test_every_data_set_has_the_likelihoods_that_fit_its_pixels() -> None:
+    for one in DATA_SETS.values():
+        assert ("discretised_logistic" in one.likelihoods) == (one.channels == 3)
+        if one.levels == 1:
+            assert one.likelihoods == ("bernoulli",)
+
+
+@pytest.mark.parametrize("name", sorted(DATA_SETS))
 def test_the_splits_give_a_four_by_four_array_of_super_pixels(name: str) -> None:
     one = data_set(name)
     assert one.shape == (4 * one.superpixel, 4 * one.superpixel)
@@ -59,6 +97,10 @@ def test_the_splits_give_a_four_by_four_array_of_super_pixels(name: str) -> None
         ("fashion_mnist", (50_000, 10_000, 10_000)),
         ("svhn", (73_257, 26_032, 26_032)),
         ("cifar10", (40_000, 10_000, 10_000)),
+        ("cifar10_colour", (45_000, 5_000, 10_000)),
+        ("binarised_mnist", (50_000, 10_000, 10_000)),
+        ("omniglot", (23_000, 1_345, 8_070)),
+        ("caltech101_silhouettes", (4_100, 2_264, 2_307)),
     ],
 )
 def test_the_sizes_are_the_papers(name: str, sizes: tuple[int, int, int]) -> None:
@@ -66,9 +108,11 @@ def test_the_sizes_are_the_papers(name: str, sizes: tuple[int, int, int]) -> Non
     assert (given.train, given.validation, given.test) == sizes
 
 
-def test_only_digits_has_other_than_256_gray_levels() -> None:
+def test_only_digits_and_binary_images_have_other_than_256_levels() -> None:
     assert {name: one.levels for name, one in DATA_SETS.items() if one.levels != 255} == {
-        "digits": 16
+        "digits": 16,
+        "binarised_mnist": 1,
+        "caltech101_silhouettes": 1,
     }
 
 

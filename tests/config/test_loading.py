@@ -55,7 +55,13 @@ def test_the_file_at_the_root_is_the_manual_of_every_key_and_holds_the_defaults(
 
 def test_the_default_is_the_demo_of_every_experiment_on_digits() -> None:
     selected = selected_experiments(Settings())
-    assert [one.name for one in selected] == list(load_study("spvae").experiments)
+    studies = [load_study(name) for name in ("spvae", "dvaepp")]
+    assert [(one.study.name, one.name) for one in selected] == [
+        (study.name, name)
+        for study in studies
+        for name, experiment in study.experiments.items()
+        if "demo" in experiment.scales
+    ]
     assert {name for one in selected for name in one.grid.data_sets} == {"digits"}
 
 

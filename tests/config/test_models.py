@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 
 from workflow_src.config.data_sets import DataSet, data_set
+from workflow_src.config.experiments import Measures
+from workflow_src.config.metrics import METRICS
 from workflow_src.config.models import (
     Hyperparameter,
     ModelDeclaration,
     discovered,
+    evaluation_declarations,
+    evaluation_of,
     hyperparameters_of,
     model_declaration,
     model_declarations,
@@ -34,6 +38,17 @@ def test_no_model_takes_a_hyperparameter_that_its_trainer_takes() -> None:
     for declaration in model_declarations().values():
         trainer = trainer_declaration(declaration.trainer)
         assert not set(declaration.hyperparameters) & set(trainer.hyperparameters)
+
+
+def test_every_model_has_an_evaluation_and_evaluations_offer_what_there_is() -> None:
+    assert {evaluation_of(model).name for model in model_declarations()} == set(
+        evaluation_declarations()
+    )
+    for one in evaluation_declarations().values():
+        assert set(one.measures) <= set(Measures.model_fields)
+        assert set(one.metrics) <= set(METRICS)
+    offered = {name for one in evaluation_declarations().values() for name in one.measures}
+    assert offered == set(Measures.model_fields)
 
 
 def test_a_default_can_come_from_the_data_set() -> None:
@@ -86,11 +101,11 @@ _CONDITION = """\
 @pytest.mark.parametrize(
     ("old", "new", "line", "said"),
     [
-        ("{kind: [square]}", "{kid: [square]}", 16, "write kind"),
-        ("{kind: [square]}", "{corners: [4]}", 16, "always means something"),
-        ("{kind: [square]}", "{kind: [sqare]}", 16, "kind is never"),
-        ("{kind: [square]}", "{kind: []}", 16, "the list is empty"),
-        ("{kind: [square]}", "{size: [0]}", 16, "a whole number from 1"),
+        ("{kind: [square]}", "{kid: [square]}", 17, "write kind"),
+        ("{kind: [square]}", "{corners: [4]}", 17, "always means something"),
+        ("{kind: [square]}", "{kind: [sqare]}", 17, "kind is never"),
+        ("{kind: [square]}", "{kind: []}", 17, "the list is empty"),
+        ("{kind: [square]}", "{size: [0]}", 17, "a whole number from 1"),
     ],
 )
 def test_a_condition_names_what_there_is(
@@ -133,13 +148,13 @@ def test_a_new_folder_is_a_new_model(tmp_path: Path) -> None:
     [
         ("name: mine", "name: other", 1, "not the folder's"),
         ("title: A model", "titel: A model", 2, "write title"),
-        ("[gaussian]", "[gausian]", 4, "write gaussian"),
-        ("[gaussian]", "[]", 4, "the list is empty"),
-        ("type: integer", "type: int", 7, "write integer"),
-        ("type: integer", "type: choice", 7, "choices belong to"),
-        ("    meaning: Its size.\n", "", 6, "the key 'meaning' is missing"),
-        ("minimum: 1", "default: 1.5", 8, "the default 1.5 is not allowed"),
-        ("minimum: 1", "default_from_data_set: superpixl", 8, "write superpixel"),
+        ("[gaussian]", "[gausian]", 5, "write gaussian"),
+        ("[gaussian]", "[]", 5, "the list is empty"),
+        ("type: integer", "type: int", 8, "write integer"),
+        ("type: integer", "type: choice", 8, "choices belong to"),
+        ("    meaning: Its size.\n", "", 7, "the key 'meaning' is missing"),
+        ("minimum: 1", "default: 1.5", 9, "the default 1.5 is not allowed"),
+        ("minimum: 1", "default_from_data_set: superpixl", 9, "write superpixel"),
     ],
 )
 def test_a_wrong_declaration_is_refused_with_its_line(

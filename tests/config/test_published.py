@@ -11,7 +11,12 @@ import pytest
 
 from workflow_src.config.data_sets import data_set
 from workflow_src.config.grid_entries import cells_of
-from workflow_src.config.published import COLUMNS, PublishedValue, read_published
+from workflow_src.config.published import (
+    COLUMNS,
+    OPTIONAL,
+    PublishedValue,
+    read_published,
+)
 from workflow_src.config.studies import STUDIES, load_study
 from workflow_src.errors import UserError
 
@@ -157,6 +162,7 @@ def test_numbers_that_table_2_cannot_explain_come_from_other_models(
 
 _HEADER = ",".join(COLUMNS)
 _ROW = "spvae,mnist,gaussian,test_bound,1,nats,here,"
+_LONG = f"{_HEADER},{','.join(OPTIONAL)}"
 
 
 @pytest.mark.parametrize(
@@ -169,6 +175,12 @@ _ROW = "spvae,mnist,gaussian,test_bound,1,nats,here,"
         (f"{_HEADER}\n{_ROW.replace(',1,', ',nan,')}\n", 2, "'nan' is no number"),
         (f"{_HEADER}\n{_ROW.replace('mnist', 'mnits')}\n", 2, "unknown data set"),
         (f"{_HEADER}\n{_ROW}\n{_ROW}\n", 3, "is there twice"),
+        (f"{_HEADER},spread\n", 1, "wrong columns"),
+        (f"{_LONG}\n{_ROW}\n", 2, "8 fields"),
+        (f"{_LONG}\n{_ROW},,big\n", 2, "'big' is no number"),
+        (f"{_LONG}\n{_ROW},split_step,\n", 2, "is no list of hyperparameters"),
+        (f"{_LONG}\n{_ROW},a=1; a=2,\n", 2, "is no list of hyperparameters"),
+        (f"{_LONG}\n{_ROW},a=1; b=2,\n{_ROW},b=2; a=1,\n", 3, "a 1, b 2 is there twice"),
     ],
 )
 def test_a_damaged_file_is_refused_with_its_line(
@@ -185,3 +197,20 @@ def test_a_damaged_file_is_refused_with_its_line(
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not exist"):
         read_published(tmp_path / "none.csv")
+
+
+def test_hyperparameters_and_spreads_are_read_with_their_types(tmp_path: Path) -> None:
+    path = tmp_path / "numbers.csv"
+    path.write_text(f"{_LONG}\n{_ROW},,\n{_ROW},split_step=4; rate=0.5; graph=random,0.25\n")
+    plain, told = read_published(path)
+    assert (plain.hyperparameters, plain.spread) == ((), None)
+    assert told.spread == 0.25
+    variant = {"graph": "random", "rate": 0.5, "split_step": 4}
+    assert dict(told.hyperparameters) == variant
+    assert told.is_of(variant)
+    assert plain.is_of({})
+    # Neither less nor more than what the paper tells apart.
+    assert not told.is_of({})
+    assert not plain.is_of({"split_step": 4})
+    assert not told.is_of({**variant, "split_step": 2})
+    assert not told.is_of({"graph": "random", "rate": 0.5})

@@ -120,6 +120,33 @@ def test_a_study_can_lie_anywhere(tmp_path: Path) -> None:
         ("presentation: table", "presentation: inpainting", 17, None, "is not measured"),
         ("presentation: table", "presentation: leaf_posteriors", 17, None, "is not measured"),
         ("metric: test_bound", "metric: inpainting_error", 21, None, "masks under inpainting"),
+        ("presentation: table", "presentation: global_samples", 17, None, "is not measured"),
+        ("presentation: table", "presentation: inverse_cdfs", 17, None, "is not measured"),
+        (
+            "[5, 50]",
+            "[5]\n      global_samples: 3",
+            24,
+            "experiments.first.measures.global_samples",
+            "not measured on models such as vae",
+        ),
+        ("[5, 50]", "[5]\n      inverse_cdfs: true", 24, None, "models such as vae"),
+        ("[5, 50]", "[5]\n      training_bounds: true", 24, None, "models such as vae"),
+        (
+            "metric: test_bound",
+            "metric: log_partition_function",
+            21,
+            "experiments.first.table.metric",
+            "a metric that is computed for one of its models",
+        ),
+        ("metric: test_bound", "metric: test_bits_per_dimension", 21, None, "for one of its"),
+        (
+            "[digits]",
+            "[digits, binarised_mnist]",
+            32,
+            "experiments.first.scales.demo.models.vae[0]",
+            'binarised_mnist has no likelihood "gaussian"',
+        ),
+        ("[digits]", "[cifar10_colour]", 32, None, "expected one of discretised_logistic"),
         (
             "[5, 50]",
             "[5]\n      inpainting: [left, rihgt]",
@@ -289,3 +316,69 @@ def test_an_unknown_study_is_refused_with_the_known_ones() -> None:
         study_path("spvea")
     with pytest.raises(UserError, match="does not exist"):
         load_study("somewhere/else.yaml")
+
+
+_LATENT = """\
+  latent:
+    title: Latent
+    description: Models with latent variables.
+    presentation: learning_curves
+    table:
+      rows: model
+      columns: [data_set]
+      metric: marginal_bound_gain
+    measures:
+      importance_samples: [5]
+      global_samples: 2
+      inverse_cdfs: true
+      training_bounds: true
+    scales:
+      demo:
+        data_sets: [digits, cifar10_colour]
+        likelihoods: [bernoulli, discretised_logistic]
+        training: {learning_rate: 0.001}
+        models:
+          dvaepp:
+            - {data_sets: [digits], likelihoods: [bernoulli], architecture: [digits]}
+            - data_sets: [cifar10_colour]
+              likelihoods: [discretised_logistic]
+              architecture: [cifar10]
+"""
+
+
+def test_a_grid_has_data_sets_of_different_likelihoods_in_entries_of_their_own(
+    tmp_path: Path,
+) -> None:
+    text = _STUDY.replace(
+        "    training:\n      stopping", "    models:\n      vae:\n        stopping"
+    )
+    text = text.replace(
+        "    models:\n      vae: {learning_rate: 0.1}\n", "        learning_rate: 0.1\n"
+    )
+    study = load_study(_study(tmp_path, text + _LATENT))
+    assert study.experiments["latent"].measures.global_samples == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("      training_bounds: true\n", "", "training_bounds among the measures"),
+        ("      global_samples: 2\n", "      leaf_posteriors: true\n", "models such as dvaepp"),
+        (
+            "metric: marginal_bound_gain",
+            "metric: inpainting_error",
+            "computed for one of its models",
+        ),
+        (
+            "likelihoods: [discretised_logistic]\n",
+            "likelihoods: [bernoulli]\n",
+            "cifar10_colour has no likelihood",
+        ),
+    ],
+)
+def test_what_is_wrong_with_latent_variables_is_refused(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    assert old in _LATENT
+    with pytest.raises(UserError, match=said):
+        load_study(_study(tmp_path, _STUDY + _LATENT.replace(old, new)))

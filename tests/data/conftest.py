@@ -9,6 +9,7 @@ import os
 import pickle
 import struct
 import tarfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,26 @@ def torchvision_datasets() -> Any:
                 "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
             )
         return importlib.import_module("torchvision.datasets")
+
+
+@pytest.fixture
+def torchvision_cifar10(
+    torchvision_datasets: Any, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Any]:
+    """torchvision's CIFAR-10 from a folder with our small archive, whose sums it does not check."""
+    published = torchvision_datasets.CIFAR10
+    for name in ("train_list", "test_list"):
+        unchecked = [[batch, None] for batch, _ in getattr(published, name)]
+        monkeypatch.setattr(published, name, unchecked)
+    monkeypatch.setattr(published, "meta", {**published.meta, "md5": None})
+
+    def load(folder: Path, *, train: bool) -> Any:
+        with tarfile.open(folder / "cifar-10-python.tar.gz") as archive:
+            archive.extractall(folder, filter="data")
+        with warnings.catch_warnings(action="ignore"):
+            return published(folder, train=train)
+
+    return load
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import http.server
 import re
@@ -221,6 +222,36 @@ def test_a_file_that_is_nowhere_names_every_try_and_the_way_out(
     assert leftovers(tmp_path / "raw") == []
 
 
+def test_a_file_can_be_known_by_gits_name_of_it(tmp_path: Path) -> None:
+    # `git hash-object` of the bytes 0, 1, ..., 255, two thousand times over.
+    right, wrong = "85ca3d5aeed19f818566b9244ef5ad7d1d11174a", "0" * 40
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror" / "file.bin").write_bytes(CONTENT)
+    (file,) = fetch(small_set(git_blob=right), tmp_path / "raw", tmp_path / "mirror")
+    assert file.sha256 == SHA256
+    with pytest.raises(UserError, match=f"git blob is {right}.*{wrong}"):
+        fetch(small_set(git_blob=wrong), tmp_path / "other", tmp_path / "mirror")
+    assert leftovers(tmp_path / "other") == []
+
+
+def test_a_packed_mirror_copy_of_an_unpacked_file_is_unpacked(tmp_path: Path) -> None:
+    packed = tmp_path / "mirror" / "file.bin.gz"
+    packed.parent.mkdir()
+    packed.write_bytes(gzip.compress(CONTENT))
+    known = small_set().files[0].model_copy(update={"mirror_names": ("file.bin.gz",)})
+    one = small_set().model_copy(update={"files": (known,)})
+    (file,) = fetch(one, tmp_path / "raw", packed.parent)
+    assert (file.origin, file.sha256) == (str(packed), SHA256)
+    assert (tmp_path / "raw" / "file.bin").read_bytes() == CONTENT
+    packed.write_bytes(gzip.compress(CONTENT[:-1]))
+    with pytest.raises(UserError, match="not the published file"):
+        fetch(one, tmp_path / "other", packed.parent)
+    packed.write_bytes(gzip.compress(CONTENT)[:-20])
+    with pytest.raises(UserError, match="cannot be unpacked"):
+        fetch(one, tmp_path / "other", packed.parent)
+    assert leftovers(tmp_path / "other") == []
+
+
 def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "raw").write_text("a file in the way")
     with pytest.raises(UserError, match=re.escape(str(tmp_path / "raw"))):
@@ -269,5 +300,5 @@ def test_every_address_is_a_web_address_and_every_file_has_a_checksum() -> None:
 
     for known in DATA_SETS.values():
         for file in known.files:
-            assert file.sha256 or file.md5
+            assert file.sha256 or file.git_blob
             assert all(re.match(r"https?://", address) for address in file.addresses)

@@ -13,6 +13,7 @@ import pytest
 from workflow_src.commands import fetch as fetch_command
 from workflow_src.commands import prepare as prepare_command
 from workflow_src.config.data_sets import DataSet, data_set
+from workflow_src.data.binary_images import read_amat
 from workflow_src.data.job import current_fingerprint, fetch_data_set, prepare_data_set
 from workflow_src.data.prepared import open_prepared, prepared_files, verify_prepared
 from workflow_src.errors import UserError
@@ -255,6 +256,57 @@ def test_the_commands_bring_digits_to_arrays(
     assert (data.levels, data.train.shape, int(data.train.max())) == (16, (1297, 64), 16)
     assert run_command(prepare_command, *words) == 0
     assert "already there" in capsys.readouterr().err
+
+
+def test_colour_images_come_with_their_channels(
+    tmp_path: Path, cifar10_writer: Callable[..., None]
+) -> None:
+    cifar10_writer(tmp_path / "mirror" / "cifar-10-python.tar.gz", 4)
+    known = data_set("cifar10_colour")
+    archive = known.files[0].model_copy(
+        update={"sha256": sha256_file(tmp_path / "mirror" / "cifar-10-python.tar.gz")}
+    )
+    sizes = known.sizes.model_copy(update={"train": 14, "validation": 6, "test": 4})
+    small = known.model_copy(update={"files": (archive,), "sizes": sizes})
+    data = open_prepared(prepared(small, tmp_path, "discretised_logistic"))
+    assert (data.channels, data.shape, data.levels) == (3, (32, 32), 255)
+    assert data.train.shape == (14, 3072)
+    assert data.train.dtype == np.uint8
+
+
+def test_gray_images_have_one_channel_also_where_the_record_does_not_say(
+    small: DataSet, tmp_path: Path
+) -> None:
+    output = prepared(small, tmp_path, "bernoulli")
+    data = open_prepared(output)
+    assert (data.channels, data.levels, int(data.test.max())) == (1, 255, 1)
+    record = json.loads((output / "record.json").read_text())
+    assert record["content"].pop("channels") == 1
+    (output / "record.json").write_text(json.dumps(record))
+    assert open_prepared(output).channels == 1
+
+
+def test_a_likelihood_that_the_data_set_does_not_have_is_refused(
+    small: DataSet, tmp_path: Path
+) -> None:
+    raw, fingerprint = fetched(small, tmp_path), current_fingerprint(small, "discretised_logistic")
+    with pytest.raises(UserError, match="expected one of gaussian, binomial, bernoulli"):
+        prepare_data_set(small, "discretised_logistic", fingerprint, raw, tmp_path / "prepared")
+    assert not (tmp_path / "prepared").exists()
+
+
+def test_real_binarised_mnist_from_the_mirror(tmp_path: Path, mirror: Path) -> None:
+    if not (mirror / "binarized_mnist").is_dir():
+        pytest.skip("no real binarised MNIST at hand")
+    known = data_set("binarised_mnist")
+    test = next(file for file in known.files if "test" in file.name)
+    (fetched_file,) = fetch_data_set(
+        known.model_copy(update={"files": (test,)}), tmp_path / "raw", mirror
+    )
+    images = read_amat(tmp_path / "raw" / fetched_file.name)
+    assert images.shape == (10_000, 28, 28)
+    # As the mirror's notes say.
+    assert images.mean() == pytest.approx(0.132512, abs=1e-6)
 
 
 def test_real_mnist_from_the_mirror(tmp_path: Path, mirror: Path) -> None:

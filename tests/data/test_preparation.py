@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from workflow_src.config.data_sets import data_set
-from workflow_src.data.preparation import counts_of, perturbed, prepare, reflected, stretched
+from workflow_src.data.preparation import (
+    binarised,
+    counts_of,
+    perturbed,
+    prepare,
+    reflected,
+    stretched,
+)
 from workflow_src.data.raw import DataError, Facts, facts_of
 from workflow_src.plan import seeds
 from workflow_src.plan.fingerprints import data_recipe
@@ -123,6 +131,84 @@ def test_noise_is_fixed_per_data_set_and_split() -> None:
     assert digests[2] == hashlib.sha256(noise.tobytes()).hexdigest()
 
 
+def test_binarised_pixels_are_one_with_exactly_their_share() -> None:
+    class AllThresholds:
+        """Gives every threshold equally often, as a uniform draw does in the mean."""
+
+        def integers(self, levels: int, size: tuple[int, ...], dtype: type) -> np.ndarray:
+            return np.broadcast_to(np.arange(levels, dtype=dtype)[:, None], size)
+
+    for levels in (1, 16, 255):
+        grays = np.broadcast_to(np.arange(levels + 1, dtype=np.uint8), (levels, levels + 1))
+        ones = binarised(grays, levels, AllThresholds())  # type: ignore[arg-type]
+        assert ones.dtype == np.uint8
+        assert ones.sum(axis=0).tolist() == list(range(levels + 1))
+
+
+def test_binarised_pixels_are_drawn_independently() -> None:
+    grays = np.full((200, 500), 64, np.uint8)
+    ones = binarised(grays, 255, np.random.default_rng(3)).astype(np.float64)
+    share = 64 / 255
+    # Five standard errors of 100,000 draws, of 500 means of 200, and of lagged products.
+    spread = np.sqrt(share * (1 - share))
+    assert abs(ones.mean() - share) < 5 * spread / np.sqrt(ones.size)
+    assert ones.mean(axis=0).std() == pytest.approx(spread / np.sqrt(200), rel=0.2)
+    lagged = (ones[:, 1:] - share) * (ones[:, :-1] - share)
+    assert abs(lagged.mean()) < 5 * spread**2 / np.sqrt(lagged.size)
+
+
+def test_bernoulli_digits_keep_gray_levels_to_train_on_and_are_drawn_once_elsewhere() -> None:
+    from sklearn.datasets import load_digits
+
+    source, labels = load_digits(return_X_y=True)
+    facts = facts_of(data_recipe(data_set("digits"), "bernoulli"))
+    first, second = (prepare(facts, "bernoulli", Path("unused")) for _ in range(2))
+    # Not stretched: the levels are the source's.
+    assert np.array_equal(first["train"].images, source[first["train"].indices])
+    for split in ("validation", "test"):
+        images, grays = first[split].images, source[first[split].indices]
+        assert images.dtype == np.uint8
+        assert set(np.unique(images)) == {0, 1}
+        assert np.array_equal(images, second[split].images)
+        assert np.array_equal(first[split].labels, labels[first[split].indices])
+        # What is certainly 0 or 1 is so, and the others are so with the gray level's share.
+        assert not images[grays == 0].any()
+        assert images[grays == 16].all()
+        share = grays / 16
+        deviation = np.sqrt((share * (1 - share)).sum())
+        assert abs(images.sum() - share.sum()) < 5 * deviation
+
+
+def test_splits_and_data_sets_are_binarised_by_draws_of_their_own(
+    tmp_path: Path, idx_writer: Callable[..., None]
+) -> None:
+    for prefix, count in (("train", 12), ("t10k", 6)):
+        idx_writer(tmp_path / f"{prefix}-images-idx3-ubyte.gz", np.full((count, 6, 6), 128))
+        idx_writer(tmp_path / f"{prefix}-labels-idx1-ubyte.gz", np.zeros(count))
+    sizes = {"train": 6, "validation": 6, "test": 6}
+    found = [
+        prepare(Facts(name, "idx", (6, 6), 255, sizes), "bernoulli", tmp_path)[split].images
+        for name in ("small", "other")
+        for split in ("validation", "test")
+    ]
+    assert len({images.tobytes() for images in found}) == 4
+
+
+def test_colour_images_stay_what_they_are(
+    tmp_path: Path, cifar10_writer: Callable[..., None], torchvision_cifar10: Callable[..., Any]
+) -> None:
+    cifar10_writer(tmp_path / "cifar-10-python.tar.gz", 4)
+    sizes = {"train": 14, "validation": 6, "test": 4}
+    facts = Facts("small", "cifar10_colour", (32, 32), 255, sizes, channels=3)
+    prepared = prepare(facts, "discretised_logistic", tmp_path)
+    test = torchvision_cifar10(tmp_path, train=False)
+    assert prepared["test"].images.dtype == np.uint8
+    assert np.array_equal(prepared["test"].images, test.data.transpose(0, 3, 1, 2).reshape(4, -1))
+    train = torchvision_cifar10(tmp_path, train=True).data.transpose(0, 3, 1, 2).reshape(20, -1)
+    for split in ("train", "validation"):
+        assert np.array_equal(prepared[split].images, train[prepared[split].indices])
+
+
 def test_constant_images_are_counted(
     tmp_path: Path, idx_set_writer: Callable[..., None], idx_writer: Callable[..., None]
 ) -> None:
@@ -141,5 +227,5 @@ def test_constant_images_are_counted(
 
 
 def test_an_unknown_likelihood_is_refused() -> None:
-    with pytest.raises(DataError, match="gaussian or binomial"):
+    with pytest.raises(DataError, match="one of gaussian, binomial"):
         prepare(facts_of(data_recipe(data_set("digits"), "gaussian")), "poisson", Path("unused"))

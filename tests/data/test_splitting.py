@@ -16,6 +16,10 @@ PUBLISHED = {
     "fashion_mnist": {"train": 60_000, "test": 10_000},
     "svhn": {"train": 73_257, "test": 26_032, "extra": 26_032},
     "cifar10": {"train": 50_000, "test": 10_000},
+    "cifar10_colour": {"train": 50_000, "test": 10_000},
+    "binarised_mnist": {"train": 50_000, "validation": 10_000, "test": 10_000},
+    "omniglot": {"train": 24_345, "test": 8_070},
+    "caltech101_silhouettes": {"train": 4_100, "validation": 2_264, "test": 2_307},
 }
 
 
@@ -48,6 +52,10 @@ def test_splits_use_every_image_once(name: str) -> None:
         ("fashion_mnist", (50_000, 10_000, 10_000)),
         ("svhn", (73_257, 26_032, 26_032)),
         ("cifar10", (40_000, 10_000, 10_000)),
+        ("cifar10_colour", (45_000, 5_000, 10_000)),
+        ("binarised_mnist", (50_000, 10_000, 10_000)),
+        ("omniglot", (23_000, 1_345, 8_070)),
+        ("caltech101_silhouettes", (4_100, 2_264, 2_307)),
     ],
 )
 def test_splits_have_the_papers_sizes(name: str, sizes: tuple[int, int, int]) -> None:
@@ -66,6 +74,26 @@ def test_svhn_validates_on_extra() -> None:
     splits = splits_of("svhn")
     assert np.array_equal(splits["train"], np.arange(73_257))
     assert splits["validation"][0] == 73_257 + 26_032
+
+
+def test_omniglot_validates_on_the_last_training_images() -> None:
+    splits = splits_of("omniglot")
+    assert np.array_equal(splits["train"], np.arange(23_000))
+    assert np.array_equal(splits["validation"], np.arange(23_000, 24_345))
+    assert np.array_equal(splits["test"], np.arange(24_345, 32_415))
+
+
+@pytest.mark.parametrize("name", ["binarised_mnist", "caltech101_silhouettes"])
+def test_published_parts_stay_as_they_are(name: str) -> None:
+    together = np.concatenate(list(splits_of(name).values()))
+    assert np.array_equal(together, np.arange(len(together)))
+
+
+def test_cifar10_in_colour_keeps_the_official_test_set() -> None:
+    splits = splits_of("cifar10_colour")
+    assert np.array_equal(splits["test"], np.arange(50_000, 60_000))
+    # Uniform on 0..49999: the mean of 5,000 has standard deviation 204.
+    assert abs(splits["validation"].mean() - 24_999.5) < 1000
 
 
 def test_cifar10_mixes_the_official_sets() -> None:

@@ -27,10 +27,13 @@ SOURCES = {
     "models/conv_spvae/drawing.py": "ROWS = 4\n",
     "models/conv_vae/model.py": "from workflow_src.models import shared\n\nFILTERS = 32\n",
     "models/conv_vae/drawing.py": "ROWS = 1\n",
+    "models/discrete_vae/model.py": "from workflow_src.models.shared import add\n\nUNITS = 200\n",
+    "models/dvaepp/model.py": "from workflow_src.models.shared import add\n\nGROUPS = 16\n",
     "train/__init__.py": "",
     "train/gradient/__init__.py": "",
     "train/gradient/trainer.py": "from . import stopping\n\nRATE = 0.9\n",
     "train/gradient/stopping.py": "PATIENCE = 11\n",
+    "train/annealed/trainer.py": "STEPS = 3\n",
     "data/__init__.py": "",
     "data/preparation.py": "from workflow_src.errors import UserError\n\nNOISE = 1 / 255\n",
     "errors.py": "class UserError(Exception):\n    pass\n",
@@ -40,6 +43,7 @@ SOURCES = {
     "train/checkpoints.py": "TENSORS = 'safetensors'\n",
     "evaluate/__init__.py": "",
     "evaluate/leaf_models/measurement.py": "CHUNK = 64\n",
+    "evaluate/latent_variables/measurement.py": "DRAWS = 5\n",
     "evaluate/selection.py": "BEST = max\n",
     "report/__init__.py": "",
     "report/report.py": "TITLE = 'Report'\n",
@@ -68,9 +72,9 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def settings() -> Callable[..., Settings]:
-    """Settings with the given keys, the rest by default."""
+    """Settings of the first study with the given keys, the rest by default."""
 
     def make(**keys: Any) -> Settings:
-        return settings_from_mapping(keys)
+        return settings_from_mapping({"studies": ["spvae"], **keys})
 
     return make

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -167,6 +168,44 @@ def test_convolutions_of_larger_images_are_guessed_near_what_was_measured(root: 
         values += (("maximum_steps", 1000),)
         one = RunSpec(model, "svhn", "gaussian", 1.0, 0, "authors", "full", values)
         assert cost(root, one)[0] == pytest.approx(milliseconds, rel=0.1)
+
+
+LATENT_VARIABLE_MILLISECONDS = (
+    ("discrete_vae", {"network": "linear", "batch_size": 24}, 3.6),
+    ("discrete_vae", {"network": "nonlinear", "batch_size": 24}, 6.2),
+    ("discrete_vae", {"network": "nonlinear", "latent_layers": 2}, 23.6),
+    ("discrete_vae", {"network": "linear", "prior": "boltzmann_machine"}, 67.8),
+    (
+        "discrete_vae",
+        {"network": "nonlinear", "latent_layers": 2, "prior": "boltzmann_machine"},
+        195.0,
+    ),
+    ("dvaepp", {"architecture": "mnist", "global_latents": "normal"}, 1870.0),
+)
+"""A training step on binary MNIST, in batches of 100 where nothing is said; as those above."""
+
+
+@pytest.mark.parametrize(("model", "values", "milliseconds"), LATENT_VARIABLE_MILLISECONDS)
+def test_models_with_latent_variables_are_guessed_near_what_was_measured(
+    root: Path, model: str, values: dict[str, Any], milliseconds: float
+) -> None:
+    given = {"batch_size": 100, "maximum_steps": 1000, **values}
+    one = RunSpec(
+        model, "mnist", "bernoulli", 1.0, 0, "authors", "full", tuple(sorted(given.items()))
+    )
+    seconds, source = cost(root, one)
+    assert milliseconds / 1.6 < seconds < 1.6 * milliseconds
+    assert source == "guessed"
+
+
+def test_a_model_that_no_rule_stops_is_guessed_to_do_all_steps(root: Path) -> None:
+    def million(model: str) -> float:
+        values = (("maximum_steps", 1_000_000),)
+        one = RunSpec(model, "mnist", "bernoulli", 1.0, 0, "authors", "full", values)
+        return cost(root, one, "cuda")[0] / GPU_STEP_SECONDS
+
+    assert million("discrete_vae") == million("dvaepp") == pytest.approx(1_000_000)
+    assert million("vae") < 20_480
 
 
 def test_no_more_steps_are_guessed_than_early_stopping_lets_a_run_have(root: Path) -> None:

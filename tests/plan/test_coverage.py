@@ -79,7 +79,9 @@ def test_everything_that_jobs_load_is_covered_or_named_with_its_reason(covered: 
         "plan.seeds",
         "train.bank",
         "train.checkpoints",
+        "train.annealed.trainer",
         "train.gradient.trainer",
+        "train.loop",
     ],
 )
 def test_what_decides_numbers_is_covered(module: str, covered: set[str]) -> None:

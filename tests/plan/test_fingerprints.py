@@ -154,6 +154,7 @@ def test_going_back_gives_the_old_names(plan: Callable[[], Plan], package: Path)
 
 
 FACTS = {
+    "channels": 3,
     "levels": 100,
     "shape": (14, 14),
     "reader": "svhn",
@@ -182,6 +183,24 @@ def test_the_same_files_from_elsewhere_are_the_same_data() -> None:
     assert data_recipe(mnist.model_copy(update={"files": moved}), "gaussian") == data_recipe(
         mnist, "gaussian"
     )
+
+
+def test_gray_images_keep_the_recipe_from_before_there_were_colour_images() -> None:
+    assert list(data_recipe(data_set("mnist"), "gaussian")) == [
+        "data_set",
+        "likelihood",
+        "reader",
+        "shape",
+        "levels",
+        "sizes",
+        "files",
+    ]
+    assert data_recipe(data_set("cifar10_colour"), "discretised_logistic")["channels"] == 3
+
+
+def test_a_file_is_known_in_recipes_by_its_best_checksum() -> None:
+    (name, checksum), *_ = data_recipe(data_set("omniglot"), "bernoulli")["files"].items()
+    assert (name, checksum) == ("chardata.mat", "016a3536ffe5e1d38e42563a18d7a78bfaf643ec")
 
 
 def test_likelihoods_prepare_apart(package: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from workflow_src.config.loading import settings_from_mapping
 from workflow_src.config.settings import Settings
 from workflow_src.config.studies import STUDIES, load_study
 from workflow_src.errors import UserError
@@ -251,6 +252,34 @@ def test_settings_choose_data_sets_and_likelihoods(settings: Make) -> None:
     assert {(g.axes["data_set"], g.axes["likelihood"]) for g in found} == {
         ("fashion_mnist", "binomial")
     }
+
+
+def test_what_settings_name_and_a_study_cannot_have_is_left_out_and_noted() -> None:
+    settings = settings_from_mapping(
+        {"studies": ["spvae", "dvaepp"], "scale": "paper", "data_sets": ["mnist", "omniglot"]}
+    )
+    study = load_study("spvae")
+    found = expand(study, settings)
+    assert {(g.axes["data_set"], g.axes["likelihood"]) for g in found} == {
+        ("mnist", "gaussian"),
+        ("mnist", "binomial"),
+    }
+    notes = omissions([study], settings, found)
+    assert "table1: no cells for OMNIGLOT" in notes
+
+
+def test_likelihoods_may_be_those_of_one_of_two_studies() -> None:
+    both = {"studies": ["spvae", "dvaepp"]}
+    settings = settings_from_mapping({**both, "likelihoods": ["binomial"]})
+    assert expand(load_study("spvae"), settings)
+    assert not expand(load_study("dvaepp"), settings)
+    with pytest.raises(UserError, match="likelihood of the chosen models"):
+        settings_from_mapping({"studies": ["spvae"], "likelihoods": ["bernoulli"]})
+
+
+def test_a_named_experiment_without_images_of_its_likelihoods_is_refused(settings: Make) -> None:
+    with pytest.raises(UserError, match="table1 has no cells for omniglot"):
+        groups(settings(data_sets=["omniglot"], experiments=["table1"]))
 
 
 def study_with(folder: Path, **training: object) -> str:

@@ -272,7 +272,8 @@ def test_processes_that_plan_at_once_do_not_disturb_each_other(plan: Planner, ro
         "import sys; from pathlib import Path\n"
         "from workflow_src.config.loading import settings_from_mapping\n"
         "from workflow_src.plan.workflow import workflow_plan\n"
-        "workflow_plan({}, package_root=Path(sys.argv[1]), root=Path(sys.argv[2]))\n"
+        "settings = {'studies': ['spvae']}\n"
+        "workflow_plan(settings, package_root=Path(sys.argv[1]), root=Path(sys.argv[2]))\n"
     )
     expected = plan()
     package = expected.closures.package_root

@@ -18,11 +18,16 @@ from workflow_src.plan.packing import Spread
 from workflow_src.plan.plan import build_plan
 
 
+def configured(folder: Path, text: str) -> None:
+    """A config.yaml there that asks for the first study, and says ``text``."""
+    (folder / "config.yaml").write_text(f"studies: [spvae]\n{text}")
+
+
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch, package: Path, root: Path, tmp_path: Path) -> Path:
     """The small package planned in a directory without results, on a machine without SLURM."""
     monkeypatch.chdir(root)
-    (root / "config.yaml").write_text("device: cuda\n")
+    configured(root, "device: cuda\n")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setattr(
         command, "build_plan", lambda settings: build_plan(settings, package_root=package)
@@ -49,7 +54,7 @@ def test_shared_runs_are_counted_once(
     capsys: pytest.CaptureFixture[str], here: Path, tmp_path: Path
 ) -> None:
     # Laid over config.yaml, as Snakemake does.
-    (here / "config.yaml").write_text("seeds: [5]\nthreads: 2\nscale: paper\ndevice: cuda\n")
+    configured(here, "seeds: [5]\nthreads: 2\nscale: paper\ndevice: cuda\n")
     config = tmp_path / "more.yaml"
     config.write_text(
         "seeds: [0]\nprotocols: [authors]\nstreams: [full]\n"
@@ -77,20 +82,20 @@ def test_shared_runs_are_counted_once(
 def test_what_the_grids_leave_to_their_defaults_is_told(
     capsys: pytest.CaptureFixture[str], here: Path
 ) -> None:
-    (here / "config.yaml").write_text("scale: paper\nexperiments: [figure3, unexplained_cells]\n")
+    configured(here, "scale: paper\nexperiments: [figure3, unexplained_cells]\n")
     told = "scale paper, seeds 0, 1, 2, protocols authors, text, streams full, restart, device cpu"
     assert told in printed(capsys)
 
 
 def test_what_is_left_out_is_noted(capsys: pytest.CaptureFixture[str], here: Path) -> None:
-    (here / "config.yaml").write_text("scale: paper\ndata_sets: [fashion_mnist]\nseeds: [0]\n")
+    configured(here, "scale: paper\ndata_sets: [fashion_mnist]\nseeds: [0]\n")
     lines = printed(capsys).splitlines()
     assert "cost: no cells for Fashion-MNIST" in lines
     assert "published_winners: no cells for Fashion-MNIST" in lines
 
 
 def test_the_packing_of_a_program_adds_up(capsys: pytest.CaptureFixture[str], here: Path) -> None:
-    (here / "config.yaml").write_text("device: cuda\nexperiments: [table1]\nseeds: [0, 1, 2, 3]\n")
+    configured(here, "device: cuda\nexperiments: [table1]\nseeds: [0, 1, 2, 3]\n")
     packed = json.loads(printed(capsys, "--json", "--limit-minutes", "1"))["packing"]
     runs = [name for shard in packed["shards"].values() for name in shard["runs"]]
     assert len(runs) == len(set(runs)) == 48
@@ -108,7 +113,7 @@ def test_the_packing_of_a_program_adds_up(capsys: pytest.CaptureFixture[str], he
 
 
 def test_what_is_too_long_is_said(capsys: pytest.CaptureFixture[str], here: Path) -> None:
-    (here / "config.yaml").write_text("scale: paper\nseeds: [0]\ndevice: cuda\n")
+    configured(here, "scale: paper\nseeds: [0]\ndevice: cuda\n")
     assert "set shard.target_hours to" in printed(capsys, "--limit-minutes", "60")
     assert "too long" not in printed(capsys)
 
@@ -127,9 +132,9 @@ def test_what_is_asked_for_is_told_where_there_is_a_limit_and_within_it(
 def test_one_run_is_no_runs_and_halves_stay(
     capsys: pytest.CaptureFixture[str], here: Path, package: Path
 ) -> None:
-    missing = here / "config.yaml"
-    missing.write_text("device: cuda\nshard: {maximum_runs: 1}\n")
-    for run in list(build_plan(Settings(device="cuda"), package_root=package).runs.values())[1:]:
+    configured(here, "device: cuda\nshard: {maximum_runs: 1}\n")
+    settings = Settings(studies=("spvae",), device="cuda")
+    for run in list(build_plan(settings, package_root=package).runs.values())[1:]:
         (here / run.record).parent.mkdir(parents=True)
         (here / run.record).write_text("{}\n")
     told = printed(capsys)
@@ -142,7 +147,7 @@ def test_one_run_is_no_runs_and_halves_stay(
 def test_guesses_of_a_gpu_are_said_to_be_upper_ones(
     device: str, is_told: bool, capsys: pytest.CaptureFixture[str], here: Path
 ) -> None:
-    (here / "config.yaml").write_text(f"device: {device}\n")
+    configured(here, f"device: {device}\n")
     told = printed(capsys)
     assert "a guess, for want of earlier runs" in told
     assert ("an upper one" in told) is is_told
@@ -213,7 +218,7 @@ def test_a_limit_is_a_number_of_minutes(word: str, capsys: pytest.CaptureFixture
 def test_when_all_is_there_no_packing_is_told(
     capsys: pytest.CaptureFixture[str], here: Path, package: Path
 ) -> None:
-    for run in build_plan(Settings(), package_root=package).runs.values():
+    for run in build_plan(Settings(studies=("spvae",)), package_root=package).runs.values():
         (here / run.record).parent.mkdir(parents=True)
         (here / run.record).write_text("{}\n")
     assert "jobs of" not in printed(capsys, "--limit-minutes", "1")

@@ -31,7 +31,7 @@ class Tree:
     """A planned results tree; `measured` and `failed` write one evaluation each."""
 
     def __init__(self, **keys: Any) -> None:
-        self.plan: Plan = build_plan(settings_from_mapping(keys))
+        self.plan: Plan = build_plan(settings_from_mapping({"studies": ["spvae"], **keys}))
         write_memberships(self.plan)
 
     @property

@@ -179,7 +179,7 @@ def test_seeds_without_a_winner_have_diverged(winners: Any) -> None:
     reason = "2 of 3 seeds diverged; no run was finite"
     assert one.cells[0].judgement.reason == reason
     rows = list(csv.DictReader(io.StringIO(claims_csv_text(claims))))
-    assert rows[1]["deciding"] == f"MNIST Gaussian: +80.0 [75.8, 84.2], {reason}"
+    assert rows[1]["deciding"] == f"MNIST Gaussian: +80.00 [75.84, 84.16], {reason}"
     assert reason in str(claims_values(study_with(better=CLAIM), claims))
 
 
@@ -292,7 +292,7 @@ def test_the_files_have_one_line_per_claim_and_way(winners: Any) -> None:
     ]
     assert [row["holds"] for row in rows] == ["1", "1", "0"]
     # 10, 11, 12: 11 +- 4.303 / sqrt(3).
-    assert rows[1]["deciding"] == "MNIST Gaussian: +11.0 [8.5, 13.5]"
+    assert rows[1]["deciding"] == "MNIST Gaussian: +11.00 [8.52, 13.48]"
     text = claims_markdown_text(claims, study)
     assert "The first is better. (Table 1)" in text
     assert "+221.0" in text
@@ -306,7 +306,7 @@ def test_the_page_shows_every_verdict_with_its_cells(winners: Any) -> None:
     text = Path("results/report/index.html").read_text()
     for one in load_study("spvae").claims:
         assert f'id="spvae-claim-{one}"' in text
-    assert "+11.0 [8.5, 13.5]" in text
+    assert "+11.00 [8.52, 13.48]" in text
     assert Path("results/tables/spvae_claims.csv").exists()
     assert Path("results/tables/spvae_claims.md").exists()
 

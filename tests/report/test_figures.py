@@ -112,7 +112,8 @@ def test_the_caption_tells_what_more_samples_still_gain(tree: Callable[..., Any]
         made.measured(one, last, rising=rising)
     evidence = read_evidence(made.membership)
     (figure,) = draw_study(evidence, load_study("spvae"))["table1"].figures
-    assert "(1 of 4 lines): VAE on Digits, Gaussian 2.5 nats from 500 samples on." in figure.caption
+    told = "(1 of 4 lines): VAE on Digits, Gaussian 2.50 nats from 500 samples on."
+    assert told in figure.caption
 
 
 def test_the_audit_tells_all_figures_without_drawing_them(reported: Any) -> None:

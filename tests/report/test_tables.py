@@ -115,7 +115,7 @@ def test_the_best_of_each_comparison_between_models_is_bold(winners: Any) -> Non
     table = table_of(winners)
     assert table.cells[place(SPVAE)].best
     assert not table.cells[place(VAE)].best
-    assert "**2835.3 ± 1.5** (1)" in markdown_text(table, load_study("spvae"))
+    assert "**2835.30 ± 1.50** (1)" in markdown_text(table, load_study("spvae"))
 
 
 def test_fewer_parameters_are_better(winners: Any) -> None:
@@ -187,7 +187,7 @@ def test_three_seeds_have_an_interval_and_two_have_none(winners: Any) -> None:
     assert (low, high) == pytest.approx((2814.0 - half, 2814.0 + half), abs=1e-2)
     assert table.cells[place(VAE)].interval is None
     text = markdown_text(table, load_study("spvae"))
-    assert "2814.0 ± 16.4 [2773.3, 2854.7]" in text
+    assert "2814.00 ± 16.37 [2773.33, 2854.67]" in text
     assert "95 % confidence interval" in text
     rows = list(csv.DictReader(io.StringIO(csv_text(table))))
     by_model = {row["model"]: row for row in rows if row["stream"] == "full"}
@@ -240,7 +240,7 @@ def test_headings_say_which_number_is_which(tree: Callable[..., Any]) -> None:
     (random,) = [line for line in lines if line.startswith("| random ")]
     titles = [one.strip() for one in header.split("|")]
     cells = dict(zip(titles, [one.strip() for one in random.split("|")], strict=True))
-    assert cells["Gaussian, Digits, split step 2, repetitions 4"].startswith("204.0 ")
+    assert cells["Gaussian, Digits, split step 2, repetitions 4"].startswith("204.00 ")
     assert "not in this plan" in cells["Gaussian, Digits, split step 4, no repetitions"]
     rows = list(csv.DictReader(io.StringIO(csv_text(table))))
     (row,) = [row for row in rows if row["region_graph"] == "random"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 import torch
 import yaml
 from support.shards import STUDY, Planned
+from support.training import World
 
 from workflow_src.config.data_sets import data_set
 from workflow_src.config.loading import settings_from_mapping
@@ -22,7 +23,7 @@ from workflow_src.plan.layout import Layout
 from workflow_src.plan.memberships import write_memberships
 from workflow_src.plan.plan import build_plan
 from workflow_src.train.gradient.trainer import train
-from workflow_src.train.training import Hooks, Outcome
+from workflow_src.train.training import Outcome
 
 SPEC = {
     "model": "spvae",
@@ -49,30 +50,6 @@ SPEC = {
     "validation_interval": 4,
     "maximum_steps": 24,
 }
-
-
-@dataclass
-class World:
-    """Hooks that count steps, keep states as copies, and may ask to stop."""
-
-    stop_after_steps: int | None = None
-    steps: int = 0
-    states: dict[int, Any] = field(default_factory=dict)
-    told: list[Any] = field(default_factory=list)
-
-    def hooks(self) -> Hooks:
-        return Hooks(
-            save=self.states.__setitem__,
-            saving_is_due=lambda: True,
-            stop_is_wanted=self._stop_is_wanted,
-            progress=self.told.append,
-        )
-
-    def _stop_is_wanted(self) -> bool:
-        if self.stop_after_steps is not None and self.steps >= self.stop_after_steps:
-            return True
-        self.steps += 1
-        return False
 
 
 @dataclass(frozen=True)

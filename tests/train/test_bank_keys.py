@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from itertools import combinations
+from typing import Any
+
+import pytest
 
 from workflow_src.plan.shards import bank_key as planned_key
 from workflow_src.plan.specs import RunSpec
-from workflow_src.train.gradient.trainer import bank_key as trained_key
+from workflow_src.train.annealed.trainer import bank_key as annealed_key
+from workflow_src.train.gradient.trainer import bank_key as gradient_key
 
 BASE = {
     "model": "vae",
@@ -45,18 +49,51 @@ OTHER_VALUES = {
     "validation_interval": 16,
 }
 
+ANNEALED_BASE = {
+    **BASE,
+    "model": "discrete_vae",
+    "likelihood": "bernoulli",
+    "hyperparameters": (
+        ("batch_size", 100),
+        ("binarisation", "each_batch"),
+        ("kl_annealing", 0.3),
+        ("learning_rate", 0.003),
+        ("maximum_steps", 100),
+        ("objective", "joint_bound"),
+        ("optimizer", "adam"),
+    ),
+}
+OTHER_ANNEALED_VALUES = {
+    "batch_size": 64,
+    "binarisation": "once",
+    "kl_annealing": 0.5,
+    "learning_rate": 0.001,
+    "maximum_steps": 200,
+    "objective": "marginal_bound",
+    "optimizer": "adamax",
+}
 
-def variants() -> list[RunSpec]:
-    specs = [RunSpec(**BASE)]
-    specs += [RunSpec(**{**BASE, axis: value}) for axis, value in OTHER_AXES.items()]
-    for name, value in OTHER_VALUES.items():
-        changed = tuple((n, value if n == name else v) for n, v in BASE["hyperparameters"])
-        specs.append(RunSpec(**{**BASE, "hyperparameters": changed}))
+
+def variants(base: dict[str, Any], other_values: dict[str, Any]) -> list[RunSpec]:
+    specs = [RunSpec(**base)]
+    specs += [RunSpec(**{**base, axis: value}) for axis, value in OTHER_AXES.items()]
+    for name, value in other_values.items():
+        changed = tuple((n, value if n == name else v) for n, v in base["hyperparameters"])
+        specs.append(RunSpec(**{**base, "hyperparameters": changed}))
     return specs
 
 
-def test_plan_and_trainer_agree_on_who_may_share_a_bank() -> None:
-    for one, other in combinations(variants(), 2):
+@pytest.mark.parametrize(
+    ("trained_key", "base", "other_values"),
+    [
+        (gradient_key, BASE, OTHER_VALUES),
+        (annealed_key, ANNEALED_BASE, OTHER_ANNEALED_VALUES),
+    ],
+)
+def test_plan_and_trainer_agree_on_who_may_share_a_bank(
+    trained_key: Any, base: dict[str, Any], other_values: dict[str, Any]
+) -> None:
+    for one, other in combinations(variants(base, other_values), 2):
         planned = planned_key(one) == planned_key(other)
         trained = trained_key(one.canonical()) == trained_key(other.canonical())
         assert planned == trained, (one, other)

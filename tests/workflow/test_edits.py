@@ -25,7 +25,9 @@ def package(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def plan(package: Path, tmp_path: Path) -> Callable[[], Plan]:
-    settings = settings_from_mapping({"seeds": [0], "experiments": ["table1"]})
+    settings = settings_from_mapping(
+        {"studies": ["spvae"], "seeds": [0], "experiments": ["table1"]}
+    )
     return lambda: build_plan(settings, package_root=package, root=tmp_path)
 
 

@@ -219,5 +219,11 @@ def _check_recipe(place: str, content: Mapping[str, Any], notes: Notes, *, now: 
     if now and name in DATA_SETS and recipe != data_recipe(data_set(name), content["likelihood"]):
         notes.find("identity", place, "another recipe; expected the registry's")
     said = {key: content[key] for key in ("data_set", "likelihood", "levels", "shape")}
-    if said != {key: recipe[key] for key in said} or content["images"] != recipe["sizes"]:
+    # Gray images need not say that they have one channel.
+    same = content.get("channels", 1) == recipe.get("channels", 1)
+    if (
+        not same
+        or said != {key: recipe[key] for key in said}
+        or content["images"] != recipe["sizes"]
+    ):
         notes.find("identity", place, f"it says {said}; expected what its recipe says")

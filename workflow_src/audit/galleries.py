@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib
+import pkgutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -51,9 +53,10 @@ def _images(results: Path, name: str, suffixes: Mapping[str, bytes]) -> dict[str
 @contextlib.contextmanager
 def _undrawn() -> Iterator[None]:
     """While this lasts, figures are told and not rendered, which takes nearly all of the time."""
-    from workflow_src.report.figures import inpainting, leaves, lines, posteriors, samples
+    from workflow_src.report import figures
 
-    modules = (inpainting, leaves, lines, posteriors, samples)
+    names = [one.name for one in pkgutil.iter_modules(figures.__path__)]
+    modules = [importlib.import_module(f"{figures.__name__}.{name}") for name in names]
     rendering = [
         (module, name) for module in modules for name in _RENDERERS if hasattr(module, name)
     ]

@@ -7,6 +7,7 @@ digests vouch for, and says in words what does not follow.
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import math
@@ -16,8 +17,9 @@ from typing import Any
 
 from workflow_src.archive.results import CHECKPOINT
 from workflow_src.audit.findings import Notes
-from workflow_src.config.models import model_declaration
-from workflow_src.train.gradient.stopping import StoppingState, advance, says_stop
+from workflow_src.config.models import model_declaration, trainer_declaration
+from workflow_src.train.endings import verdict
+from workflow_src.train.names import STATE
 
 HISTORY = "history.parquet"
 BOUNDS = "bounds.npz"
@@ -30,7 +32,16 @@ _ROUNDING = 2.0**-22
 # Errors of single images are taken in single precision, from some thousand terms.
 _ERROR_ROUNDING = 1e-5
 
-_OF_BOUNDS = ("test_bound", "test_bound_per_dimension", "test_bound_gain")
+_BITS = ("bernoulli", "discretised_logistic")
+"""Likelihoods of integers: their bounds are told as lengths of a code, too."""
+
+_OF_BOUNDS = (
+    "test_bound",
+    "test_bound_per_dimension",
+    "test_bits_per_dimension",
+    "test_bound_gain",
+)
+_OF_PARTITION = ("log_partition", "log_partition_standard_error")
 _OF_INPAINTING = {"inpainting_log_density": "log_density", "inpainting_error": "error"}
 
 
@@ -41,7 +52,7 @@ def check_history(place: str, record: Mapping[str, Any], data: bytes, notes: Not
         return
     content = record["content"]
     result, status = content["result"], content["status"]
-    best, best_step, state = _best(rows, content["spec"])
+    best, best_step = _best(rows)
     claims = {
         "best_validation_bound": (result["best_validation_bound"], best),
         "best_step": (result["best_step"], best_step),
@@ -53,8 +64,8 @@ def check_history(place: str, record: Mapping[str, Any], data: bytes, notes: Not
             notes.find(
                 "number", place, f"{name} is {claimed}; expected {found}, as {HISTORY} has it"
             )
-    expected = _ended(rows[-1], content["spec"], state)
-    if expected is not None and expected != (status["state"], status["reason"]):
+    expected = _ended(rows, content["spec"])
+    if expected != (status["state"], status["reason"]):
         notes.find(
             "number",
             place,
@@ -64,12 +75,13 @@ def check_history(place: str, record: Mapping[str, Any], data: bytes, notes: Not
 
 
 def check_checkpoint(place: str, record: Mapping[str, Any], data: bytes, notes: Notes) -> None:
-    """A checkpoint's header: whole, and of as many parameters as the record says."""
+    """A checkpoint's header: whole, and of as many trained numbers as the record says."""
     try:
         (length,) = struct.unpack("<Q", data[:8])
         header = json.loads(data[8 : 8 + length])
         tensors = {name: one for name, one in header.items() if name != "__metadata__"}
-        parameters = sum(math.prod(one["shape"]) for one in tensors.values())
+        trained = [one for name, one in tensors.items() if not name.startswith(STATE)]
+        parameters = sum(math.prod(one["shape"]) for one in trained)
         end = max(one["data_offsets"][1] for one in tensors.values())
     except (struct.error, ValueError, LookupError, TypeError, AttributeError) as error:
         notes.find("number", place, f"{CHECKPOINT} is no file of parameters ({error})")
@@ -90,7 +102,8 @@ def check_bounds(place: str, record: Mapping[str, Any], data: bytes, notes: Note
     import numpy as np
 
     content = record["content"]
-    arrays = arrays_of(place, BOUNDS, data, ("importance_samples", "bounds"), notes)
+    names = ("importance_samples", "bounds")
+    arrays = arrays_of(place, BOUNDS, data, names, notes, if_there=_OF_PARTITION)
     if arrays is None:
         return
     counts = [int(one) for one in arrays["importance_samples"]]
@@ -112,9 +125,12 @@ def check_bounds(place: str, record: Mapping[str, Any], data: bytes, notes: Note
     dimensions = content.get("dimensions")
     # Records of older versions hold neither this nor what follows from it.
     whole = dimensions is not None or any(name != "test_bound" for name, _ in claimed)
-    expected = _of_bounds(counts, bounds, dimensions or math.nan, whole=whole)
+    error = _partition_error(place, content, arrays, notes)
+    expected = _of_bounds(counts, bounds, dimensions or math.nan, error, whole=whole)
+    if whole and content.get("spec", {}).get("likelihood") in _BITS:
+        expected |= _bits(counts, expected)
     for (metric, count), (found, room) in expected.items():
-        if not _near(claimed.get((metric, count)), found, room):
+        if not is_near(claimed.get((metric, count)), found, room):
             notes.find(
                 "number",
                 place,
@@ -130,24 +146,59 @@ def check_bounds(place: str, record: Mapping[str, Any], data: bytes, notes: Note
 _Numbers = tuple[float, float]
 
 
+_Expected = dict[tuple[str, int], tuple[_Numbers, float]]
+
+
+def _partition_error(
+    place: str, content: Mapping[str, Any], arrays: Mapping[str, Any], notes: Notes
+) -> float:
+    """The standard error of log Z in the bounds, which must be of the log Z that is told."""
+    kept = tuple(float(arrays.get(name, 0.0)) for name in _OF_PARTITION)
+    rows = [row for row in content["metrics"] if row["metric"] == "log_partition_function"]
+    told = [(row["value"], row["standard_error"]) for row in rows] or [(0.0, 0.0)]
+    if told != [kept]:
+        notes.find(
+            "number",
+            place,
+            f"the log partition function is said to be {', '.join(map(str, told))} (value, "
+            f"standard error); expected {kept}, as {BOUNDS} is made with",
+        )
+    return kept[1]
+
+
 def _of_bounds(
-    counts: Sequence[int], bounds: Any, dimensions: float, *, whole: bool
-) -> dict[tuple[str, int], tuple[_Numbers, float]]:
-    """What follows from bounds [S, N]: mean, standard error and room for rounding, by metric."""
+    counts: Sequence[int], bounds: Any, dimensions: float, error: float, *, whole: bool
+) -> _Expected:
+    """What follows from bounds [S, N]: mean, standard error and room for rounding, by metric.
+
+    ``error`` is one that all images share, of their prior's log partition function.
+    """
     import numpy as np
 
-    expected = {}
-    rooms = [_room(values) for values in bounds]
+    expected: _Expected = {}
+    rooms = [room_of(values) for values in bounds]
     for count, values, room in zip(counts, bounds, rooms, strict=True):
-        expected["test_bound", count] = (_mean(values), room)
+        mean, of_images = mean_of(values)
+        numbers = (mean, math.hypot(of_images, error))
+        expected["test_bound", count] = (numbers, room)
         if whole:
-            share = (_mean(values / dimensions), room / dimensions)
-            expected["test_bound_per_dimension", count] = share
+            share = (numbers[0] / dimensions, numbers[1] / dimensions)
+            expected["test_bound_per_dimension", count] = (share, room / dimensions)
     if whole and len(counts) > 1:
         with np.errstate(invalid="ignore"):
             gained = bounds[-1] - bounds[-2]
-        expected["test_bound_gain", counts[-1]] = (_mean(gained), rooms[-1] + rooms[-2])
+        expected["test_bound_gain", counts[-1]] = (mean_of(gained), rooms[-1] + rooms[-2])
     return expected
+
+
+def _bits(counts: Sequence[int], expected: _Expected) -> _Expected:
+    """The same as the length of a code."""
+    found: _Expected = {}
+    for count in counts:
+        (mean, error), room = expected["test_bound_per_dimension", count]
+        bit = math.log(2)
+        found["test_bits_per_dimension", count] = ((-mean / bit, error / bit), room / bit)
+    return found
 
 
 def check_inpainting(place: str, record: Mapping[str, Any], data: bytes, notes: Notes) -> None:
@@ -166,9 +217,9 @@ def check_inpainting(place: str, record: Mapping[str, Any], data: bytes, notes: 
     for metric, name in _OF_INPAINTING.items():
         rows = [row for row in content["metrics"] if row["metric"] == metric]
         values = arrays[name].astype(np.float64).mean(axis=0)
-        found = _mean(values)
+        found = mean_of(values)
         claimed = (rows[0]["value"], rows[0]["standard_error"]) if len(rows) == 1 else None
-        if not _near(claimed, found, _room(values)):
+        if not is_near(claimed, found, room_of(values)):
             notes.find(
                 "number",
                 place,
@@ -229,7 +280,7 @@ def _check_pictures(place: str, arrays: Mapping[str, Any], notes: Notes) -> None
             )
 
 
-def _mean(values: Any) -> _Numbers:
+def mean_of(values: Any) -> _Numbers:
     """The mean over images and its standard error."""
     import numpy as np
 
@@ -238,20 +289,29 @@ def _mean(values: Any) -> _Numbers:
 
 
 def arrays_of(
-    place: str, file: str, data: bytes, names: Sequence[str], notes: Notes
+    place: str,
+    file: str,
+    data: bytes,
+    names: Sequence[str],
+    notes: Notes,
+    if_there: Sequence[str] = (),
 ) -> dict[str, Any] | None:
-    """The arrays of these names in the bytes of a file; None where they cannot be read."""
+    """The arrays of these names in the bytes of a file; None where they cannot be read.
+
+    Those ``if_there`` may be lacking.
+    """
     import numpy as np
 
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in names}
+            more = [name for name in if_there if name in arrays.files]
+            return {name: arrays[name] for name in (*names, *more)}
     except Exception as error:  # numpy and zipfile raise a dozen kinds
         notes.find("number", place, f"{file} cannot be read ({error})")
         return None
 
 
-def _near(claimed: tuple[Any, Any] | None, found: Sequence[float], room: float) -> bool:
+def is_near(claimed: tuple[Any, Any] | None, found: Sequence[float], room: float) -> bool:
     if claimed is None or any(not isinstance(one, int | float) for one in claimed):
         return False
     return all(_equal(a, b, room) for a, b in zip(claimed, found, strict=True))
@@ -264,7 +324,7 @@ def _equal(a: float, b: float, room: float) -> bool:
     return a == b or (math.isnan(a) and math.isnan(b))
 
 
-def _room(values: Any) -> float:
+def room_of(values: Any) -> float:
     """How far the mean and standard error of values may be off by rounding; of the finite ones."""
     import numpy as np
 
@@ -287,36 +347,19 @@ def _rows(place: str, data: bytes, notes: Notes) -> list[dict[str, Any]]:
     return rows
 
 
-def _best(
-    rows: Sequence[Mapping[str, Any]], spec: Mapping[str, Any]
-) -> tuple[float | None, int, StoppingState | None]:
-    """The best finite bound, its step, and what the stopping rule remembers at the end."""
+def _best(rows: Sequence[Mapping[str, Any]]) -> tuple[float | None, int]:
+    """The best finite bound and its step."""
     best, best_step = None, 0
-    by_gradient = model_declaration(spec["model"]).trainer == "gradient"
-    state = StoppingState() if by_gradient else None
     for row in rows:
         bound = row["validation_bound"]
-        if not math.isfinite(bound):
-            continue
-        if best is None or bound > best:
+        if math.isfinite(bound) and (best is None or bound > best):
             best, best_step = bound, row["step"]
-        if state is not None:
-            state = advance(spec["stopping"], state, bound)
-    return best, best_step, state
+    return best, best_step
 
 
-def _ended(
-    last: Mapping[str, Any], spec: Mapping[str, Any], state: StoppingState | None
-) -> tuple[str, str] | None:
-    """How a run with this history has ended; None where its trainer's rules are not known here."""
-    for name in ("training_bound", "validation_bound"):
-        if not math.isfinite(last[name]):
-            named = name.replace("_", " ")
-            return "diverged", f"the {named} was {last[name]} at step {last['step']}"
-    if state is None:
-        return None
-    if says_stop(spec["stopping"], state):
-        return "completed", f"early stopping ({spec['stopping']})"
-    if last["step"] >= spec["maximum_steps"]:
-        return "completed", "maximum_steps reached before early stopping"
-    return "interrupted", f"at step {last['step']}, before any rule ended it"
+def _ended(rows: Sequence[Mapping[str, Any]], spec: Mapping[str, Any]) -> tuple[str, str]:
+    """How a run with this history has ended, by its trainer's rules."""
+    trainer = trainer_declaration(model_declaration(spec["model"]).trainer)
+    ended = importlib.import_module(trainer.stopping).ended
+    before = f"at step {rows[-1]['step']}, before any rule ended it"
+    return verdict(ended, spec, rows) or ("interrupted", before)

@@ -5,11 +5,13 @@ libraries, and number of threads) all arrays must be equal bit for bit. Elsewher
 
 - on the same kind of device, the noise is the same and float32 sums are taken in another order. A
   log-density is a sum of some thousand terms, each rounded to 6e-8 of itself; bounds may differ by
-  1e-4 of themselves, a decade more than was ever seen;
+  1e-4 of themselves, a decade more than was ever seen, and by four standard errors of the log
+  partition function in them, whose Markov chains part at the first bit that rounds otherwise;
 - between CPU and GPU, the noise is another one. Given the images, two draws of it differ less than
   two draws of images would: bounds may differ by four of their standard errors.
 
-What is made of importance weights may always differ by four standard errors; sizes must be equal.
+What is made of importance weights or by Markov chains may always differ by four standard errors;
+sizes must be equal.
 """
 
 from __future__ import annotations
@@ -47,6 +49,13 @@ RELATIVE = 1e-4
 STANDARD_ERRORS = 4.0
 # Made of importance weights, which are exponentials of bounds, and a few of them decide.
 _OF_WEIGHTS = ("effective_sample_size", "inpainting_log_density", "inpainting_error")
+# Made by Markov chains; in bounds and divergences it is a summand.
+_OF_CHAINS = "log_partition_function"
+_WITH_CHAINS = ("test_bound", "kl_divergence")
+_SHARES = ("test_bound_per_dimension", "test_bits_per_dimension")
+_OF_TRAINING = ("test_joint_bound", "test_marginal_bound")
+_BOUNDS = ("test_bound", *_OF_TRAINING)
+_GAINS = ("test_bound_gain", "marginal_bound_gain")
 _SEEDS = 2**31
 
 log = logging.getLogger(__name__)
@@ -255,28 +264,40 @@ def _is_within(
 ) -> bool:
     if len(again) != len(said):
         return False
-    bounds = [abs(row["value"]) for row in again if row["metric"] == "test_bound"]
     for row, other in _pairs(again, said):
         if other is None:
             return False
-        room = _room(row, max(bounds, default=0.0), device=device)
+        room = _room(row, again, device=device)
         near = math.isfinite(room) and abs(row["value"] - other["value"]) <= room
         if not near and not _is_equal_value(row, other):
             return False
     return True
 
 
-def _room(row: Mapping[str, Any], largest_bound: float, *, device: bool) -> float:
-    """How far a metric may be from what was said."""
+def _room(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], *, device: bool) -> float:
+    """How far a metric may be from what was said; ``rows`` are all that were measured again."""
     metric, by_noise = row["metric"], STANDARD_ERRORS * _error(row)
-    if metric in ("test_bound", "test_bound_per_dimension"):
-        return RELATIVE * abs(row["value"]) if device else by_noise
-    if metric == "test_bound_gain":
-        # A difference of bounds, each of which may be off.
-        return 2 * RELATIVE * largest_bound if device else by_noise
-    if metric in _OF_WEIGHTS:
+    if metric in (*_OF_WEIGHTS, _OF_CHAINS):
         return by_noise
-    return 0.0
+    if metric not in (*_WITH_CHAINS, *_SHARES, *_OF_TRAINING, *_GAINS):
+        return 0.0
+    if not device:
+        return by_noise
+    if metric in _GAINS:
+        # A difference of bounds, each of which may be off.
+        bounds = [abs(one["value"]) for one in rows if one["metric"] in _BOUNDS]
+        return 2 * RELATIVE * max(bounds, default=0.0)
+    chains = [STANDARD_ERRORS * _error(one) for one in rows if one["metric"] == _OF_CHAINS]
+    scale = 1.0 if metric in _WITH_CHAINS else 0.0
+    if metric in _SHARES:
+        scale = abs(row["value"] / _bound(rows, row["importance_samples"]))
+    return float(RELATIVE * abs(row["value"]) + scale * sum(chains))
+
+
+def _bound(rows: Sequence[Mapping[str, Any]], samples: int) -> float:
+    """The test bound of so many samples; infinite where there is none."""
+    known = {one["importance_samples"]: one for one in rows if one["metric"] == "test_bound"}
+    return float(known[samples]["value"]) if samples in known else math.inf
 
 
 def _is_equal_value(row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

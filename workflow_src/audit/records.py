@@ -15,6 +15,19 @@ from typing import Any
 from workflow_src.archive.results import CHECKPOINT, NOT_KEPT, RECORDS, Results
 from workflow_src.audit.files import is_leftover, json_text, parsed_record, read_bytes, sha256
 from workflow_src.audit.findings import Notes
+from workflow_src.audit.latent_variables import (
+    DIVERGENCES,
+    GLOBAL_SAMPLES,
+    LOG_PARTITION,
+    SMOOTHING,
+    TRAINING_BOUNDS,
+    check_divergences,
+    check_global_samples,
+    check_log_partition,
+    check_smoothing,
+    check_training_bounds,
+    wanted_files,
+)
 from workflow_src.audit.leaf_posteriors import LEAF_POSTERIORS, check_leaf_posteriors
 from workflow_src.audit.numbers import (
     BOUNDS,
@@ -41,6 +54,11 @@ _CHECKS: dict[tuple[str, str], _Check] = {
     ("measurements", BOUNDS): check_bounds,
     ("measurements", INPAINTING): check_inpainting,
     ("measurements", LEAF_POSTERIORS): check_leaf_posteriors,
+    ("measurements", DIVERGENCES): check_divergences,
+    ("measurements", GLOBAL_SAMPLES): check_global_samples,
+    ("measurements", LOG_PARTITION): check_log_partition,
+    ("measurements", SMOOTHING): check_smoothing,
+    ("measurements", TRAINING_BOUNDS): check_training_bounds,
 }
 
 
@@ -176,7 +194,7 @@ def _check_files(
                     check(place, record, data, notes)
         elif kept.get(name) != (expected["sha256"], expected["bytes"]):
             notes.find("missing", path, "the file is missing; expected it as its record says")
-        elif name in (HISTORY, BOUNDS, INPAINTING, LEAF_POSTERIORS):
+        elif (kind, name) in _CHECKS and name != CHECKPOINT:
             notes.find("missing", path, "the file was not kept; the numbers cannot be followed")
     for name in sorted(kept.keys() - outputs.keys()):
         notes.find("extra", f"{shown / directory}/{NOT_KEPT}", f"no record knows of a {name}")
@@ -206,6 +224,7 @@ def _check_claims(
         # A model of a single leaf, which has no components, has none.
         if content["measures"].get("leaf_posteriors") and "leaf_components" in content["spec"]:
             wanted.add(LEAF_POSTERIORS)
+        wanted |= wanted_files(content)
     else:
         wanted = set()
     for name in sorted(wanted - outputs.keys()):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import get_args
 
 from workflow_src.config.data_sets import data_set
+from workflow_src.config.strict import Likelihood
 from workflow_src.data.job import current_fingerprint, prepare_data_set
 from workflow_src.plan.layout import Layout
 
@@ -14,7 +16,7 @@ from workflow_src.plan.layout import Layout
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare this command's arguments."""
     parser.add_argument("--data-set", required=True, help="a name from the registry, such as mnist")
-    parser.add_argument("--likelihood", required=True, choices=["gaussian", "binomial"])
+    parser.add_argument("--likelihood", required=True, choices=get_args(Likelihood))
     parser.add_argument(
         "--fingerprint",
         help="what the plan calls the result; refused if code or registry have changed since "

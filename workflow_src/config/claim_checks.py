@@ -46,8 +46,7 @@ def check_claims(claims: Mapping[str, Claim], experiments: Mapping[str, Experime
 
 def _check(key: KeyPath, check: Check, experiment: Experiment) -> None:
     check_metric(check.metric, (*key, "metric"))
-    measures = experiment.measures
-    check_measured(check.metric, measures.importance_samples, measures.inpainting, (*key, "metric"))
+    _check_metric_measured((*key, "metric"), check.metric, experiment)
     subjects = {"first": check.first}
     second = getattr(check, "second", None)
     if second is not None:
@@ -79,6 +78,13 @@ def _check(key: KeyPath, check: Check, experiment: Experiment) -> None:
         ).raised_in_validator()
     for name, subject in subjects.items():
         _check_cells((*key, name), subject, check, experiment)
+
+
+def _check_metric_measured(key: KeyPath, metric: str, experiment: Experiment) -> None:
+    measures = experiment.measures
+    measured = {name for name, value in measures if value}
+    models = sorted({model for grid in experiment.scales.values() for model in grid.models})
+    check_measured(metric, measures.importance_samples, measured, models, key)
 
 
 def _check_cells(

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from workflow_src.config.complaints import unknown, validate
-from workflow_src.config.strict import Distinct, Name, StrictModel
+from workflow_src.config.strict import Distinct, Likelihood, Name, StrictModel
 from workflow_src.config.yaml_lines import read_yaml
 
 REGISTRY = Path(__file__).with_name("data_sets.yaml")
@@ -36,6 +36,11 @@ class SourceFile(StrictModel):
     md5: str | None = Field(
         None, pattern=r"^[0-9a-f]{32}$", description="MD5 that the publisher or torchvision gives."
     )
+    git_blob: str | None = Field(
+        None,
+        pattern=r"^[0-9a-f]{40}$",
+        description="SHA-1 by which git names the file's content, where a repository publishes it.",
+    )
     bytes: Positive | None = Field(None, description="Size of the file, where it is known.")
 
 
@@ -53,15 +58,30 @@ class DataSet(StrictModel):
     name: Name = Field(description="Name in settings, paths and columns.")
     title: str = Field(description="Name in tables and figures.")
     shape: Annotated[tuple[Positive, Positive], Field(strict=False)] = Field(
-        description="Height and width of the prepared gray image, in pixels."
+        description="Height and width of a prepared image, in pixels."
     )
-    levels: Positive = Field(description="Largest count of a pixel, the binomial's N.")
+    channels: Literal[1, 3] = Field(1, description="1 for gray images, 3 for red, green and blue.")
+    levels: Positive = Field(
+        le=255, description="Largest count of a pixel: 255 for 8-bit images, 1 for binary ones."
+    )
+    likelihoods: Distinct[Likelihood] = Field(
+        description="Likelihoods that its images can be prepared for."
+    )
     superpixel: Positive = Field(
         description="Step of the Poon-Domingos splits in pixels (Delta), giving 4 x 4 super-pixels."
     )
     licence: str = Field(description="Terms of use, as far as the publisher states them.")
     homepage: str = Field(description="Page of the publisher.")
-    reader: Literal["digits", "idx", "svhn", "cifar10"] = Field(description="Format of the files.")
+    reader: Literal[
+        "digits",
+        "idx",
+        "svhn",
+        "cifar10",
+        "cifar10_colour",
+        "binarised_mnist",
+        "omniglot",
+        "silhouettes",
+    ] = Field(description="Format of the files, and how the images are divided.")
     sizes: Sizes = Field(description="Number of images in each part.")
     split: str = Field(description="How the parts are made, in a sentence.")
     files: Annotated[tuple[SourceFile, ...], Field(strict=False)] = Field(

@@ -9,12 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from workflow_src.config.complaints import Complaint, shown, unknown
-from workflow_src.config.models import hyperparameters_of
+from workflow_src.config.models import evaluation_declarations, evaluation_of, hyperparameters_of
 from workflow_src.config.study_checks import check_name
 from workflow_src.config.yaml_lines import KeyPath
 
-_PICTURES = ("leaf_manifolds", "leaf_posteriors", "inpainting")
-_OF_INPAINTING = ("inpainting_log_density", "inpainting_error")
+_PICTURES = (
+    "leaf_manifolds",
+    "leaf_posteriors",
+    "inpainting",
+    "global_samples",
+    "inverse_cdfs",
+)
+_MEASURE_OF = {
+    "inpainting_log_density": ("inpainting", "masks under inpainting"),
+    "inpainting_error": ("inpainting", "masks under inpainting"),
+    "test_joint_bound": ("training_bounds", "training_bounds"),
+    "test_marginal_bound": ("training_bounds", "training_bounds"),
+    "marginal_bound_gain": ("training_bounds", "training_bounds"),
+}
+"""Metrics that are computed where something is measured that need not be: its name, and words."""
 
 
 def check_compared(compare: Sequence[str], models: Iterable[str]) -> None:
@@ -43,15 +56,34 @@ def check_layout(
         ).raised_in_validator()
 
 
+def check_measurable(measured: Iterable[str], models: Iterable[str]) -> None:
+    """Everything that is to be measured can be, on every model of the experiment."""
+    for model in models:
+        known = evaluation_of(model).measures
+        for name in sorted(set(measured) - set(known)):
+            raise Complaint(
+                ("measures", name),
+                f"{name} is not measured on models such as {model}",
+                expected="of the measures: " + ", ".join(known),
+            ).raised_in_validator()
+
+
 def check_measured(
-    metric: str, importance_samples: Sequence[int], inpainting: Sequence[str], key: KeyPath
+    metric: str,
+    importance_samples: Sequence[int],
+    measured: Iterable[str],
+    models: Iterable[str],
+    key: KeyPath,
 ) -> None:
     """What the ``metric``, which stands under ``key``, is computed from is measured."""
     lacking = None
     if metric == "test_bound_gain" and len(importance_samples) < 2:
         lacking = "two numbers of importance_samples or more among the measures"
-    if metric in _OF_INPAINTING and not inpainting:
-        lacking = "masks under inpainting among the measures"
+    measure, words = _MEASURE_OF.get(metric, (None, ""))
+    if measure is not None and measure not in set(measured):
+        lacking = f"{words} among the measures"
+    if not any(_computes(model, metric) for model in models):
+        lacking = "a metric that is computed for one of its models"
     if lacking is not None:
         raise Complaint(
             key, f"{metric} is not measured in this experiment", expected=lacking
@@ -74,6 +106,12 @@ def check_presentation(
             f"a curve over {rows}, which is no number",
             expected="a curve over the fraction or a compared hyperparameter in the table's rows",
         ).raised_in_validator()
+
+
+def _computes(model: str, metric: str) -> bool:
+    """Whether a metric exists for a model; those that no evaluation computes exist for all."""
+    of_evaluations = {name for one in evaluation_declarations().values() for name in one.metrics}
+    return metric not in of_evaluations or metric in evaluation_of(model).metrics
 
 
 def _is_numeric(rows: str, models: Iterable[str]) -> bool:

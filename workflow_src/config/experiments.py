@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from workflow_src.config.experiment_checks import (
     check_compared,
     check_layout,
+    check_measurable,
     check_measured,
     check_presentation,
 )
@@ -32,6 +33,7 @@ from workflow_src.config.strict import (
 from workflow_src.config.study_checks import (
     check_cells,
     check_data_sets,
+    check_images,
     check_likelihoods,
     check_metric,
     check_models,
@@ -39,7 +41,16 @@ from workflow_src.config.study_checks import (
 )
 
 Axis = Literal["model", "data_set", "likelihood", "fraction", "protocol", "stream"]
-Presentation = Literal["table", "curve", "leaf_manifolds", "leaf_posteriors", "inpainting"]
+Presentation = Literal[
+    "table",
+    "curve",
+    "learning_curves",
+    "leaf_manifolds",
+    "leaf_posteriors",
+    "inpainting",
+    "global_samples",
+    "inverse_cdfs",
+]
 Mask = Literal["left", "right", "top", "bottom", "center", "random_pixels"]
 Entry = dict[Name, Distinct[Scalar]]
 Entries = Annotated[tuple[Entry, ...], Field(strict=False, min_length=1)]
@@ -65,6 +76,11 @@ class Grid(StrictModel):
     streams: Distinct[Stream] = Field(
         ("full",), description="Ways to draw images, unless the settings name others."
     )
+    importance_samples: Ascending | None = Field(
+        None,
+        description="Numbers of importance samples at this scale, where they are not the "
+        "measures'.",
+    )
     training: dict[Name, Scalar] = Field(
         {}, description="Values for trainers at this scale; they go before the study's."
     )
@@ -80,6 +96,7 @@ class Grid(StrictModel):
         check_models(self.models)
         check_likelihoods(self.models, self.likelihoods)
         check_cells(self.models, self.data_sets, self.likelihoods)
+        check_images(self.models, self.data_sets, self.likelihoods)
         check_training(self.training, self.models)
         return self
 
@@ -101,6 +118,17 @@ class Measures(StrictModel):
         (),
         description="What of test images is hidden and filled in again: a half of the image, its "
         "center (half as high and wide), or a random half of its pixels.",
+    )
+    global_samples: int = Field(
+        0, ge=0, description="Number of global latent states to sample, with five images of each."
+    )
+    inverse_cdfs: bool = Field(
+        False, description="Whether to tabulate the inverse CDF of the smoothing."
+    )
+    training_bounds: bool = Field(
+        False,
+        description="Whether to give the joint and the marginal bound of one and the same model, "
+        "on test images and at the temperature of training.",
     )
 
 
@@ -148,9 +176,10 @@ class Experiment(StrictModel):
         table, measures = self.table, self.measures
         check_compared(self.compare, models)
         check_layout(table.rows, table.columns, get_args(Axis), self.compare)
-        check_measured(
-            table.metric, measures.importance_samples, measures.inpainting, ("table", "metric")
-        )
         measured = {name for name, value in measures if value}
+        check_measurable(measured, models)
+        check_measured(
+            table.metric, measures.importance_samples, measured, models, ("table", "metric")
+        )
         check_presentation(self.presentation, measured, table.rows, models)
         return self

@@ -42,8 +42,40 @@ _ALL = (
         "nats",
         "lower",
     ),
+    Metric(
+        "test_bits_per_dimension",
+        "importance-weighted bound as code length, test set",
+        "bits per dimension",
+        "lower",
+    ),
     Metric("validation_bound", "bound, validation set", "nats", "higher"),
     Metric("effective_sample_size", "effective number of importance samples", "samples", "higher"),
+    Metric(
+        "test_joint_bound",
+        "joint bound of the smoothed model at its training temperature, test set",
+        "nats",
+        "higher",
+    ),
+    Metric(
+        "test_marginal_bound",
+        "marginal bound of the smoothed model at its training temperature, test set",
+        "nats",
+        "higher",
+    ),
+    Metric(
+        "marginal_bound_gain",
+        "gain of the marginal over the joint bound at equal parameters, test set",
+        "nats",
+        "higher",
+    ),
+    Metric(
+        "kl_divergence",
+        "divergence of the approximate posterior from the prior at the training temperature, "
+        "sum over groups, test set",
+        "nats",
+        "neither",
+    ),
+    Metric("log_partition_function", "log partition function of the prior", "nats", "neither"),
     Metric(
         "inpainting_log_density",
         "log density of missing pixels given the others (estimate), first 64 test images",

@@ -1,4 +1,4 @@
-"""What models and trainers declare about themselves, read from their model.yaml and trainer.yaml.
+"""What models, trainers and evaluations declare about themselves, in a YAML file in their folder.
 
 Adding a model is adding its folder: it is found here without any list. No module of a model is
 imported, so that planning stays free of torch.
@@ -152,6 +152,11 @@ class TrainerDeclaration(StrictModel):
         """Name of the module that trains."""
         return f"workflow_src.train.{self.name}.trainer"
 
+    @property
+    def stopping(self) -> str:
+        """Name of the module that says why training ends."""
+        return f"workflow_src.train.{self.name}.stopping"
+
 
 class ModelDeclaration(StrictModel):
     """What model.yaml of a folder in workflow_src/models says."""
@@ -185,7 +190,15 @@ class ModelDeclaration(StrictModel):
         return f"workflow_src.models.{self.name}.drawing" if exists else None
 
 
-Declaration = TypeVar("Declaration", ModelDeclaration, TrainerDeclaration)
+class EvaluationDeclaration(StrictModel):
+    """What evaluation.yaml of a folder in workflow_src/evaluate says."""
+
+    name: Name = Field(description="Name of the folder.")
+    measures: Distinct[Name] = Field(description="What experiments can ask it to measure.")
+    metrics: Distinct[Name] = Field(description="Metrics that it computes, some of some models.")
+
+
+Declaration = TypeVar("Declaration", ModelDeclaration, TrainerDeclaration, EvaluationDeclaration)
 
 
 def model_declaration(name: str) -> ModelDeclaration:
@@ -208,6 +221,17 @@ def model_declarations() -> Mapping[str, ModelDeclaration]:
 def trainer_declarations() -> Mapping[str, TrainerDeclaration]:
     """All trainers by name."""
     return discovered(TrainerDeclaration, PACKAGE / "train", "trainer.yaml")
+
+
+def evaluation_of(model: str) -> EvaluationDeclaration:
+    """The evaluation that measures ``model``; an unknown name is a `UserError`, as above."""
+    return _named("evaluation", model_declaration(model).evaluation, evaluation_declarations())
+
+
+@functools.cache
+def evaluation_declarations() -> Mapping[str, EvaluationDeclaration]:
+    """All evaluations by name."""
+    return discovered(EvaluationDeclaration, PACKAGE / "evaluate", "evaluation.yaml")
 
 
 @functools.cache

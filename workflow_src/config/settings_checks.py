@@ -141,8 +141,11 @@ def _unknown_likelihoods(settings: Settings, selected: Sequence[Selected]) -> It
     if settings.likelihoods == "default":
         return
     models = sorted({model for one in selected for model in one.grid.models})
+    known = dict.fromkeys(
+        likelihood for model in models for likelihood in model_declaration(model).likelihoods
+    )
     for position, likelihood in enumerate(settings.likelihoods):
-        for model in models:
-            has = model_declaration(model).likelihoods
-            if likelihood not in has:
-                yield unknown(("likelihoods", position), f"likelihood of {model}", likelihood, has)
+        if models and likelihood not in known:
+            yield unknown(
+                ("likelihoods", position), "likelihood of the chosen models", likelihood, known
+            )

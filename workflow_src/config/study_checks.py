@@ -101,6 +101,23 @@ def check_cells(
             ).raised_in_validator()
 
 
+def check_images(
+    models: Mapping[str, Sequence[Entry]], data_sets: Sequence[str], likelihoods: Sequence[str]
+) -> None:
+    """Each entry is for data sets whose images exist for the likelihoods that it is for."""
+    for model, entries in models.items():
+        for position, entry in enumerate(entries):
+            for name, likelihood in itertools.product(data_sets, likelihoods):
+                has = data_set(name).likelihoods
+                if likelihood not in has and applies(entry, name, likelihood):
+                    raise Complaint(
+                        ("models", model, position),
+                        f"the data set {name} has no likelihood {shown(likelihood)}",
+                        expected="one of " + ", ".join(has),
+                        remedy="give entries data_sets and likelihoods that go together",
+                    ).raised_in_validator()
+
+
 def _check_suits(
     key: KeyPath,
     value: Scalar,

@@ -19,6 +19,8 @@ SPLIT_INDICES = "split_indices.npz"
 PIXEL_TYPES: dict[str, np.dtype[Any]] = {
     "gaussian": np.dtype(np.float32),
     "binomial": np.dtype(np.uint8),
+    "bernoulli": np.dtype(np.uint8),
+    "discretised_logistic": np.dtype(np.uint8),
 }
 LABEL_TYPE = np.dtype(np.uint8)
 
@@ -27,8 +29,11 @@ LABEL_TYPE = np.dtype(np.uint8)
 class PreparedData:
     """One data set, prepared for one likelihood.
 
-    Images have shape [images, height * width], row by row: float32 in [0, 1] for the Gaussian,
-    uint8 counts in 0..levels for the binomial. Labels have shape [images].
+    Images have shape [images, channels * height * width], one channel after the other and each row
+    by row: float32 in [0, 1] for the Gaussian, uint8 for all others. These are counts in 0..levels
+    for the binomial and the discretised logistic. For the Bernoulli, training images are counts
+    too, of which each over ``levels`` is the probability of a 1, while validation and test images
+    are 0 or 1. Labels have shape [images]; they are all 0 where the publisher gives none.
     """
 
     train: NDArray[Any]
@@ -40,6 +45,7 @@ class PreparedData:
     data_set: str
     likelihood: str
     fingerprint: str
+    channels: int = 1
 
     def images(self, split: str) -> NDArray[Any]:
         """The images of `train`, `validation` or `test`."""

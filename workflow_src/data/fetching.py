@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gzip
 import hashlib
 import logging
 import os
+import shutil
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +24,8 @@ from workflow_src.data.progress import transfer_progress
 from workflow_src.errors import UserError
 from workflow_src.storage import explain, replacing_file, sha256_file
 
+PACKED = ".gz"
+"""Ends the name of a mirror's copy of a file that is published unpacked."""
 MIRROR_VARIABLE = "DENSITY_BENCH_MIRROR"
 _CHUNK = 1 << 20
 
@@ -116,7 +121,10 @@ def _from_mirror(file: SourceFile, copies: Sequence[Path], final: Path) -> str |
         if not copy.is_file():
             continue
         with replacing_file(final) as temporary:
-            _copy(copy, temporary)
+            if copy.suffix == PACKED and not file.name.endswith(PACKED):
+                _unpack(copy, temporary)
+            else:
+                _copy(copy, temporary)
             wrong = checksum_difference(file, temporary)
             if wrong:
                 raise _wrong_checksum(file, str(copy), wrong)
@@ -156,12 +164,15 @@ def _from_addresses(file: SourceFile, copies: Sequence[Path], final: Path) -> st
 
 
 def checksum_difference(file: SourceFile, path: Path) -> tuple[str, str, str] | None:
-    """(kind, found, expected) of the checksum that is wrong, or None if all that are known agree.
+    """(kind, found, expected) of the checksum that is wrong, or None if it agrees or none is known.
 
-    The sha256 is compared if the registry has one, else the md5, else the number of bytes.
+    The sha256 is compared if the registry has one, else git's name of the content, else the md5,
+    else the number of bytes.
     """
     if file.sha256:
         kind, found, expected = "sha256", sha256_file(path), file.sha256
+    elif file.git_blob:
+        kind, found, expected = "git blob", _git_blob(path), file.git_blob
     elif file.md5:
         with path.open("rb") as stream:
             kind, found, expected = "md5", hashlib.file_digest(stream, "md5").hexdigest(), file.md5
@@ -170,6 +181,15 @@ def checksum_difference(file: SourceFile, path: Path) -> tuple[str, str, str] | 
     else:
         return None
     return None if found == expected else (kind, found, expected)
+
+
+def _git_blob(path: Path) -> str:
+    """The SHA-1 by which git names a file's content: of a header with its size, and the content."""
+    digest = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _wrong_checksum(file: SourceFile, origin: str, wrong: tuple[str, str, str]) -> UserError:
@@ -192,3 +212,16 @@ def _copy(source: Path, target: Path) -> None:
         while chunk := stream.read(_CHUNK):
             sink.write(chunk)
             advance(len(chunk))
+
+
+def _unpack(source: Path, target: Path) -> None:
+    try:
+        with gzip.open(source) as stream, target.open("wb") as sink:
+            shutil.copyfileobj(stream, sink, _CHUNK)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise UserError(
+            f"the copy cannot be unpacked ({error})",
+            place=str(source),
+            expected="a whole gzip file",
+            remedy="nothing was kept of it; replace that copy, and start again",
+        ) from None

@@ -83,9 +83,11 @@ def prepare_data_set(
     Raises
     ------
     UserError
-        Where code or registry are no longer those that ``fingerprint`` was made from; where the
-        raw files are missing, are not those of their record, or are damaged.
+        Where the data set does not have the likelihood; where code or registry are no longer those
+        that ``fingerprint`` was made from; where the raw files are missing, are not those of their
+        record, or are damaged.
     """
+    _refuse_unsuited_likelihood(data_set, likelihood)
     recipe, code = _recipe_and_code(data_set, likelihood)
     _refuse_another_fingerprint(data_set, fingerprint, prepared_fingerprint(recipe, code))
     if _is_there(output, fingerprint):
@@ -129,6 +131,14 @@ def prepare_data_set(
 
 def _recipe_and_code(data_set: DataSet, likelihood: str) -> tuple[dict[str, Any], Code]:
     return data_recipe(data_set, likelihood), Closures(PACKAGE_ROOT).of_preparation()
+
+
+def _refuse_unsuited_likelihood(data_set: DataSet, likelihood: str) -> None:
+    if likelihood not in data_set.likelihoods:
+        raise UserError(
+            f"the data set {data_set.name} is not prepared for the likelihood {likelihood}",
+            expected=f"one of {', '.join(data_set.likelihoods)}",
+        )
 
 
 def _refuse_another_fingerprint(data_set: DataSet, given: str, current: str) -> None:
@@ -200,6 +210,7 @@ def _content(
         "data_set": data_set.name,
         "likelihood": likelihood,
         "shape": list(data_set.shape),
+        "channels": data_set.channels,
         "levels": data_set.levels,
         "split": data_set.split,
         "images": {name: len(split.images) for name, split in splits.items()},

@@ -1,9 +1,15 @@
 """From published files to the arrays that models train on, for one likelihood.
 
-The paper's text defines no scaling; this follows the published SPVAE program. Every image is
-stretched to [0, 1]. For the Gaussian, one draw of noise with standard deviation 1/255, fixed per
-data set and split, is added, since a density on discrete pixels has no bound. For the binomial,
-pixels are rounded to counts. Writing and recording are job.py's.
+Gaussian and binomial: the SPVAE paper's text defines no scaling; this follows its published
+program. Every image is stretched to [0, 1]. For the Gaussian, one draw of noise with standard
+deviation 1/255, fixed per data set and split, is added, since a density on discrete pixels has no
+bound. For the binomial, pixels are rounded to counts.
+
+Bernoulli (DVAE++ paper): nothing is stretched. A gray level over the largest one is the probability
+of a 1. Validation and test images are drawn once, fixed per data set and split; training images
+stay gray levels, of which a trainer draws anew or once. Binary images are what they are.
+
+Discretised logistic: nothing is changed. Writing and recording are job.py's.
 """
 
 from __future__ import annotations
@@ -21,6 +27,7 @@ from workflow_src.data.readers import read
 from workflow_src.data.splitting import Indices, split_indices
 from workflow_src.plan import seeds
 
+LIKELIHOODS = ("gaussian", "binomial", "bernoulli", "discretised_logistic")
 NOISE_STANDARD_DEVIATION = 1 / 255
 _CHUNK = 8192
 
@@ -29,7 +36,7 @@ Reals = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class PreparedSplit:
-    """One split: images [images, height * width], labels and image numbers [images].
+    """One split: images [images, channels * height * width], labels and image numbers [images].
 
     ``constant_images`` counts images of one gray level; ``noise_sha256`` is the digest of the noise
     that was added (little-endian float64, image after image), empty where none was.
@@ -43,37 +50,48 @@ class PreparedSplit:
 
 
 def prepare(facts: Facts, likelihood: str, raw_directory: Path) -> dict[str, PreparedSplit]:
-    """Train, validation and test of a data set for `gaussian` or `binomial`.
+    """Train, validation and test of a data set for one likelihood.
 
     Raises
     ------
     DataError
         For damaged files, files of other sizes than ``facts`` says, or an unknown likelihood.
     """
-    if likelihood not in ("gaussian", "binomial"):
+    if likelihood not in LIKELIHOODS:
         raise DataError(
             f"there is no preparation for the likelihood {likelihood!r}",
             f"data set {facts.name}",
-            "gaussian or binomial",
+            "one of " + ", ".join(LIKELIHOODS),
         )
     parts = read(facts, raw_directory)
     splits = split_indices(facts, parts)
-    images = np.concatenate([part.images for part in parts]).reshape(-1, _pixels(facts))
+    images = np.concatenate([part.images for part in parts])
+    images = images.reshape(len(images), -1)
     labels = np.concatenate([part.labels for part in parts])
     prepared = {}
     for split, indices in splits.items():
         raw = images[indices]
         constant = int(np.sum(raw.min(axis=1) == raw.max(axis=1)))
-        noise_sha256 = ""
-        if likelihood == "binomial":
-            pixels: NDArray[Any] = counts_of(raw, facts.levels)
-        else:
-            generator = np.random.Generator(
-                np.random.PCG64(seeds.seed("noise", data_set=facts.name, split=split))
-            )
-            pixels, noise_sha256 = perturbed(raw, generator)
+        pixels, noise_sha256 = _pixels(raw, facts, likelihood, split)
         prepared[split] = PreparedSplit(pixels, labels[indices], indices, constant, noise_sha256)
     return prepared
+
+
+def _pixels(raw: Pixels, facts: Facts, likelihood: str, split: str) -> tuple[NDArray[Any], str]:
+    """One split's images as ``likelihood`` reads them, and the digest of noise, if any."""
+    if likelihood == "gaussian":
+        return perturbed(raw, _generator("noise", facts, split))
+    if likelihood == "binomial":
+        return counts_of(raw, facts.levels), ""
+    if likelihood == "bernoulli" and split != "train":
+        return binarised(raw, facts.levels, _generator("binarisation", facts, split)), ""
+    return raw, ""
+
+
+def binarised(images: Pixels, levels: int, generator: np.random.Generator) -> NDArray[np.uint8]:
+    """One draw of 0s and 1s, each 1 with the probability of exactly its pixel over ``levels``."""
+    thresholds = generator.integers(levels, size=images.shape, dtype=np.uint8)
+    return (thresholds < images).astype(np.uint8)
 
 
 def stretched(images: NDArray[Any], top: float = 1.0) -> Reals:
@@ -115,6 +133,6 @@ def reflected(values: Reals) -> Reals:
     return np.where(folded > 1, 2 - folded, folded)
 
 
-def _pixels(facts: Facts) -> int:
-    height, width = facts.shape
-    return height * width
+def _generator(purpose: str, facts: Facts, split: str) -> np.random.Generator:
+    seed = seeds.seed(purpose, data_set=facts.name, split=split)
+    return np.random.Generator(np.random.PCG64(seed))

@@ -56,6 +56,8 @@ def open_prepared(directory: Path) -> PreparedData:
     try:
         content = record["content"]
         height, width = (int(side) for side in content["shape"])
+        # Records from before there were colour images do not say.
+        channels = int(content.get("channels", 1))
         likelihood = str(content["likelihood"])
         pixels = PIXEL_TYPES[likelihood]
         counts = {split: int(content["images"][split]) for split in SPLITS}
@@ -67,8 +69,9 @@ def open_prepared(directory: Path) -> PreparedData:
             place=str(directory / RECORD),
             remedy=_REMEDY,
         ) from None
+    values = channels * height * width
     images = {
-        split: _open(directory / image_file(split), (counts[split], height * width), pixels)
+        split: _open(directory / image_file(split), (counts[split], values), pixels)
         for split in SPLITS
     }
     labels = {
@@ -83,6 +86,7 @@ def open_prepared(directory: Path) -> PreparedData:
         data_set=data_set,
         likelihood=likelihood,
         fingerprint=fingerprint,
+        channels=channels,
     )
 
 

@@ -42,8 +42,8 @@ class DataError(Exception):
 class Facts:
     """What preparation must know of a data set.
 
-    ``shape`` is (height, width) of an image, ``levels`` the largest count of a pixel under the
-    binomial, ``sizes`` the images of train, validation and test.
+    ``shape`` is (height, width) of an image, ``levels`` the largest count of a pixel, ``sizes`` the
+    images of train, validation and test, ``channels`` 1 for gray images and 3 for colour.
     """
 
     name: str
@@ -51,6 +51,12 @@ class Facts:
     shape: tuple[int, int]
     levels: int
     sizes: Mapping[str, int]
+    channels: int = 1
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """(height, width) of a gray image, (channels, height, width) of one in colour."""
+        return self.shape if self.channels == 1 else (self.channels, *self.shape)
 
 
 def facts_of(recipe: Mapping[str, Any]) -> Facts:
@@ -62,14 +68,16 @@ def facts_of(recipe: Mapping[str, Any]) -> Facts:
         shape=(height, width),
         levels=recipe["levels"],
         sizes=recipe["sizes"],
+        channels=recipe.get("channels", 1),
     )
 
 
 @dataclass(frozen=True)
 class RawImages:
-    """Gray images and labels of one published part (such as train, test or extra) of a data set.
+    """Images and labels of one published part (such as train, test or extra) of a data set.
 
-    Images have shape [images, height, width], labels [images].
+    Gray images have shape [images, height, width], colour images [images, 3, height, width], labels
+    [images].
     """
 
     part: str
@@ -78,3 +86,8 @@ class RawImages:
 
     def __len__(self) -> int:
         return len(self.images)
+
+
+def missing(path: Path, expected: str) -> DataError:
+    """The complaint about a file that is not there."""
+    return DataError("the file does not exist", path, expected)

@@ -1,8 +1,8 @@
-"""From published files to gray 8-bit images: one function per file format.
+"""From published files to 8-bit images: one function per file format.
 
-Files are taken as fetching.py leaves them; nothing is scaled or split here. Colour becomes gray by
-the luma weights of ITU-R BT.601 in the integer form of Pillow's mode "L", as in the published
-SPVAE program.
+Files are taken as fetching.py leaves them; nothing is scaled or split here. Where colour becomes
+gray, it does so by the luma weights of ITU-R BT.601 in the integer form of Pillow's mode "L", as in
+the published SPVAE program. Black-and-white images are binary_images.py's.
 """
 
 from __future__ import annotations
@@ -21,7 +21,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workflow_src.data.raw import DataError, Facts, Labels, Pixels, RawImages
+from workflow_src.data.binary_images import (
+    read_binarised_mnist,
+    read_omniglot,
+    read_silhouettes,
+)
+from workflow_src.data.matlab import matlab_variables
+from workflow_src.data.raw import DataError, Facts, Labels, Pixels, RawImages, missing
 
 IDX_UNSIGNED_BYTE = 8
 CIFAR_BATCHES = {
@@ -40,13 +46,14 @@ def read(facts: Facts, directory: Path) -> tuple[RawImages, ...]:
         For a file that is missing, cut short, damaged or of another shape.
     """
     parts = _READERS[facts.reader](facts, directory)
+    values = " x ".join(map(str, facts.image_shape))
     for part in parts:
-        if part.images.shape[1:] != facts.shape or len(part.labels) != len(part):
+        if part.images.shape[1:] != facts.image_shape or len(part.labels) != len(part):
             raise DataError(
                 f"{part.part} has images of shape {part.images.shape} "
                 f"and {len(part.labels)} labels",
                 directory,
-                f"images of {facts.shape[0]} x {facts.shape[1]} pixels and one label for each",
+                f"images of {values} pixels and one label for each",
             )
     return parts
 
@@ -89,7 +96,7 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
         with gzip.open(path) as stream:
             content = stream.read()
     except FileNotFoundError:
-        raise _missing(path, expected) from None
+        raise missing(path, expected) from None
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"cannot be unpacked ({error})", path, expected) from None
     start = 4 + 4 * dimensions
@@ -117,20 +124,9 @@ def read_svhn(path: Path, first: int | None = None) -> tuple[Pixels, Labels]:
     Such a MATLAB file holds X of shape [height, width, 3, images] and y of shape [images, 1], in
     which 10 stands for the digit 0. ``first`` keeps the beginning only.
     """
-    from scipy.io import loadmat
-
     expected = "a whole MATLAB file with X of shape (32, 32, 3, images) and y in 1..10"
-    try:
-        with path.open("rb") as stream:
-            content = loadmat(stream, variable_names=["X", "y"])
-        colour, digits = np.asarray(content["X"]), np.asarray(content["y"])
-    except FileNotFoundError:
-        raise _missing(path, expected) from None
-    except KeyError as error:
-        raise DataError(f"has no variable {error}", path, expected) from None
-    except Exception as error:
-        # scipy's reader fails on damaged files in many ways, from TypeError to zlib.error.
-        raise DataError(f"cannot be read ({error})", path, expected) from None
+    content = matlab_variables(path, ("X", "y"), expected)
+    colour, digits = content["X"], content["y"]
     if colour.ndim != 4 or colour.shape[2] != 3 or colour.dtype != np.uint8:
         raise DataError(f"X is {colour.dtype} of shape {colour.shape}", path, expected)
     if digits.size != colour.shape[3] or not np.isin(digits, range(1, 11)).all():
@@ -140,8 +136,14 @@ def read_svhn(path: Path, first: int | None = None) -> tuple[Pixels, Labels]:
 
 
 def _read_cifar10(facts: Facts, directory: Path) -> tuple[RawImages, ...]:
-    path = directory / "cifar-10-python.tar.gz"
-    batches = read_cifar10(path)
+    return tuple(
+        RawImages(part.part, _gray_in_chunks(np.moveaxis(part.images, 1, 3)), part.labels)
+        for part in _read_cifar10_colour(facts, directory)
+    )
+
+
+def _read_cifar10_colour(facts: Facts, directory: Path) -> tuple[RawImages, ...]:
+    batches = read_cifar10(directory / "cifar-10-python.tar.gz")
     return tuple(
         RawImages(
             part,
@@ -153,7 +155,7 @@ def _read_cifar10(facts: Facts, directory: Path) -> tuple[RawImages, ...]:
 
 
 def read_cifar10(path: Path) -> dict[str, tuple[Pixels, Labels]]:
-    """The gray images and labels of every batch in CIFAR-10's "python version" archive."""
+    """Images [n, 3, 32, 32] and labels of every batch in CIFAR-10's "python version" archive."""
     expected = (
         "CIFAR-10's python archive: a gzip-compressed tar with five training and a test batch"
     )
@@ -167,7 +169,7 @@ def read_cifar10(path: Path) -> dict[str, tuple[Pixels, Labels]]:
                 if stream is not None:
                     found[name] = _cifar_batch(stream.read())
     except FileNotFoundError:
-        raise _missing(path, expected) from None
+        raise missing(path, expected) from None
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
         raise DataError(f"cannot be unpacked ({error})", path, expected) from None
     except (pickle.UnpicklingError, ValueError, KeyError, TypeError) as error:
@@ -183,8 +185,7 @@ def _cifar_batch(content: bytes) -> tuple[Pixels, Labels]:
     pixels, labels = batch[b"data"], np.asarray(batch[b"labels"], dtype=np.uint8)
     if pixels.dtype != np.uint8 or pixels.ndim != 2:
         raise ValueError(f"data is {pixels.dtype} of shape {pixels.shape}")
-    colour = pixels.reshape(len(pixels), 3, 32, 32)
-    return _gray_in_chunks(np.moveaxis(colour, 1, 3)), labels
+    return pixels.reshape(len(pixels), 3, 32, 32), labels
 
 
 class _ArrayUnpickler(pickle.Unpickler):
@@ -211,6 +212,10 @@ _READERS: dict[str, Callable[[Facts, Path], tuple[RawImages, ...]]] = {
     "idx": _read_idx,
     "svhn": _read_svhn,
     "cifar10": _read_cifar10,
+    "cifar10_colour": _read_cifar10_colour,
+    "binarised_mnist": read_binarised_mnist,
+    "omniglot": read_omniglot,
+    "silhouettes": read_silhouettes,
 }
 
 
@@ -220,7 +225,3 @@ def _gray_in_chunks(colour: NDArray[np.uint8]) -> Pixels:
         chunk = slice(start, start + _GRAY_CHUNK)
         result[chunk] = gray(colour[chunk])
     return result
-
-
-def _missing(path: Path, expected: str) -> DataError:
-    return DataError("the file does not exist", path, expected)

@@ -1,8 +1,9 @@
 """Which published images train, validate and test.
 
-The splits are those of the SPVAE paper's supplement; where it draws at random, the draw is fixed by
-the data set's name. Images are numbered through all parts in the order in which readers.py gives
-them. Nothing is random across seeds: every run of a data set has the same three sets.
+The splits are those of the SPVAE paper's supplement and of the publishers whose data the DVAE++
+paper uses; what is drawn at random is fixed by the data set's name. Images are numbered through all
+parts in the order in which readers.py gives them. Nothing is random across seeds: every run of a
+data set has the same three sets.
 """
 
 from __future__ import annotations
@@ -51,7 +52,10 @@ def _shuffled(facts: Facts, counts: dict[str, int]) -> dict[str, Indices]:
 
 
 def _official_test(facts: Facts, counts: dict[str, int]) -> dict[str, Indices]:
-    """The official test images; validation drawn from the official training images (IDX files)."""
+    """The official test images; validation drawn from the official training images.
+
+    IDX files, and CIFAR-10 in colour.
+    """
     order = _permutation(facts, counts["train"])
     validation = facts.sizes["validation"]
     return {
@@ -70,11 +74,35 @@ def _extra_validates(facts: Facts, counts: dict[str, int]) -> dict[str, Indices]
     }
 
 
+def _last_validate(facts: Facts, counts: dict[str, int]) -> dict[str, Indices]:
+    """The official test images; the last of the official training images validate (OMNIGLOT)."""
+    train = counts["train"] - facts.sizes["validation"]
+    return {
+        "train": _range(0, train),
+        "validation": _range(train, facts.sizes["validation"]),
+        "test": _range(counts["train"], counts["test"]),
+    }
+
+
+def _published(facts: Facts, counts: dict[str, int]) -> dict[str, Indices]:
+    """The three parts that are published (binarised MNIST, silhouettes)."""
+    train, validation = counts["train"], counts["validation"]
+    return {
+        "train": _range(0, train),
+        "validation": _range(train, validation),
+        "test": _range(train + validation, counts["test"]),
+    }
+
+
 _SPLITS: dict[str, Callable[[Facts, dict[str, int]], dict[str, Indices]]] = {
     "digits": _shuffled,
     "cifar10": _shuffled,
     "idx": _official_test,
     "svhn": _extra_validates,
+    "cifar10_colour": _official_test,
+    "omniglot": _last_validate,
+    "binarised_mnist": _published,
+    "silhouettes": _published,
 }
 
 

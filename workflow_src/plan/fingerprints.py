@@ -162,8 +162,13 @@ def _measuring(model: str) -> tuple[str, ...]:
 
 
 def data_recipe(data_set: DataSet, likelihood: str) -> dict[str, Any]:
-    """What prepared data are made from, but for the code: source files by digest, shape, sizes."""
-    files = {file.name: file.sha256 or file.md5 or "unknown" for file in data_set.files}
+    """What prepared data are made from, but for the code: source files by digest, shape, sizes.
+
+    Channels are told of colour images alone, so that gray ones keep the recipe they had before.
+    """
+    files = {
+        file.name: file.sha256 or file.git_blob or file.md5 or "unknown" for file in data_set.files
+    }
     return {
         "data_set": data_set.name,
         "likelihood": likelihood,
@@ -172,6 +177,7 @@ def data_recipe(data_set: DataSet, likelihood: str) -> dict[str, Any]:
         "levels": data_set.levels,
         "sizes": data_set.sizes.model_dump(),
         "files": files,
+        **({} if data_set.channels == 1 else {"channels": data_set.channels}),
     }
 
 

@@ -60,6 +60,18 @@ def expand(study: Study, settings: Settings) -> list[Group]:
     return found
 
 
+def has_images(model: str, data: str, likelihood: str) -> bool:
+    """Whether a model has the likelihood and the data set is prepared for it.
+
+    Of a study's own grids they all do. Settings that name data sets or likelihoods for several
+    studies name those of one that the other cannot have.
+    """
+    return (
+        likelihood in model_declaration(model).likelihoods
+        and likelihood in data_set(data).likelihoods
+    )
+
+
 def _chosen(study: Study, settings: Settings) -> dict[str, Experiment]:
     at_scale = {name: e for name, e in study.experiments.items() if settings.scale in e.scales}
     if settings.experiments == "all":
@@ -94,6 +106,8 @@ def _without_cells(study: Study, name: str, settings: Settings) -> UserError:
 def _groups(study: Study, name: str, experiment: Experiment, settings: Settings) -> Iterator[Group]:
     grid = experiment.scales[settings.scale]
     measures = experiment.measures.model_dump(mode="json")
+    if grid.importance_samples is not None:
+        measures["importance_samples"] = list(grid.importance_samples)
     data_sets = _chosen_or(grid.data_sets, settings.data_sets)
     likelihoods: Sequence[str] = _chosen_or(grid.likelihoods, settings.likelihoods)
     protocols: Sequence[str] = _chosen_or(grid.protocols, settings.protocols)
@@ -102,7 +116,8 @@ def _groups(study: Study, name: str, experiment: Experiment, settings: Settings)
     for model, data, protocol in itertools.product(grid.models, data_sets, protocols):
         _refuse_unknown_protocol(study, protocol)
         for likelihood in likelihoods:
-            _refuse_unsuited_likelihood(study, model, likelihood)
+            if not has_images(model, data, likelihood):
+                continue
             place = f"{study.path}: experiments.{name}.scales.{settings.scale}.models.{model}"
             cells = _cells(study, grid, model, data_set(data), likelihood, protocol, place)
             for variant, own in _by_variant(model, cells, experiment.compare):
@@ -212,15 +227,4 @@ def _refuse_unknown_protocol(study: Study, protocol: str) -> None:
             place=str(study.path),
             expected=f"one of {', '.join(study.protocols)}",
             remedy="change protocols in config.yaml",
-        )
-
-
-def _refuse_unsuited_likelihood(study: Study, model: str, likelihood: str) -> None:
-    allowed: tuple[str, ...] = model_declaration(model).likelihoods
-    if likelihood not in allowed:
-        raise UserError(
-            f"model {model} has no likelihood {likelihood}",
-            place=str(study.path),
-            expected=f"one of {', '.join(allowed)}",
-            remedy="change likelihoods in config.yaml or in the study",
         )

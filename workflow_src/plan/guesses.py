@@ -2,7 +2,8 @@
 
 The step times are those of one CPU core (docs/speed.md; `benchmarks/scaling.py` times every cell):
 batch 128, 5 importance samples, 28 x 28 pixels. The number of steps is about the mean of the full
-trainings in docs/results, which early stopping ended after 13,700 to 20,500.
+trainings in docs/results, which early stopping ended after 13,700 to 20,500; models with latent
+variables do all steps that a study gives them, in batches of a size that it says.
 
 A guess is taken per run, as if banks gained nothing. On a GPU a bank should train many runs in
 little more time than one, so there guesses, and hours that are added up from them, are upper ones
@@ -19,6 +20,9 @@ from workflow_src.config.data_sets import DATA_SETS
 from workflow_src.plan.specs import RunSpec, Scalar
 
 STEPS = 16_000
+_ALL_STEPS = frozenset({"discrete_vae", "dvaepp"})
+"""Models that no rule stops early."""
+
 GPU_STEP_SECONDS = 0.02
 """Whatever the sizes: starting kernels, not arithmetic, bounds small networks on a GPU. No GPU has
 been measured yet."""
@@ -53,15 +57,43 @@ _CORE_STEPS: Mapping[str, _CoreStep] = {
 _OTHER_MODELS = _CoreStep(40.0, 0.0, 0.0)
 _PIXELS = 28 * 28
 
+_MILLISECONDS_PER_MILLION_PRODUCTS = 0.23
+"""Of dense layers: weights times images, forwards, backwards and in the optimizer."""
+
+_MILLISECONDS_PER_MILLION_DRAWS = 10.0
+"""Of Gibbs sweeps: units times chains times sweeps, of machines of 100 to 200 units a side."""
+
+_RESIDUAL_MILLISECONDS: Mapping[str, tuple[float, float]] = {
+    "digits": (300.0, 4.0),
+    "mnist": (700.0, 12.0),
+    "omniglot": (700.0, 12.0),
+    "caltech101": (700.0, 25.0),
+    "cifar10": (1500.0, 100.0),
+}
+"""By architecture: what every step takes with 16 local groups, and each image of the batch."""
+
 
 def guessed_seconds(spec: RunSpec, *, on_gpu: bool) -> float:
     """Seconds of one run from its first step until it stops."""
     values = dict(spec.hyperparameters)
-    steps = min(_number(values, "maximum_steps", STEPS), STEPS)
+    steps = _number(values, "maximum_steps", STEPS)
+    if spec.model not in _ALL_STEPS:
+        steps = min(steps, STEPS)
     return steps * (GPU_STEP_SECONDS if on_gpu else _core_step_seconds(spec, values))
 
 
 def _core_step_seconds(spec: RunSpec, values: Mapping[str, Scalar]) -> float:
+    if spec.model == "discrete_vae":
+        return (_dense_milliseconds(spec, values) + _gibbs_milliseconds(values)) / 1000
+    if spec.model == "dvaepp":
+        architecture = str(values.get("architecture", "mnist"))
+        constant, of_image = _RESIDUAL_MILLISECONDS.get(architecture, (700.0, 12.0))
+        milliseconds = constant + of_image * _number(values, "batch_size", 100)
+        return (milliseconds + _gibbs_milliseconds(values)) / 1000
+    return _leaves_seconds(spec, values)
+
+
+def _leaves_seconds(spec: RunSpec, values: Mapping[str, Scalar]) -> float:
     step = _CORE_STEPS.get(spec.model, _OTHER_MODELS)
     # A third hidden layer is as large as the second; a first alone is small.
     layers = max(_number(values, "hidden_layers", 2) - 1, 0.5)
@@ -73,6 +105,31 @@ def _core_step_seconds(spec: RunSpec, values: Mapping[str, Scalar]) -> float:
     known = DATA_SETS.get(spec.data_set)
     size = (math.prod(known.shape) / _PIXELS) ** step.pixels if known else 1.0
     return milliseconds / 1000 * size
+
+
+def _dense_milliseconds(spec: RunSpec, values: Mapping[str, Scalar]) -> float:
+    """Of a step of encoder, decoder and optimizer."""
+    known = DATA_SETS.get(spec.data_set)
+    pixels = math.prod(known.shape) if known else _PIXELS
+    units, hidden = _number(values, "latent_units", 200), _number(values, "hidden_units", 200)
+    layers = _number(values, "hidden_layers", 2)
+    deep = values.get("network") == "nonlinear"
+    network = pixels * hidden + (layers - 1) * hidden**2 + hidden * units
+    weights = 2 * (network if deep else pixels * units)
+    weights *= _number(values, "latent_layers", 1)
+    products = weights * _number(values, "batch_size", 100)
+    # What starting each operation takes.
+    return 3.0 + products / 1e6 * _MILLISECONDS_PER_MILLION_PRODUCTS
+
+
+def _gibbs_milliseconds(values: Mapping[str, Scalar]) -> float:
+    """Of the persistent chains of a Boltzmann machine in one step; 0 where there is none."""
+    if "boltzmann_machine" not in (values.get("prior"), values.get("global_latents")):
+        return 0.0
+    layers = _number(values, "latent_layers", 1)
+    units = _number(values, "global_units", _number(values, "latent_units", 200) * layers)
+    draws = units * _number(values, "chains", 1000) * _number(values, "gibbs_sweeps", 40)
+    return draws / 1e6 * _MILLISECONDS_PER_MILLION_DRAWS
 
 
 def _number(values: Mapping[str, Scalar], name: str, default: float) -> float:

@@ -14,7 +14,7 @@ from workflow_src.config.grid_entries import applies
 from workflow_src.config.models import model_declaration
 from workflow_src.config.settings import Settings
 from workflow_src.config.studies import Study
-from workflow_src.plan.grids import Group
+from workflow_src.plan.grids import Group, has_images
 
 Cell = tuple[str, str]
 """Data set and likelihood."""
@@ -49,7 +49,7 @@ def _lacking(grid: Grid, settings: Settings, is_planned: bool) -> Iterator[str]:
         model: [
             cell
             for cell in itertools.product(data_sets, likelihoods)
-            if not any(applies(entry, *cell) for entry in entries)
+            if not (has_images(model, *cell) and any(applies(entry, *cell) for entry in entries))
         ]
         for model, entries in grid.models.items()
     }

@@ -100,19 +100,19 @@ class Published:
     """The numbers that a paper prints, of models that were trained on all images."""
 
     def __init__(self, study: Study, experiments: Iterable[str]) -> None:
-        self._values: dict[tuple[str, ...], float] = {}
+        self._values: dict[tuple[Any, ...], float] = {}
         for name in dict.fromkeys(experiments):
             for one in study.published_values(name):
                 value = converted(one.value, one.unit, metric(one.metric).unit)
                 if value is not None:
                     key = (name, one.model, one.data_set, one.likelihood, one.metric)
-                    self._values[key] = value
+                    self._values[*key, frozenset(one.hyperparameters)] = value
 
     def series(self, metric_name: str, chosen: Mapping[str, Any], place: Place) -> Series:
         """As `Numbers.series`; a published number has neither seed nor error."""
-        key = (place.experiment, chosen.get("model"), place.data_set, place.likelihood, metric_name)
-        whole = place.fraction == 1 and set(chosen) == {"model"}
-        value = self._values.get(key) if whole else None  # type: ignore[arg-type]
+        cell = (place.experiment, chosen["model"], place.data_set, place.likelihood, metric_name)
+        variant = frozenset((name, value) for name, value in chosen.items() if name != "model")
+        value = self._values.get((*cell, variant)) if place.fraction == 1 else None
         if value is None:
             return Series({}, {}, exact=True, reason=NOT_PRINTED)
         return Series({0: value}, {}, exact=True)

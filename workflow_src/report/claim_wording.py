@@ -15,6 +15,7 @@ from workflow_src.report.claims import ELSEWHERE, PUBLISHED, ClaimCell, Verdict
 from workflow_src.report.table_files import interval_text
 from workflow_src.report.wording import (
     NOTHING,
+    PROPER_NAMES,
     axis_title,
     axis_value,
     listed,
@@ -34,9 +35,10 @@ _SHARE = "%"
 
 
 def claim_title(name: str) -> str:
-    """The name of a claim with models and data sets as people call them."""
+    """The name of a claim with models, data sets and methods as people call them."""
     titles = {key: axis_value("model", key) for key in model_declarations()}
     titles |= {key: axis_value("data_set", key) for key in DATA_SETS}
+    titles |= PROPER_NAMES
     words = name.replace("_", " ")
     # The longer names first: one may be a part of another.
     for key in sorted(titles, key=len, reverse=True):

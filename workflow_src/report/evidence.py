@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from workflow_src.archive.results import Results, making_anew
@@ -26,6 +27,8 @@ from workflow_src.storage import read_json_object
 MEASURED = "measured"
 NO_WINNER = "no_winner"
 MISSING = "missing"
+
+_HISTORY = "history.parquet"
 
 
 @dataclass(frozen=True)
@@ -217,17 +220,42 @@ def read_arrays(evaluation: Evaluation, name: str) -> dict[str, NDArray[Any]] | 
     """
     if evaluation.measurement is None:
         return None
-    archive, directory = evaluation.archive, evaluation.measurement
+    data = _vouched(evaluation.archive, evaluation.measurement, f"{name}.npz")
+    if data is None:
+        return None
+    with np.load(io.BytesIO(data)) as arrays:
+        return dict(arrays)
+
+
+def read_history(evaluation: Evaluation, run: Run) -> dict[str, NDArray[Any]] | None:
+    """The columns of a run's history, a value per validation; None where the run is not here.
+
+    Raises
+    ------
+    UserError
+        The file is not the one that the run's record vouches for.
+    """
+    archive, directory = evaluation.archive, Path(run.directory)
+    place = _within(archive, directory)
+    if not archive.is_loose(place) and not archive.is_packed(place):
+        return None
+    data = _vouched(archive, directory, _HISTORY)
+    if data is None:
+        return None
+    table = pq.read_table(io.BytesIO(data))
+    return {name: table[name].to_numpy() for name in table.column_names}
+
+
+def _vouched(archive: Results, directory: Path, file: str) -> bytes | None:
+    """A file's bytes as the record of its directory has them; None where that has no such file."""
     place = _within(archive, directory)
     outputs = archive.record(place).get("outputs", {})
-    file = f"{name}.npz"
     if file not in outputs:
         return None
     data = archive.read(place, file)
     if hashlib.sha256(data).hexdigest() != outputs[file]["sha256"]:
         raise _damaged("the file was changed after it was written", directory / file, directory)
-    with np.load(io.BytesIO(data)) as arrays:
-        return dict(arrays)
+    return data
 
 
 def _read_evaluation(fingerprint: str, path: Path, archive: Results) -> Evaluation:

@@ -42,7 +42,12 @@ class Column:
 AXES = (
     Column("model", "string", None, "Name of the model (a folder of workflow_src/models)."),
     Column("data_set", "string", None, "Name of the data set."),
-    Column("likelihood", "string", None, "How pixels are read: gaussian or binomial."),
+    Column(
+        "likelihood",
+        "string",
+        None,
+        "How pixels are read: gaussian, binomial, bernoulli or discretised_logistic.",
+    ),
     Column("fraction", "number", "1", "Part of the training images trained on, in (0, 1]."),
     Column("seed", "integer", None, "Seed that all random streams are derived from."),
     Column("protocol", "string", None, "Whose training settings: authors or text."),
@@ -64,7 +69,8 @@ METRICS = (
         "importance_samples",
         "integer",
         "samples",
-        "Importance samples per image and leaf; null where the metric takes none.",
+        "Importance samples per image, and per leaf where models have leaves; null where the "
+        "metric takes none.",
     ),
     Column("value", "number", "see unit", "Mean over test images; null where state says why."),
     Column(

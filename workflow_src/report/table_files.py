@@ -10,6 +10,7 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from workflow_src.config.published import PublishedValue
 from workflow_src.config.studies import Study
 from workflow_src.report.intervals import Interval
 from workflow_src.report.tables import INTERVAL_SEEDS, OF_ESTIMATE, Cell, Key, Table
@@ -80,6 +81,8 @@ def legend(table: Table, study: Study) -> list[str]:
     """What the cells are, and what the protocols and streams of the table mean."""
     cells = f"Cells: {_cells_phrase(table)}. {_spread_sentence(table)}"
     sentences = [cells]
+    if any(one.spread is not None for one in _published(table)):
+        sentences.append("After a published number, ± is the spread that the paper prints.")
     if absent := absent_from_paper(table, study):
         sentences.append(absent)
     for name in table.values_of("protocol"):
@@ -87,6 +90,11 @@ def legend(table: Table, study: Study) -> list[str]:
     for name in table.values_of("stream"):
         sentences.append(f"Stream {name}: {STREAMS.get(name, name)}")
     return sentences
+
+
+def _published(table: Table) -> list[PublishedValue]:
+    found = (cell.source_of_published for cell in table.cells.values())
+    return [one for one in found if one is not None]
 
 
 def absent_from_paper(table: Table, study: Study) -> str | None:
@@ -133,12 +141,17 @@ def interval_text(interval: Interval, unit: str) -> str:
 
 
 def published_text(cell: Cell, unit: str) -> str:
-    """The published number as it was printed, in the printed unit where that is another."""
+    """The published number as it was printed, in the printed unit where that is another.
+
+    Trailing zeros are those of its spread: a number has as many decimals as what follows it.
+    """
     one = cell.source_of_published
     if one is None or cell.published is None:
         return NOTHING
     multiple = one.unit.removesuffix(unit).strip()
-    return f"{one.value:g} {multiple}".strip()
+    shown = [one.value] if one.spread is None else [one.value, one.spread]
+    decimals = max(len(f"{value:g}".partition(".")[2]) for value in shown)
+    return " ± ".join(f"{value:.{decimals}f}" for value in shown) + f" {multiple}".rstrip()
 
 
 def difference_text(cell: Cell, unit: str) -> str:
@@ -192,6 +205,7 @@ def _cell_fields(cell: Cell, table: Table | None = None) -> dict[str, object]:
         "interval_high": cell.interval[1] if cell.interval else None,
         "seeds": cell.seeds,
         "published": cell.published,
+        "published_spread": _published_spread(cell),
         "difference": cell.difference,
         "reason": cell.reason,
         "notes": " ".join(table.notes[i] for i in cell.notes) if table else "",
@@ -199,6 +213,15 @@ def _cell_fields(cell: Cell, table: Table | None = None) -> dict[str, object]:
         "winners": " ".join(winner.fingerprint for winner in winners),
     }
     return {name: "" if value is None else value for name, value in values.items()}
+
+
+def _published_spread(cell: Cell) -> float | None:
+    """In the table's unit."""
+    one = cell.source_of_published
+    if one is None or one.spread is None or cell.published is None:
+        return None
+    # Units differ by a factor, if at all.
+    return one.spread * (cell.published / one.value) if one.value else one.spread
 
 
 def _column_headings(table: Table, column: Key) -> list[str]:

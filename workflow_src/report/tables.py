@@ -262,9 +262,7 @@ def _cell(
 ) -> Cell:
     sources = tuple(_source(group, table.metric.name) for group in groups)
     cell = _with_ours(sources, has_interval=table.metric.has_interval)
-    # A compared hyperparameter makes another model of it than the paper's.
-    if not any(group.variant for group in groups):
-        cell = _with_published(cell, table, table.axes_of(row, column), published)
+    cell = _with_published(cell, table, table.axes_of(row, column), published)
     places = tuple(notes.setdefault(text, len(notes)) for text in _remarks(cell))
     return replace(cell, notes=places)
 
@@ -304,8 +302,11 @@ def _with_published(
     if axes["fraction"] != 1:
         return cell
     key = (axes["model"], axes["data_set"], axes["likelihood"], table.metric.name)
+    # What a hyperparameter tells apart here is another model than one where it does not.
+    variant = {name: v for name, v in axes.items() if name not in _AXES and v is not None}
     for one in published:
-        if (one.model, one.data_set, one.likelihood, one.metric) == key:
+        found = (one.model, one.data_set, one.likelihood, one.metric)
+        if found == key and one.is_of(variant):
             value = converted(one.value, one.unit, table.metric.unit)
             both = value is not None and cell.ours is not None
             difference = cell.ours - value if both else None  # type: ignore[operator]

@@ -5,6 +5,7 @@ Nothing here knows a study, a model or a data set; titles come from their declar
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,9 +21,10 @@ NOTHING = "-"
 
 _MULTIPLES = {"thousand": 1e3, "million": 1e6}
 _DECIMALS = {
-    "nats": 1,
+    "nats": 2,
     "nats per dimension": 4,
     "nats per missing dimension": 4,
+    "bits per dimension": 3,
     "samples": 1,
     "parameters": 0,
 }
@@ -32,7 +34,22 @@ _TITLES = {
     "importance_samples": "Importance samples in training",
 }
 _AXES = get_args(Axis)
-_LIKELIHOODS = {"gaussian": "Gaussian", "binomial": "Binomial"}
+_LIKELIHOODS = {
+    "gaussian": "Gaussian",
+    "binomial": "Binomial",
+    "bernoulli": "Bernoulli",
+    "discretised_logistic": "discretised logistics",
+}
+PROPER_NAMES = {
+    "nvil": "NVIL",
+    "muprop": "MuProp",
+    "rebar": "REBAR",
+    "concrete": "Concrete",
+    "boltzmann_machine": "Boltzmann machine",
+    "bernoulli": "Bernoulli",
+    "kl_balancing": "KL balancing",
+}
+"""Names of methods, and of hyperparameters after them, that are not written as words."""
 
 CLAIMS_STEM = study_checks.CLAIMS_STEM
 """Name of the files of a study's claims, after the study's name."""
@@ -78,7 +95,7 @@ def converted(value: float, unit: str, target: str) -> float | None:
 
 def axis_title(axis: str) -> str:
     """The heading of one axis or hyperparameter."""
-    return _TITLES.get(axis, sentence(axis))
+    return _TITLES.get(axis) or PROPER_NAMES.get(axis) or sentence(axis)
 
 
 def axis_value(axis: str, value: Any) -> str:
@@ -93,15 +110,32 @@ def axis_value(axis: str, value: Any) -> str:
         return DATA_SETS[value].title
     if axis == "likelihood":
         return _LIKELIHOODS.get(value, str(value))
-    return str(value).replace("_", " ")
+    return PROPER_NAMES.get(str(value)) or str(value).replace("_", " ")
 
 
 def hyperparameter_text(name: str, value: Any) -> str:
-    """A compared hyperparameter with its value; a choice speaks for itself."""
-    if value is None:
-        return f"no {axis_title(name).lower()}"
+    """A compared hyperparameter with its value; a choice speaks for itself.
+
+    One that several hyperparameters have does not: "normal global latents".
+    """
+    title = PROPER_NAMES.get(name) or axis_title(name).lower()
+    if value is None or (value == "none" and value in _ambiguous_choices()):
+        return f"no {title}"
     text = axis_value(name, value)
-    return text if isinstance(value, str) else f"{axis_title(name).lower()} {text}"
+    if isinstance(value, str):
+        return f"{text} {title}" if value in _ambiguous_choices() else text
+    return f"{title} {text}"
+
+
+@functools.cache
+def _ambiguous_choices() -> frozenset[str]:
+    """The values of choices that hyperparameters of different names have."""
+    names: dict[str, set[str]] = {}
+    for model in model_declarations().values():
+        for name, one in model.hyperparameters.items():
+            for value in one.choices or ():
+                names.setdefault(value, set()).add(name)
+    return frozenset(value for value, of in names.items() if len(of) > 1)
 
 
 def heading_text(name: str, value: Any) -> str:

@@ -22,7 +22,16 @@ from workflow_src.errors import UserError
 from workflow_src.provenance.git import git_text
 from workflow_src.trace.links import MISSHAPEN, Ground, parents_of, short
 
-MEASURED = ("bounds.npz", "inpainting.npz", "leaf_posteriors.npz")
+MEASURED = (
+    "bounds.npz",
+    "inpainting.npz",
+    "leaf_posteriors.npz",
+    "log_partition.npz",
+    "kl_divergences.npz",
+    "training_bounds.npz",
+    "global_samples.npz",
+    "smoothing.npz",
+)
 """Of a measurement's files, those that numbers and figures of the report come from."""
 
 _DIRECTORIES = {"data": "data", "results": "results"}

@@ -41,7 +41,7 @@ def train_bank(
     ValueError
         If the model does not fit the images.
     """
-    model = build_model(specs[0], data.shape, data.levels)
+    model = build_model(specs[0], data.shape, data.levels, data.channels)
     images = {"train": _tensor(data.train), "validation": _tensor(data.validation)}
     outcomes = trainer.train(model, specs, images, device, states, hooks)
     return ((outcome, _result(outcome, model.parameter_count())) for outcome in outcomes)

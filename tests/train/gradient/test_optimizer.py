@@ -77,7 +77,7 @@ def test_a_run_that_leaves_does_not_disturb_those_that_stay() -> None:
     bank = BankAdam(initial, 0.05)
     for _ in range(10):
         bank.maximise(objective(bank.parameters, targets).sum())
-    bank = bank.keeping([0, 2], 10)
+    bank = bank.keeping([0, 2])
     for _ in range(15):
         bank.maximise(objective(bank.parameters, targets[[0, 2]]).sum())
     for place, run in enumerate([0, 2]):

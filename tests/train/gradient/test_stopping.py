@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_src.train.gradient.stopping import RULES, StoppingState, advance, says_stop
+from workflow_src.train.gradient.stopping import (
+    RULES,
+    StoppingState,
+    advance,
+    ended,
+    says_stop,
+)
 
 BOUNDS = st.lists(st.integers(-5, 5).map(float), max_size=60)
 
@@ -86,3 +92,19 @@ def test_five_decreases_is_five_falling_pairs(curve: list[float]) -> None:
 def test_an_unknown_rule_is_refused() -> None:
     with pytest.raises(ValueError, match="patience"):
         advance("patience", StoppingState(), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("rule", "bounds", "step", "reason"),
+    [
+        ("five_decreases", [6.0, 5.0, 4.0, 3.0, 2.0], 20, None),
+        ("five_decreases", [6.0, 5.0, 4.0, 3.0, 2.0, 1.0], 24, "early stopping (five_decreases)"),
+        ("eleven_below_best", [1.0] + [0.0] * 11, 48, "early stopping (eleven_below_best)"),
+        ("eleven_below_best", [1.0], 100, "maximum_steps reached before early stopping"),
+        ("eleven_below_best", [1.0] + [0.0] * 11, 100, "early stopping (eleven_below_best)"),
+    ],
+)
+def test_a_training_is_over_by_its_rule_or_its_last_step(
+    rule: str, bounds: list[float], step: int, reason: str | None
+) -> None:
+    assert ended({"stopping": rule, "maximum_steps": 100}, bounds, step) == reason

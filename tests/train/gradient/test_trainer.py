@@ -17,8 +17,9 @@ from workflow_src.models.images import ImageFacts
 from workflow_src.models.leaf_models import bound, noise_shape, stack_runs
 from workflow_src.models.random_streams import run_stream
 from workflow_src.models.vae.model import build as build_vae
-from workflow_src.train.gradient.member import Member
+from workflow_src.train.gradient.stopping import ended
 from workflow_src.train.gradient.trainer import bank_key, initial_parameters
+from workflow_src.train.member import Member
 from workflow_src.train.states import load_state, save_state
 from workflow_src.train.training import InterruptedTrainingError
 
@@ -89,7 +90,7 @@ def test_what_is_maximised_is_the_objective(training: Any) -> None:
         start = initial_parameters(training.model, spec)
         generator = run_stream("training noise", spec, torch.device("cpu"), step=0)
         noise = torch.randn(1, *noise_shape(training.model, 2, 8), generator=generator)
-        pixels = training.images["train"][Member(spec, 200).next_images()].T.unsqueeze(0)
+        pixels = training.images["train"][Member(spec, 200, ended).next_images()].T.unsqueeze(0)
         leaves = {name: value.requires_grad_() for name, value in stack_runs([start]).items()}
         bound(training.model, leaves, pixels, noise, objective).mean().backward()
         for name, value in outcome.parameters.items():
@@ -232,7 +233,7 @@ def test_an_enormous_learning_rate_is_a_divergence_not_an_error(
 def test_a_late_divergence_keeps_the_best_point_before_it(training: Any) -> None:
     """One bad image that the stream meets after the second validation."""
     spec = training.spec(maximum_steps=40)
-    member = Member(spec, 200)
+    member = Member(spec, 200, ended)
     # One pass of 25 batches shows every image once; this one is in the eleventh.
     late = [member.next_images() for _ in range(11)][-1][0]
     damaged = training.images["train"].clone()

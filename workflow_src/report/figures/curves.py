@@ -44,8 +44,9 @@ def draw_importance_samples(prefix: str, groups: Sequence[Group], styles: Styles
         draw_panels(
             f"{prefix}_importance_samples",
             "Bound against importance samples",
-            "Test bound of the winners by the number of importance samples per image and leaf that "
-            "it is estimated with; where lines still rise, the bound is not tight. "
+            "Test bound of the winners by the number of importance samples per image, and per leaf "
+            "where models have leaves, that it is estimated with; where lines still rise, the "
+            "bound is not tight. "
             f"{_told(panels)}",
             panels,
             styles,

@@ -13,7 +13,10 @@ from workflow_src.config.experiments import Experiment
 from workflow_src.config.studies import Study
 from workflow_src.report.evidence import Evidence, Group
 from workflow_src.report.figures.curves import draw_curve, draw_importance_samples
+from workflow_src.report.figures.global_samples import draw_global_samples
 from workflow_src.report.figures.inpainting import draw_inpainting
+from workflow_src.report.figures.inverse_cdfs import draw_inverse_cdfs
+from workflow_src.report.figures.learning_curves import draw_learning_curves
 from workflow_src.report.figures.leaves import draw_leaves
 from workflow_src.report.figures.posteriors import draw_posteriors
 from workflow_src.report.figures.samples import draw_samples
@@ -24,6 +27,8 @@ _PICTURES: Mapping[str, Callable[[str, Sequence[Group]], list[Figure]]] = {
     "leaf_manifolds": draw_leaves,
     "leaf_posteriors": draw_posteriors,
     "inpainting": draw_inpainting,
+    "global_samples": draw_global_samples,
+    "inverse_cdfs": draw_inverse_cdfs,
 }
 
 
@@ -50,6 +55,8 @@ def draw_study(evidence: Evidence, study: Study) -> dict[str, Gallery]:
         if experiment.presentation == "curve":
             table = experiment.table
             figures += draw_curve(prefix, groups, styles, table.metric, table.rows)
+        if experiment.presentation == "learning_curves":
+            figures += draw_learning_curves(prefix, whole, experiment.table.rows)
         if experiment.presentation in _PICTURES:
             figures += _PICTURES[experiment.presentation](prefix, whole)
         winners = frozenset(group.evaluation.fingerprint for group in whole)

@@ -7,7 +7,9 @@ the paper says. Both keep the best point; a bound that equals the best is not an
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 _ELEVEN = 11
 _FIVE = 5
@@ -54,3 +56,15 @@ def advance(rule: str, state: StoppingState, bound: float) -> StoppingState:
 def says_stop(rule: str, state: StoppingState) -> bool:
     """Whether training ends now."""
     return state.strikes >= (_ELEVEN if rule == "eleven_below_best" else _FIVE)
+
+
+def ended(spec: Mapping[str, Any], bounds: Sequence[float], step: int) -> str | None:
+    """Why training is over after validations that gave ``bounds``; None where it goes on."""
+    rule, state = spec["stopping"], StoppingState()
+    for bound in bounds:
+        state = advance(rule, state, bound)
+    if says_stop(rule, state):
+        return f"early stopping ({rule})"
+    if step >= spec["maximum_steps"]:
+        return "maximum_steps reached before early stopping"
+    return None

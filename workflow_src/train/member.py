@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,10 @@ from torch import Tensor
 from workflow_src.data.streams import BatchStream
 from workflow_src.data.subsets import subset_indices
 from workflow_src.plan.seeds import seed
-from workflow_src.train.gradient.stopping import StoppingState, advance, says_stop
+from workflow_src.train.endings import Ended, verdict
+from workflow_src.train.names import BEST
 
-BEST = "best."
+Numbers = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass
@@ -26,29 +27,37 @@ class Member:
     ----------
     spec:
         The run's canonical spec.
+    train_images:
+        How many there are; the run sees its fraction of them.
+    ended:
+        The trainer's stopping rule.
+    best_bound:
+        Highest finite validation bound so far in nats, -inf before the first one; one that equals
+        it is no improvement.
     best_parameters:
         Copies at the best validation so far; empty before the first finite one.
     history:
         One row per validation: step, training_bound (mean over the interval's batches),
-        validation_bound, device_seconds so far.
+        validation_bound, device_seconds so far, and what the trainer adds.
     """
 
     spec: Mapping[str, Any]
     train_images: int
+    ended: Ended
     step: int = 0
+    best_bound: float = -math.inf
     best_step: int = 0
     device_seconds: float = 0.0
-    stopping: StoppingState = field(default_factory=StoppingState)
     best_parameters: dict[str, Tensor] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         spec = self.spec
-        self._subset = subset_indices(
+        self.subset: Numbers = subset_indices(
             self.train_images, spec["fraction"], spec["data_set"], spec["seed"]
         )
         self._stream = BatchStream(
-            len(self._subset),
+            len(self.subset),
             spec["batch_size"],
             spec["stream"],
             seed(
@@ -59,47 +68,43 @@ class Member:
             ),
         )
 
-    def next_images(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def next_images(self) -> Numbers:
         """Numbers of the training images in the next batch."""
-        return self._subset[self._stream.next_indices()]
+        return self.subset[self._stream.next_indices()]
 
-    def validated(self, training: float, validation: float, parameters: dict[str, Tensor]) -> None:
-        """Take in one validation's mean bounds in nats and the parameters that gave them."""
+    def validated(self, measured: Mapping[str, float], parameters: dict[str, Tensor]) -> None:
+        """Take in one validation, a row without step and seconds, and the parameters behind it."""
+        bound = measured["validation_bound"]
         # An infinite bound is a divergence, never the best point.
-        if math.isfinite(validation):
-            if validation > self.stopping.best:
-                self.best_step = self.step
-                self.best_parameters = parameters
-            self.stopping = advance(self.spec["stopping"], self.stopping, validation)
+        if math.isfinite(bound) and bound > self.best_bound:
+            self.best_bound = bound
+            self.best_step = self.step
+            self.best_parameters = parameters
         self.history.append(
             {
                 "step": self.step,
-                "training_bound": training,
-                "validation_bound": validation,
+                "training_bound": measured["training_bound"],
+                "validation_bound": bound,
                 "device_seconds": self.device_seconds,
+                **measured,
             }
         )
 
     def verdict(self) -> tuple[str, str] | None:
         """``(state, reason)`` once the run is over, else None."""
-        last = self.history[-1]
-        for name in ("training_bound", "validation_bound"):
-            if not math.isfinite(last[name]):
-                named = name.replace("_", " ")
-                return "diverged", f"the {named} was {last[name]} at step {self.step}"
-        if says_stop(self.spec["stopping"], self.stopping):
-            return "completed", f"early stopping ({self.spec['stopping']})"
-        if self.step >= self.spec["maximum_steps"]:
-            return "completed", "maximum_steps reached before early stopping"
-        return None
+        return verdict(self.ended, self.spec, self.history)
+
+    def validation_bounds(self) -> list[float]:
+        """Those of all validations so far, in nats."""
+        return [row["validation_bound"] for row in self.history]
 
     def facts(self) -> dict[str, Any]:
-        """What `restored` needs besides tensors; fit for JSON."""
+        """What `restore` needs besides tensors; fit for JSON."""
         return {
             "step": self.step,
             "best_step": self.best_step,
+            "best_bound": self.best_bound if self.best_parameters else None,
             "device_seconds": self.device_seconds,
-            "stopping": asdict(self.stopping),
             "history": self.history,
             "stream": self._stream.state(),
         }
@@ -108,8 +113,8 @@ class Member:
         """Continue where `facts` and the best parameters among ``tensors`` were taken."""
         self.step = facts["step"]
         self.best_step = facts["best_step"]
+        self.best_bound = -math.inf if facts["best_bound"] is None else facts["best_bound"]
         self.device_seconds = facts["device_seconds"]
-        self.stopping = StoppingState(**facts["stopping"])
         self.history = list(facts["history"])
         self._stream.load_state(facts["stream"])
         self.best_parameters = {

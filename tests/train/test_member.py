@@ -8,20 +8,25 @@ from typing import Any
 import pytest
 import torch
 
-from workflow_src.train.gradient.member import Member
+from workflow_src.train.gradient.stopping import ended
+from workflow_src.train.member import Member
 
 NAN, INFINITY = float("nan"), float("inf")
 
 
 def member(training: Any, **changed: Any) -> Member:
-    return Member(training.spec(**changed), train_images=200)
+    return Member(training.spec(**changed), 200, ended)
+
+
+def row(training: float, validation: float) -> dict[str, float]:
+    return {"training_bound": training, "validation_bound": validation}
 
 
 def test_the_best_point_is_kept_where_the_bound_was_highest(training: Any) -> None:
     one = member(training)
     for step, bound in enumerate([1.0, 3.0, 2.0, 3.0], start=1):
         one.step = step
-        one.validated(0.0, bound, {"x": torch.tensor(float(step))})
+        one.validated(row(0.0, bound), {"x": torch.tensor(float(step))})
         assert one.verdict() is None
     assert one.best_step == 2
     assert one.best_parameters["x"].item() == 2
@@ -43,7 +48,7 @@ def test_what_is_not_finite_is_a_divergence_with_its_reason(
 ) -> None:
     one = member(training)
     one.step = 4
-    one.validated(training_bound, validation_bound, {})
+    one.validated(row(training_bound, validation_bound), {})
     verdict = one.verdict()
     assert verdict is not None
     assert verdict[0] == "diverged"
@@ -54,10 +59,10 @@ def test_what_is_not_finite_is_a_divergence_with_its_reason(
 def test_an_infinite_bound_is_never_the_best(training: Any) -> None:
     one = member(training)
     one.step = 1
-    one.validated(0.0, 2.0, {"x": torch.tensor(1.0)})
+    one.validated(row(0.0, 2.0), {"x": torch.tensor(1.0)})
     one.step = 2
-    one.validated(0.0, INFINITY, {"x": torch.tensor(2.0)})
-    assert one.stopping.best == 2
+    one.validated(row(0.0, INFINITY), {"x": torch.tensor(2.0)})
+    assert one.best_bound == 2
     assert one.best_step == 1
     assert one.best_parameters["x"].item() == 1
 
@@ -65,10 +70,10 @@ def test_an_infinite_bound_is_never_the_best(training: Any) -> None:
 def test_the_last_step_ends_a_run(training: Any) -> None:
     one = member(training, maximum_steps=8)
     one.step = 4
-    one.validated(0.0, 4.0, {})
+    one.validated(row(0.0, 4.0), {})
     assert one.verdict() is None
     one.step = 8
-    one.validated(0.0, 8.0, {})
+    one.validated(row(0.0, 8.0), {})
     assert one.verdict() == ("completed", "maximum_steps reached before early stopping")
 
 
@@ -76,8 +81,24 @@ def test_the_stopping_rule_of_the_spec_ends_a_run(training: Any) -> None:
     one = member(training, stopping="five_decreases", maximum_steps=1000)
     for bound in (6.0, 5.0, 4.0, 3.0, 2.0, 1.0):
         assert not one.history or one.verdict() is None
-        one.validated(0.0, bound, {})
+        one.validated(row(0.0, bound), {})
     assert one.verdict() == ("completed", "early stopping (five_decreases)")
+
+
+def test_a_column_that_the_trainer_adds_comes_after_those_of_all(training: Any) -> None:
+    one = member(training)
+    one.step = 4
+    one.validated({"validation_bound": 2.0, "training_bound": 1.0, "kl_weight": 0.5}, {})
+    names = ["step", "training_bound", "validation_bound", "device_seconds", "kl_weight"]
+    assert list(one.history[0]) == names
+    assert one.validation_bounds() == [2.0]
+
+
+def test_a_run_without_a_best_point_is_restored_without_one(training: Any) -> None:
+    one, other = member(training), member(training)
+    other.restore(json.loads(json.dumps(one.facts())), {})
+    other.validated(row(0.0, -1e9), {"x": torch.tensor(1.0)})
+    assert other.best_bound == -1e9
 
 
 def test_facts_survive_json_and_restore_the_stream(training: Any) -> None:
@@ -85,7 +106,7 @@ def test_facts_survive_json_and_restore_the_stream(training: Any) -> None:
     for _ in range(40):
         one.next_images()
     one.step = 40
-    one.validated(0.5, 1.5, {"x": torch.tensor(1.0)})
+    one.validated(row(0.5, 1.5), {"x": torch.tensor(1.0)})
     tensors = {"best.x": torch.tensor(1.0), "x": torch.tensor(2.0)}
     other.restore(json.loads(json.dumps(one.facts())), tensors)
     assert other.facts() == one.facts()

@@ -1,0 +1,171 @@
+"""Families of variables against torch.distributions; the Boltzmann prior against sums and means."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+from torch.distributions import Bernoulli as TorchBernoulli
+from torch.distributions import Distribution, kl_divergence
+from torch.distributions import Normal as TorchNormal
+
+from workflow_src.models.dvaepp.boltzmann_latents import BoltzmannLatents
+from workflow_src.models.dvaepp.families import Normal, SmoothedBernoulli
+from workflow_src.models.smoothings.smoothing import smoothing
+
+BETA = 8.0
+
+
+def normals(outputs: tuple[Tensor, Tensor]) -> TorchNormal:
+    return TorchNormal(outputs[0], torch.exp(5 * torch.tanh(outputs[1] / 5)))
+
+
+def log_prob(distribution: Distribution, values: Tensor) -> Tensor:
+    result: Tensor = distribution.log_prob(values)
+    return result
+
+
+def test_normal_divergence_and_log_ratio_are_the_librarys() -> None:
+    torch.manual_seed(0)
+    own, prior = [(torch.randn(50).double(), 2 * torch.randn(50).double()) for _ in range(2)]
+    noise = torch.randn(50).double()
+    family = Normal()
+    values = family.sample(own, noise)
+    torch.testing.assert_close(values, normals(own).mean + normals(own).stddev * noise)
+    torch.testing.assert_close(
+        family.divergence(own, prior, values, noise), kl_divergence(normals(own), normals(prior))
+    )
+    torch.testing.assert_close(
+        family.limit_log_ratio(own, prior, values),
+        log_prob(normals(own), values) - log_prob(normals(prior), values),
+    )
+
+
+def test_normal_variables_stay_finite_however_large_the_outputs() -> None:
+    own = (torch.tensor([1e3, -1e3]), torch.tensor([1e4, -1e4], requires_grad=True))
+    prior = (torch.zeros(2), torch.tensor([-1e4, 1e4]))
+    family = Normal()
+    values = family.sample(own, torch.ones(2))
+    total = family.divergence(own, prior, values, torch.ones(2)).sum()
+    (gradient,) = torch.autograd.grad(total, own[1])
+    assert total.isfinite()
+    assert gradient.isfinite().all()
+
+
+def test_bits_have_the_probabilities_of_their_logits() -> None:
+    family = SmoothedBernoulli(smoothing("overlapping_exponential"), BETA)
+    own, prior = torch.randn(2, 7).double()
+    noise = torch.rand(200_000, 7).double()
+    bits = family.limit_sample((own,), noise)
+    error = bits.mean(dim=0) - torch.sigmoid(own)
+    assert error.abs().max() < 5 * 0.5 / math.sqrt(len(noise))
+    log_ratio = family.limit_log_ratio((own,), (prior,), bits[:20])
+    first, second = TorchBernoulli(logits=own), TorchBernoulli(logits=prior)
+    torch.testing.assert_close(log_ratio, log_prob(first, bits[:20]) - log_prob(second, bits[:20]))
+
+
+def latents(groups: int, chains: int = 10, sweeps: int = 1) -> BoltzmannLatents:
+    kind = smoothing("overlapping_exponential")
+    return BoltzmannLatents(kind, BETA, 4, groups, chains, sweeps)
+
+
+def posterior_given(zeta: Tensor, logits: Tensor) -> Tensor:
+    """Bayes' rule with the two densities of section 3, up to their common factor."""
+    one = torch.sigmoid(logits) * torch.exp(BETA * (zeta - 1))
+    zero = torch.sigmoid(-logits) * torch.exp(-BETA * zeta)
+    return one / (one + zero)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_the_divergence_is_the_mean_over_bits_drawn_given_the_smoothed_units(groups: int) -> None:
+    """E[log q(z | x, zeta before) - log p(z)] + const, with z drawn from q(z | x, zeta)."""
+    torch.manual_seed(groups)
+    model, count = latents(groups), 100_000
+    shapes = model.parameter_shapes(3)
+    parameters = {name: torch.randn(1, *shape).double() for name, shape in shapes.items()}
+    for group in range(1, groups):
+        # Later groups follow those before, so that the sides' probabilities are correlated.
+        parameters[f"global.posterior.{group}.weight"][..., 3:] = 4
+        parameters[f"global.posterior.{group}.bias"][:] = -4
+    parameters["prior.weights"][:] = 3
+    features = 0.3 * torch.randn(1, 1, 3).double().expand(1, count, 3)
+    inferred = model.infer(parameters, features, torch.rand(1, count, 4).double())
+    logits = []
+    for group, zeta in enumerate(inferred.codes.chunk(groups, dim=2)):
+        seen = torch.cat([features, *inferred.codes.chunk(groups, dim=2)[:group]], dim=2)
+        weight = parameters[f"global.posterior.{group}.weight"][0]
+        logits.append(seen[0] @ weight.T + parameters[f"global.posterior.{group}.bias"][0])
+        assert zeta.shape[2] == 4 // groups
+    joined = torch.cat(logits, dim=1)
+    bits = torch.bernoulli(posterior_given(inferred.codes[0], joined))
+    left, right = bits[:, :2], bits[:, 2:]
+    own = log_prob(TorchBernoulli(logits=joined), bits).sum(dim=1)
+    energy = left @ parameters["prior.visible_bias"][0] + right @ parameters["prior.hidden_bias"][0]
+    energy = energy + ((left @ parameters["prior.weights"][0]) * right).sum(dim=1)
+    difference = own - energy - inferred.divergence[0]
+    standard_error = (difference.std() / math.sqrt(count)).item()
+    assert abs(difference.mean().item()) < 5 * standard_error
+    if groups > 1:
+        # With the probabilities before the smoothed units are seen, it would be another number.
+        means = torch.sigmoid(joined)
+        surprise = posterior_given(inferred.codes[0], joined)[:, :2] - means[:, :2]
+        change = ((surprise @ parameters["prior.weights"][0]) * means[:, 2:]).sum(dim=1).mean()
+        assert abs(change.item()) > 20 * standard_error
+
+
+def exact_log_partition(parameters: dict[str, Tensor]) -> float:
+    """By a loop over all 16 states of 2 and 2 units."""
+    total = []
+    for state in range(16):
+        bits = torch.tensor([state >> place & 1 for place in range(4)]).double()
+        left, right = bits[:2], bits[2:]
+        energy = left @ parameters["prior.visible_bias"][0].double()
+        energy = energy + right @ parameters["prior.hidden_bias"][0].double()
+        total.append(energy + left @ parameters["prior.weights"][0].double() @ right)
+    return float(torch.logsumexp(torch.stack(total), dim=0))
+
+
+def test_log_z_is_followed_from_the_start_through_changes_of_the_machine() -> None:
+    model = latents(2, chains=4000, sweeps=3)
+    generator = torch.Generator().manual_seed(3)
+    first = model.initial_state(generator)
+    assert first["chains.log_partition"].item() == pytest.approx(4 * math.log(2))
+    assert {name: tuple(value.shape) for name, value in first.items()} == model.state_shapes()
+    state = {name: value.unsqueeze(0) for name, value in first.items()}
+    goal = {
+        name: 1.5 * torch.randn(1, *shape, generator=generator)
+        for name, shape in model.prior.parameter_shapes().items()
+    }
+    for step in range(1, 31):
+        parameters = {name: value * step / 30 for name, value in goal.items()}
+        state = {**state, **model.advance(parameters, state, [generator])}
+    _, followed = model.partition_terms(goal, state)
+    exact = exact_log_partition(goal)
+    assert abs(exact - 4 * math.log(2)) > 0.3
+    # 30 changes, each with an error of about 0.1 / sqrt(4000), and correlated chains.
+    assert followed.item() == pytest.approx(exact, abs=0.05)
+
+
+def test_the_surrogates_gradient_is_that_of_log_z() -> None:
+    model = latents(2, chains=40_000, sweeps=30)
+    generator = torch.Generator().manual_seed(4)
+    state = {name: value.unsqueeze(0) for name, value in model.initial_state(generator).items()}
+    parameters = {
+        name: torch.randn(1, *shape, generator=generator).requires_grad_()
+        for name, shape in model.prior.parameter_shapes().items()
+    }
+    state = {**state, **model.advance(parameters, state, [generator])}
+    surrogate, _ = model.partition_terms(parameters, state)
+    gradients = torch.autograd.grad(surrogate.sum(), list(parameters.values()))
+    for name, gradient in zip(parameters, gradients, strict=True):
+        for index in range(gradient.numel()):
+            moved = {key: value.detach().double().clone() for key, value in parameters.items()}
+            ends = []
+            for step in (1e-4, -2e-4):
+                moved[name].view(-1)[index] += step
+                ends.append(exact_log_partition(moved))
+            exact = (ends[0] - ends[1]) / 2e-4
+            # A mean of 40,000 bits: five standard errors of at most 0.5 / 200.
+            assert gradient.flatten()[index].item() == pytest.approx(exact, abs=0.0125)

@@ -1,0 +1,1 @@
+"""Measuring models with latent variables over whole images, binary or not."""

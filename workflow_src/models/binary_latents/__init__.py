@@ -1,0 +1,1 @@
+"""What models with binary latent variables share: networks, groups, priors, bounds, estimators."""

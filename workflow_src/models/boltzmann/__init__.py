@@ -1,0 +1,1 @@
+"""Restricted Boltzmann machines of binary units: sampling, and their log partition functions."""

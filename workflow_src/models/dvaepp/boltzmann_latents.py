@@ -1,0 +1,172 @@
+"""Global binary variables whose prior is a restricted Boltzmann machine.
+
+Section 5 of the DVAE++ paper: the groups of the encoder are halved between the machine's two sides,
+and a single group is cut in two. The divergence is equation 6 as simplified below it.
+
+The balancing coefficients of appendix H need the divergence's value, and so log Z, in every step.
+The paper does not say how; here log Z is followed from the start, where the machine is 0 and it is
+exact: chains that sample a machine give the change of log Z to the next one as the logarithm of the
+mean of exp(change of -E). What the bounds are measured with is not this but `log_partition`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from workflow_src.models.binary_latents.bernoulli import log_probability
+from workflow_src.models.binary_latents.boltzmann_prior import BoltzmannPrior
+from workflow_src.models.binary_latents.bounds import boltzmann_divergence
+from workflow_src.models.binary_latents.groups import Sampler, binary_states
+from workflow_src.models.boltzmann.energy import BoltzmannMachine, negative_energy
+from workflow_src.models.boltzmann.parallel_tempering import tempered_samples
+from workflow_src.models.boltzmann.partition import log_partition
+from workflow_src.models.dvaepp.global_latents import GroupEncoder, Inferred, initial_layers
+from workflow_src.models.latent_variables import LogPartition, Tensors
+from workflow_src.models.residual_networks.layers import Parameters, Shapes
+from workflow_src.models.smoothings.smoothing import Smoothing
+
+_FOLLOWED = "chains.log_partition"
+_SAMPLED = "chains.machine"
+
+
+@dataclass(frozen=True)
+class BoltzmannLatents:
+    """`GlobalLatents` with a Boltzmann machine.
+
+    Attributes
+    ----------
+    smoothing, inverse_temperature:
+        How units are smoothed in training.
+    units:
+        On both sides together.
+    groups:
+        Of the encoder: 1 or an even number.
+    chains, sweeps:
+        Persistent chains, and their block Gibbs sweeps before every update.
+    """
+
+    smoothing: Smoothing
+    inverse_temperature: float
+    units: int
+    groups: int
+    chains: int
+    sweeps: int
+
+    @property
+    def noise(self) -> Literal["uniform", "normal"]:
+        return "uniform"
+
+    @property
+    def decayed(self) -> frozenset[str]:
+        return self.prior.decayed
+
+    @cached_property
+    def prior(self) -> BoltzmannPrior:
+        """The machine and its chains."""
+        return BoltzmannPrior(self.units // 2, self.units // 2, self.chains, self.sweeps)
+
+    def parameter_shapes(self, features: int) -> Shapes:
+        return self._posterior.parameter_shapes(features) | self.prior.parameter_shapes()
+
+    def initial_parameters(self, features: int, generator: torch.Generator) -> Tensors:
+        layers = initial_layers(self._posterior.parameter_shapes(features), generator)
+        return layers | self.prior.initial_parameters(generator)
+
+    def state_shapes(self) -> Shapes:
+        followed = {_sampled(name): shape for name, shape in self.prior.parameter_shapes().items()}
+        return self.prior.state_shapes() | followed | {_FOLLOWED: ()}
+
+    def initial_state(self, generator: torch.Generator) -> Tensors:
+        shapes = self.prior.parameter_shapes()
+        followed = {_sampled(name): torch.zeros(shape) for name, shape in shapes.items()}
+        followed[_FOLLOWED] = torch.tensor(self.units * math.log(2))
+        return self.prior.initial_state(generator) | followed
+
+    @torch.no_grad()
+    def advance(
+        self,
+        parameters: Mapping[str, Tensor],
+        state: Mapping[str, Tensor],
+        generators: Sequence[torch.Generator],
+    ) -> Tensors:
+        names = self.prior.parameter_shapes()
+        before = self.prior.machine({name: state[_sampled(name)] for name in names})
+        now = self.prior.machine(parameters)
+        left, right = (state[name] for name in self.prior.state_shapes())
+        change = negative_energy(now, left, right) - negative_energy(before, left, right)
+        step = torch.logsumexp(change, dim=1) - math.log(self.chains)
+        moved = {_sampled(name): parameters[name].detach().clone() for name in names}
+        moved[_FOLLOWED] = state[_FOLLOWED] + step
+        return moved | self.prior.advance(parameters, state, generators)
+
+    def infer(self, parameters: Parameters, features: Tensor, noise: Tensor) -> Inferred:
+        logits, codes = self._draw(parameters, features, noise, self._smoothed)
+        left_logits, right_logits = torch.cat(logits, dim=2).chunk(2, dim=2)
+        if self.groups == 1:
+            # The right side does not depend on the left: the mean serves, without its noise.
+            left = torch.sigmoid(left_logits)
+        else:
+            left_codes = torch.cat(codes, dim=2).chunk(2, dim=2)[0]
+            left = self.smoothing.posterior(left_codes, left_logits, self.inverse_temperature)
+        machine = self.prior.machine(parameters)
+        divergence = boltzmann_divergence(machine, left_logits, right_logits, left)
+        return Inferred(torch.cat(codes, dim=2), divergence)
+
+    def infer_limit(self, parameters: Parameters, features: Tensor, noise: Tensor) -> Inferred:
+        logits, codes = self._draw(parameters, features, noise, binary_states)
+        bits = torch.cat(codes, dim=2)
+        left, right = bits.chunk(2, dim=2)
+        own = log_probability(bits, torch.cat(logits, dim=2))
+        return Inferred(bits, own - negative_energy(self.prior.machine(parameters), left, right))
+
+    def partition_terms(
+        self, parameters: Parameters, state: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        return self.prior.log_partition_surrogate(parameters, state), state[_FOLLOWED]
+
+    def log_partition(
+        self,
+        parameters: Mapping[str, Tensor],
+        generators: Sequence[torch.Generator],
+        effort: Literal["training", "evaluation"],
+    ) -> LogPartition:
+        return log_partition(self.machine(parameters).detached(), generators, effort)
+
+    def machine(self, parameters: Mapping[str, Tensor]) -> BoltzmannMachine:
+        """The prior's machines."""
+        return self.prior.machine(parameters)
+
+    def sample(self, parameters: Parameters, count: int, generator: torch.Generator) -> Tensor:
+        machine = self.machine(parameters).detached()
+        return torch.cat(tempered_samples(machine, [generator], count), dim=2)
+
+    def _draw(
+        self, parameters: Parameters, features: Tensor, noise: Tensor, sample: Sampler
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Logits and samples of all groups."""
+        logits: list[Tensor] = []
+        codes: list[Tensor] = []
+        for part in noise.chunk(self.groups, dim=2):
+            (own,) = self._posterior.group(parameters, features, codes)
+            logits.append(own)
+            codes.append(sample(part, own))
+        return logits, codes
+
+    def _smoothed(self, uniform: Tensor, logits: Tensor) -> Tensor:
+        return self.smoothing.sample(uniform, logits, self.inverse_temperature)
+
+    @property
+    def _posterior(self) -> GroupEncoder:
+        return GroupEncoder("global.posterior", self.groups, self.units // self.groups, 1)
+
+
+def _sampled(name: str) -> str:
+    """The state's name for a parameter of the machine that the chains sampled last."""
+    return f"{_SAMPLED}.{name.removeprefix('prior.')}"

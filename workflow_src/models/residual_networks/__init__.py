@@ -1,0 +1,1 @@
+"""Residual convolutional networks of the DVAE++ paper: blocks, a decoder by scales, pixels."""

@@ -1,0 +1,1 @@
+"""Smoothing transformations of binary latent variables, one per file, found by name."""

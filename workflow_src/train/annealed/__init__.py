@@ -1,0 +1,1 @@
+"""Gradient training of models with latent variables under schedules: rates, divergence, decay."""
