@@ -22,7 +22,7 @@ from workflow_src.changes.earlier import Record
 from workflow_src.changes.orphans import fingerprint_of
 from workflow_src.changes.samples import Candidate, Difference, Sample, sampled
 from workflow_src.changes.trials import Trial, device_of, incomparable, made_with
-from workflow_src.config.experiments import Measures
+from workflow_src.config.models import evaluation_of
 from workflow_src.errors import UserError
 from workflow_src.plan.fingerprints import PREPARATION, Code
 from workflow_src.plan.layout import PREPARED_RECORD
@@ -184,7 +184,7 @@ class Repeater:
                 repeat = "the checkpoints that were measured are not here"
             elif not (prepared / PREPARED_RECORD).is_file():
                 repeat = "the prepared data are not here"
-            elif lacking := sorted(Measures.model_fields.keys() - content["measures"].keys()):
+            elif lacking := _unknown_measures(content):
                 repeat = f"made before the measures {', '.join(lacking)} were known"
             else:
                 repeat = incomparable(record, self.device, self.threads) or functools.partial(
@@ -266,3 +266,9 @@ def _by_family(made: Iterator[tuple[str, Record]]) -> Iterator[tuple[str, dict[s
         family = directory.split("/")[2]
         families[family][directory] = record
     yield from families.items()
+
+
+def _unknown_measures(content: Mapping[str, Any]) -> list[str]:
+    """Measures of the model's evaluation that were not known when a measurement was made."""
+    known = evaluation_of(content["spec"]["model"]).measures
+    return sorted(set(known) - content["measures"].keys())

@@ -15,7 +15,12 @@ from typing import Any, TypeVar
 from workflow_src.config.data_sets import DataSet, data_set
 from workflow_src.config.experiments import Experiment, Grid
 from workflow_src.config.grid_entries import cells_of
-from workflow_src.config.models import Hyperparameter, hyperparameters_of, model_declaration
+from workflow_src.config.models import (
+    Hyperparameter,
+    evaluation_of,
+    hyperparameters_of,
+    model_declaration,
+)
 from workflow_src.config.settings import Settings
 from workflow_src.config.studies import Study
 from workflow_src.config.study_checks import CUTS
@@ -105,9 +110,6 @@ def _without_cells(study: Study, name: str, settings: Settings) -> UserError:
 
 def _groups(study: Study, name: str, experiment: Experiment, settings: Settings) -> Iterator[Group]:
     grid = experiment.scales[settings.scale]
-    measures = experiment.measures.model_dump(mode="json")
-    if grid.importance_samples is not None:
-        measures["importance_samples"] = list(grid.importance_samples)
     data_sets = _chosen_or(grid.data_sets, settings.data_sets)
     likelihoods: Sequence[str] = _chosen_or(grid.likelihoods, settings.likelihoods)
     protocols: Sequence[str] = _chosen_or(grid.protocols, settings.protocols)
@@ -115,6 +117,7 @@ def _groups(study: Study, name: str, experiment: Experiment, settings: Settings)
     seeds = _chosen_or(grid.seeds, settings.seeds)
     for model, data, protocol in itertools.product(grid.models, data_sets, protocols):
         _refuse_unknown_protocol(study, protocol)
+        measures = _measures(experiment, grid, model)
         for likelihood in likelihoods:
             if not has_images(model, data, likelihood):
                 continue
@@ -126,6 +129,17 @@ def _groups(study: Study, name: str, experiment: Experiment, settings: Settings)
                     runs = tuple(RunSpec(*values, hyperparameters=cell) for cell in own)
                     axes: dict[str, Scalar] = dict(zip(AXES, values, strict=True))
                     yield Group(study.name, name, axes, variant, runs, measures)
+
+
+def _measures(experiment: Experiment, grid: Grid, model: str) -> dict[str, Any]:
+    """What is asked of the model's evaluation; what only others measure is no part of it.
+
+    So a new measure of one evaluation changes the name of no other's measurement.
+    """
+    asked = experiment.measures.model_dump(mode="json")
+    if grid.importance_samples is not None:
+        asked["importance_samples"] = list(grid.importance_samples)
+    return {name: asked[name] for name in evaluation_of(model).measures}
 
 
 def _chosen_or(default: Sequence[Item], chosen: str | Sequence[Item]) -> Sequence[Item]:
