@@ -30,7 +30,7 @@ rule evaluate_group:
         runtime=lambda wildcards, attempt: plan.allowed_minutes("evaluate_group", 120 * attempt),
     params:
         device=settings.device,
-        memory=settings.evaluation.memory_megabytes,
+        memory=settings.evaluation.budget_megabytes(settings.device),
         journal=f"{layout.results}/jobs/evaluate_group-{{fingerprint}}.json",
     shell:
         "exec python -m workflow_src evaluate --evaluation {input.membership:q}"

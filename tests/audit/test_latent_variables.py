@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support.latent_variables import SPEC, FakeModel, checkpoint
+from support.latent_variables import SPEC, SmoothableModel, checkpoint
 
 from workflow_src.audit import latent_variables
 from workflow_src.audit.findings import Notes
 from workflow_src.audit.latent_variables import wanted_files
-from workflow_src.audit.numbers import check_bounds
+from workflow_src.audit.numbers import check_bounds, check_smoothed_bounds
 from workflow_src.audit.recompute import _is_within
 from workflow_src.evaluate.latent_variables.measurement import measure
 from workflow_src.evaluate.latent_variables.subject import subject_of
@@ -26,6 +26,7 @@ from workflow_src.models.images import ImageFacts
 
 CHECKS: dict[str, Callable[..., None]] = {
     "bounds": check_bounds,
+    "smoothed_bounds": check_smoothed_bounds,
     "kl_divergences": latent_variables.check_divergences,
     "log_partition": latent_variables.check_log_partition,
     "training_bounds": latent_variables.check_training_bounds,
@@ -38,6 +39,7 @@ MEASURES = {
     "global_samples": 2,
     "inverse_cdfs": True,
     "training_bounds": True,
+    "smoothed_bound": True,
 }
 SMOOTHING = {"smoothing": "overlapping_exponential", "inverse_temperature": 8}
 COLOUR = ImageFacts(2, 2, "discretised_logistic", 255, 3)
@@ -47,7 +49,7 @@ COLOUR = ImageFacts(2, 2, "discretised_logistic", 255, 3)
 def _measured(machine: bool, colour: bool) -> tuple[dict[str, Any], dict[str, Arrays]]:
     named = {"annealed_importance_sampling": (0.7, 0.05), "parallel_tempering": (0.9, 0.02)}
     facts = {"images": COLOUR} if colour else {}
-    model = FakeModel(estimates=named if machine else {}, **facts)
+    model = SmoothableModel(estimates=named if machine else {}, **facts)
     spec = SPEC | SMOOTHING | {"likelihood": model.images.likelihood}
     subject = subject_of(model, checkpoint(model), spec, torch.device("cpu"), 1 << 30)
     generator = torch.Generator().manual_seed(1)
@@ -95,6 +97,8 @@ OF_ARRAYS = [
     ("test_bound_per_dimension", 3),
     ("test_bits_per_dimension", 1),
     ("test_bound_gain", 3),
+    ("test_smoothed_bound", 3),
+    ("test_smoothed_bits_per_dimension", 1),
     ("test_joint_bound", 1),
     ("test_marginal_bound", 1),
     ("marginal_bound_gain", 1),
@@ -154,10 +158,16 @@ def test_a_partition_function_that_bounds_lack_is_found() -> None:
         ("kl_divergences", "block_divergences", lambda v: v[:, :1], "blocks of shape"),
         ("training_bounds", "joint_bounds", lambda v: v[:-1], "is not of 40 images"),
         ("training_bounds", "marginal_bounds", lambda v: v + 0.01, "marginal bound gain"),
+        ("smoothed_bounds", "bounds", lambda v: v + 0.01, "the test smoothed bound"),
+        ("smoothed_bounds", "bounds", lambda v: v[:, :9], "smoothed_bounds.npz has shape (2, 9)"),
+        ("smoothed_bounds", "importance_samples", lambda v: v + 1, "of [2, 4] samples"),
+        ("smoothed_bounds", "log_partition", lambda v: v + 1, "as smoothed_bounds.npz is made"),
         ("global_samples", "samples", lambda v: v[:1], "samples of shape (1, 5, 2, 2)"),
         ("global_samples", "samples", lambda v: v + 0.5, "no shares from 0 to 1"),
         ("global_samples", "samples", lambda v: v * 0.5, "neither 0 nor 1"),
         ("smoothing", "inverse_cdf", lambda v: v[::-1], "do not rise"),
+        ("smoothing", "inverse_cdf", lambda v: v[:, ::-1], "do not rise"),
+        ("smoothing", "inverse_cdf", lambda v: v[:1], "do not rise"),
         ("smoothing", "inverse_temperature", lambda v: v + 1, "expected the run's"),
         ("smoothing", "smoothing", lambda v: np.array("concrete"), "expected the run's"),
     ],
@@ -178,11 +188,18 @@ def test_an_annealed_inverse_temperature_is_that_of_the_end() -> None:
 
 def test_numbers_need_their_files() -> None:
     everything, _ = measured()
-    files = {"kl_divergences", "log_partition", "training_bounds", "global_samples"}
+    files = {
+        "kl_divergences",
+        "log_partition",
+        "smoothed_bounds",
+        "training_bounds",
+        "global_samples",
+    }
     assert wanted_files(everything["content"]) == {f"{one}.npz" for one in files}
     plain, _ = measured(machine=False)
     plain["content"]["measures"] = MEASURES | {"global_samples": 0}
-    assert wanted_files(plain["content"]) == {"kl_divergences.npz", "training_bounds.npz"}
+    files -= {"log_partition", "global_samples"}
+    assert wanted_files(plain["content"]) == {f"{one}.npz" for one in files}
 
 
 class TestMeasuringAgain:
@@ -201,6 +218,8 @@ class TestMeasuringAgain:
             ("test_bound", 0.7),
             ("test_bound_per_dimension", 0.7 / 12),
             ("test_bits_per_dimension", 0.7 / 12 / math.log(2)),
+            ("test_smoothed_bound", 0.7),
+            ("test_smoothed_bits_per_dimension", 0.7 / 12 / math.log(2)),
             ("kl_divergence", 0.7),
             ("log_partition_function", 0.7),
         ],

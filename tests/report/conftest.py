@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,8 @@ from workflow_src.storage import write_json
 
 COMPLETED = "early stopping (eleven_below_best)"
 COUNTS = (5, 50, 500, 5000)
+DIMENSIONS = 64
+"""Values of an image, where rows per dimension are asked for."""
 DEMO = ["table1", "table2", "figure2", "figure3", "inpainting", "leaf_posteriors"]
 """Experiments that together have every kind of table and figure."""
 
@@ -69,8 +72,13 @@ class Tree:
         reason: str = COMPLETED,
         rising: Mapping[int, float] | None = None,
         arrays: bool = False,
+        log_partition_error: float | None = None,
     ) -> None:
-        """A winner with that bound at the most samples; the second candidate has diverged."""
+        """A winner with that bound at the most samples; the second candidate has diverged.
+
+        Where ``log_partition_error`` is given, its prior is a Boltzmann machine; images have
+        `DIMENSIONS`.
+        """
         candidates = [self._candidate(name, parameters) for name in one.runs]
         candidates[0] |= {"reason": reason}
         if len(candidates) > 1:
@@ -85,6 +93,20 @@ class Tree:
             _row("effective_sample_size", 12.5, 0.5, "samples", COUNTS[-1]),
             _row("parameter_count", parameters, None, "parameters", None),
         ]
+        if log_partition_error is not None:
+            share = 1 / DIMENSIONS
+            bits = -bound * share / math.log(2), error * share / math.log(2)
+            rows += [
+                _row("log_partition_function", 140.5, log_partition_error, "nats", None),
+                _row(
+                    "test_bound_per_dimension",
+                    bound * share,
+                    error * share,
+                    "nats per dimension",
+                    COUNTS[-1],
+                ),
+                _row("test_bits_per_dimension", *bits, "bits per dimension", COUNTS[-1]),
+            ]
         directory = self.plan.layout.measurement(one.axes, one.runs[0], one.fingerprint)
         self._measurement(one, directory, arrays)
         measurement = {"fingerprint": "m" * 16, "directory": directory.as_posix()}

@@ -55,6 +55,57 @@ def test_a_difference_is_paired_by_seed() -> None:
     assert (found.first, found.second, found.seeds) == (203.0, 200.0, 3)
 
 
+def sharing(error: float, *values: float) -> Series:
+    return seeds(*values, error=9.0, shared_errors=dict.fromkeys(range(len(values)), error))
+
+
+def test_what_seeds_share_widens_intervals_by_the_errors_of_both() -> None:
+    # Differences 2, 3, 4 of 3 +- 2.484; shared errors 0.6 and 0.8 make 1, so that 1.96 is added in
+    # quadrature: 3.164, and the sign is no longer sure.
+    first, second = sharing(0.6, 102.0, 203.0, 304.0), sharing(0.8, 100.0, 200.0, 300.0)
+    found = comparison(first, second, "higher")
+    half = ((T2 / 3**0.5) ** 2 + 1.959964**2) ** 0.5
+    assert found.interval == pytest.approx((3 - half, 3 + half), rel=1e-3)
+    assert found.outcome == UNDECIDED
+    # One prior is a Boltzmann machine and the other one is not.
+    found = comparison(first, seeds(100.0, 200.0, 300.0), "higher")
+    half = ((T2 / 3**0.5) ** 2 + (0.6 * 1.959964) ** 2) ** 0.5
+    assert found.interval == pytest.approx((3 - half, 3 + half), rel=1e-3)
+    assert found.outcome == HOLDS
+
+
+def test_what_seeds_share_is_the_root_mean_square_of_their_errors() -> None:
+    one = Series({0: 5.0, 1: 5.0}, {}, shared_errors={0: 3.0, 1: 4.0})
+    half = 1.959964 * 12.5**0.5
+    assert limit(one, None, 9.0).interval == pytest.approx((5 - half, 5 + half), rel=1e-4)
+
+
+def test_of_one_seed_the_error_of_its_estimate_is_all() -> None:
+    # It holds the shared error already.
+    one = Series({0: 5.0}, {0: 1.0}, shared_errors={0: 0.9})
+    assert limit(one, None, 9.0).interval == pytest.approx((3.04, 6.96))
+
+
+def test_what_seeds_share_is_a_share_of_ratios_and_losses() -> None:
+    # 3 % and 4 % make 5 %, of the ratio 2.
+    found = ratio(sharing(6.0, 200.0, 200.0), sharing(4.0, 100.0, 100.0), None, 2.19)
+    assert found.interval == pytest.approx((2 - 0.196, 2 + 0.196), rel=1e-4)
+    # -1000 falls to -1040, and errors of 3 and 4 make 5, or 0.5 %.
+    found = stability(sharing(3.0, -1e3, -1e3), sharing(4.0, -1040.0, -1040.0), 0.05, "higher")
+    assert found.interval == pytest.approx((0.04 - 0.0098, 0.04 + 0.0098), rel=1e-4)
+    # Losses of 2 and 9 with the errors of four numbers, 4 + 1 + 4 + 4 in squares.
+    first = {1.0: sharing(2.0, 10.0, 10.0), 0.1: sharing(1.0, 8.0, 8.0)}
+    second = {1.0: sharing(2.0, 10.0, 10.0), 0.1: sharing(2.0, 1.0, 1.0)}
+    # What is best on least loses nothing, for sure.
+    flat = {1.0: sharing(7.0, 1.0, 1.0), 0.1: sharing(7.0, 5.0, 5.0)}
+    found = smaller_loss(first, second, 0.1, "higher")
+    half = 1.96 * 13**0.5
+    assert found.interval == pytest.approx((-7 - half, -7 + half), rel=1e-4)
+    found = smaller_loss(first, flat, 0.1, "higher")
+    half = 1.96 * 5**0.5
+    assert found.interval == pytest.approx((2 - half, 2 + half), rel=1e-4)
+
+
 def test_an_interval_with_zero_in_it_does_not_decide() -> None:
     # Differences 1, 3, 5: 3 +- 4.303 * 2 / sqrt(3) = 3 +- 4.97.
     first, second = seeds(1.0, 3.0, 5.0), seeds(0.0, 0.0, 0.0)

@@ -22,12 +22,18 @@ from workflow_src.report.figures.inverse_cdfs import (
 PROBABILITIES = np.linspace(0, 1, 41)
 
 
-def arrays(smoothing: str, inverse_temperature: float, uniform: float) -> dict[str, Any]:
-    steepness = inverse_temperature * (PROBABILITIES - (1 - uniform))
+UNIFORMS = (0.25, 0.5)
+
+
+def curve(inverse_temperature: float, uniform: float) -> np.ndarray:
+    return 1 / (1 + np.exp(-inverse_temperature * (PROBABILITIES - (1 - uniform))))
+
+
+def arrays(smoothing: str, inverse_temperature: float) -> dict[str, Any]:
     return {
         "probabilities": PROBABILITIES,
-        "inverse_cdf": 1 / (1 + np.exp(-steepness)),
-        "uniform": np.array(uniform),
+        "inverse_cdf": np.stack([curve(inverse_temperature, one) for one in UNIFORMS]),
+        "uniforms": np.array(UNIFORMS),
         "smoothing": np.array(smoothing),
         "inverse_temperature": np.array(inverse_temperature),
     }
@@ -41,7 +47,7 @@ def groups(tree: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> tuple[G
         made.measured(one, 100.0)
     found = read_evidence(made.membership).experiment_groups("spvae", "table1")
     assert len(found) == 4
-    files = [arrays("overlapping_exponential", beta, 0.25) for beta in (8.0, 5.0, 8.0)]
+    files = [arrays("overlapping_exponential", beta) for beta in (8.0, 5.0, 8.0)]
     by_fingerprint = {
         group.evaluation.fingerprint: file
         for group, file in zip(found, [*files, None], strict=True)
@@ -57,28 +63,30 @@ def groups(tree: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> tuple[G
 
 
 def test_equal_smoothings_share_a_line(groups: tuple[Group, ...]) -> None:
-    (curves,) = curves_of(groups).values()
-    assert {name: set(lines) for name, lines in curves.panels.items()} == {
-        "overlapping_exponential": {5.0, 8.0}
-    }
-    expected = arrays("overlapping_exponential", 5.0, 0.25)["inverse_cdf"]
-    drawn = curves.panels["overlapping_exponential"][5.0]
-    np.testing.assert_array_equal(drawn.inverse_cdf, expected)
-    np.testing.assert_array_equal(drawn.probabilities, PROBABILITIES)
+    found = curves_of(groups)
+    assert tuple(found) == UNIFORMS
+    for uniform, curves in found.items():
+        assert {name: set(lines) for name, lines in curves.panels.items()} == {
+            "overlapping_exponential": {5.0, 8.0}
+        }
+        drawn = curves.panels["overlapping_exponential"][5.0]
+        np.testing.assert_array_equal(drawn.inverse_cdf, curve(5.0, uniform))
+        np.testing.assert_array_equal(drawn.probabilities, PROBABILITIES)
 
 
 def test_the_figure_says_its_noise_its_smoothings_and_where_it_is_from(
     groups: tuple[Group, ...], tmp_path: Path
 ) -> None:
-    (figure,) = draw_inverse_cdfs("dvaepp_x", groups)
-    assert figure.name == "dvaepp_x_inverse_cdfs-0.25"
-    assert "noise 0.25" in figure.caption
-    assert "3 winners" in figure.caption
-    assert figure.evaluations == tuple(group.evaluation.fingerprint for group in groups[:3])
-    assert b"Overlapping exponential" in figure.images[".svg"]
-    assert Image.open(io.BytesIO(figure.images[".png"])).size[0] > 300
-    (again,) = draw_inverse_cdfs("dvaepp_x", groups)
-    assert again.images == figure.images
+    figures = draw_inverse_cdfs("dvaepp_x", groups)
+    for figure, uniform in zip(figures, ("0.25", "0.5"), strict=True):
+        assert figure.name == f"dvaepp_x_inverse_cdfs-{uniform}"
+        assert f"noise {uniform} " in figure.caption
+        assert "3 winners" in figure.caption
+        assert figure.evaluations == tuple(group.evaluation.fingerprint for group in groups[:3])
+        assert b"Overlapping exponential" in figure.images[".svg"]
+        assert Image.open(io.BytesIO(figure.images[".png"])).size[0] > 300
+    again = draw_inverse_cdfs("dvaepp_x", groups)
+    assert [one.images for one in again] == [one.images for one in figures]
 
 
 def test_winners_without_a_smoothing_have_no_figure(groups: tuple[Group, ...]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -178,6 +179,109 @@ def test_published_numbers_stand_beside_what_the_paper_tells_apart(printed: Any)
     (rebar,) = [row for row in rows if row["objective"] == "rebar"]
     column = "binarised_mnist.network=nonlinear.published_spread"
     assert float(rebar[column]) == 0.08
+
+
+@pytest.fixture
+def machines(tree: Callable[..., Any]) -> Any:
+    """The demo's Table 2, three seeds: bounds of -20, -21 and -22, and those of Boltzmann machines.
+
+    Theirs are two nats higher, with errors of log Z of 0.3, 0.4 and 1.2: root mean square 0.7506.
+    """
+    made = tree(studies=["dvaepp"], experiments=["table2"], seeds=[0, 1, 2])
+    for one in made.plan.evaluations:
+        seed = int(one.axes["seed"])
+        if any(group.variant["prior"] == "boltzmann_machine" for group in one.groups):
+            error = (0.3, 0.4, 1.2)[seed]
+            made.measured(one, -18.0 - seed, error=error, log_partition_error=error)
+        else:
+            made.measured(one, -20.0 - seed, error=0.1)
+    return made
+
+
+ROOT_MEAN_SQUARE = math.sqrt((0.3**2 + 0.4**2 + 1.2**2) / 3)
+# 4.3027 is Student's t of 97.5 % with 2 degrees of freedom; the standard deviation over seeds is 1.
+HALF_OF_SEEDS = 4.3027 / math.sqrt(3)
+HALF = math.hypot(HALF_OF_SEEDS, 1.95996 * ROOT_MEAN_SQUARE)
+
+
+def test_the_error_of_log_z_widens_intervals_of_tables_and_is_told(machines: Any) -> None:
+    study = load_study("dvaepp")
+    groups = read_evidence(machines.membership).experiment_groups("dvaepp", "table2")
+    table = build_table(study, "table2", groups)
+    kinds = set()
+    for place, cell in table.cells.items():
+        if not cell.sources:
+            continue
+        kind = table.axes_of(*place)["prior"]
+        kinds.add(kind)
+        machine = kind == "boltzmann_machine"
+        middle, half = (-19.0, HALF) if machine else (-21.0, HALF_OF_SEEDS)
+        assert cell.interval == pytest.approx((middle - half, middle + half), abs=1e-3)
+        # The spread over seeds stays what it is.
+        assert (cell.ours, cell.spread) == pytest.approx((middle, 1.0))
+        error = ROOT_MEAN_SQUARE if machine else 0.0
+        assert cell.log_partition_error == pytest.approx(error)
+    assert kinds == {"boltzmann_machine", "directed"}
+    text = markdown_text(table, study)
+    assert "up to 0.75 (root mean square over seeds), is part of brackets; it is not" in text
+    (row, *_) = csv.DictReader(io.StringIO(csv_text(table)))
+    errors = {value for name, value in row.items() if name.endswith("log_partition_error")}
+    assert {round(float(value), 4) for value in errors if value} <= {0.7506}
+
+
+def test_directed_models_say_nothing_of_log_z(gradients: Any) -> None:
+    table = build_table(load_study("dvaepp"), "table1", groups_of(gradients))
+    assert "log partition" not in markdown_text(table, load_study("dvaepp"))
+
+
+def test_the_error_of_log_z_is_in_the_unit_of_the_metric(machines: Any) -> None:
+    evaluation = next(
+        group.evaluation
+        for group in read_evidence(machines.membership).experiment_groups("dvaepp", "table2")
+        if group.variant["prior"] == "boltzmann_machine" and group.axes["seed"] == 2
+    )
+    found = {
+        name: evaluation.log_partition_error(name)
+        for name in (
+            "test_bound",
+            "log_partition_function",
+            "test_bound_per_dimension",
+            "test_bits_per_dimension",
+            "effective_sample_size",
+            "parameter_count",
+            "kl_divergence",
+        )
+    }
+    assert found == pytest.approx(
+        {
+            "test_bound": 1.2,
+            "log_partition_function": 1.2,
+            "test_bound_per_dimension": 1.2 / 64,
+            "test_bits_per_dimension": 1.2 / 64 / math.log(2),
+            "effective_sample_size": 0.0,
+            "parameter_count": 0.0,
+            # Not measured here.
+            "kl_divergence": 0.0,
+        }
+    )
+
+
+def test_claims_about_boltzmann_machines_hold_the_error_of_log_z(machines: Any) -> None:
+    groups = read_evidence(machines.membership).study_groups("dvaepp")
+    claims = {one.name: one for one in judge_claims(load_study("dvaepp"), groups)}
+    cells = [
+        cell
+        for one in claims["boltzmann_machine_above_directed"].verdicts
+        for cell in one.cells
+        if cell.judgement.value is not None and one.scope != "published"
+    ]
+    assert cells
+    # All seeds differ by 2, so that log Z alone is uncertain.
+    half = 1.95996 * ROOT_MEAN_SQUARE
+    for cell in cells:
+        assert cell.judgement.value == pytest.approx(2.0)
+        assert cell.judgement.interval == pytest.approx((2 - half, 2 + half), abs=1e-3)
+        assert cell.judgement.outcome == "holds"
 
 
 def test_the_paper_s_own_numbers_decide_its_claims() -> None:

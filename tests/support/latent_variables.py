@@ -150,31 +150,45 @@ class FakeModel:
         assert len(noise["bits"][0]) == pixels.shape[1]
         return torch.stack([pixels[..., 0].mean(1), 2 * pixels[..., 1].mean(1)], dim=1)
 
-    def sample(
+    def draw(
         self,
         parameters: Mapping[str, Tensor],
         state: Mapping[str, Tensor],
         generator: torch.Generator,
         global_states: int,
         draws: int,
-    ) -> Tensor:
-        means = self.sample_means(parameters, state, generator, global_states, draws)
+    ) -> tuple[Tensor, Tensor]:
+        means = torch.rand((global_states, draws, self.images.pixels), generator=generator)
         if self.images.likelihood == "bernoulli":
-            return (torch.rand(means.shape, generator=generator) < means).float()
-        return torch.round(self.images.levels * means)
-
-    def sample_means(
-        self,
-        parameters: Mapping[str, Tensor],
-        state: Mapping[str, Tensor],
-        generator: torch.Generator,
-        global_states: int,
-        draws: int,
-    ) -> Tensor:
-        return torch.rand((global_states, draws, self.images.pixels), generator=generator)
+            return (torch.rand(means.shape, generator=generator) < means).float(), means
+        return torch.round(self.images.levels * means), means
 
     def smoothing_curve(self) -> Mapping[str, Any] | None:
         return {"smoothing": "overlapping_exponential", "inverse_temperature": 8.0}
+
+
+@dataclass(frozen=True)
+class SmoothableModel(FakeModel):
+    """A `FakeModel` whose smoothed one has weights that are higher by ``gap`` nats."""
+
+    gap: float = 0.25
+
+    def smoothed(self) -> SmoothableModel:
+        return SmoothedModel(self.images, self.estimates, self.bounds, self.decayed, self.gap)
+
+
+@dataclass(frozen=True)
+class SmoothedModel(SmoothableModel):
+    """See `SmoothableModel`."""
+
+    def log_weights(
+        self,
+        parameters: Mapping[str, Tensor],
+        state: Mapping[str, Tensor],
+        pixels: Tensor,
+        noise: Mapping[str, Tensor],
+    ) -> Tensor:
+        return super().log_weights(parameters, state, pixels, noise) + self.gap
 
 
 def checkpoint(model: FakeModel, seed: int = 0) -> Tensors:

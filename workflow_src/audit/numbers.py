@@ -23,6 +23,7 @@ from workflow_src.train.names import STATE
 
 HISTORY = "history.parquet"
 BOUNDS = "bounds.npz"
+SMOOTHED_BOUNDS = "smoothed_bounds.npz"
 INPAINTING = "inpainting.npz"
 
 # Bounds are kept as float32, so that a mean of N of them is off by at most half a unit in the last
@@ -41,6 +42,11 @@ _OF_BOUNDS = (
     "test_bits_per_dimension",
     "test_bound_gain",
 )
+# What the metrics of bounds are called that are told at the temperature of training, too.
+_OF_SMOOTHED = {
+    "test_bound": "test_smoothed_bound",
+    "test_bits_per_dimension": "test_smoothed_bits_per_dimension",
+}
 _OF_PARTITION = ("log_partition", "log_partition_standard_error")
 _OF_INPAINTING = {"inpainting_log_density": "log_density", "inpainting_error": "error"}
 
@@ -99,11 +105,28 @@ def check_checkpoint(place: str, record: Mapping[str, Any], data: bytes, notes: 
 
 def check_bounds(place: str, record: Mapping[str, Any], data: bytes, notes: Notes) -> None:
     """A measurement's test bounds and what is made of them, from the bounds of single images."""
+    _check_bounds(place, record, data, notes, BOUNDS, {name: name for name in _OF_BOUNDS})
+
+
+def check_smoothed_bounds(place: str, record: Mapping[str, Any], data: bytes, notes: Notes) -> None:
+    """The same of bounds at the temperature of training."""
+    _check_bounds(place, record, data, notes, SMOOTHED_BOUNDS, _OF_SMOOTHED)
+
+
+def _check_bounds(
+    place: str,
+    record: Mapping[str, Any],
+    data: bytes,
+    notes: Notes,
+    file: str,
+    metrics: Mapping[str, str],
+) -> None:
+    """That bounds in a file are what is told under the names that ``metrics`` has for theirs."""
     import numpy as np
 
     content = record["content"]
     names = ("importance_samples", "bounds")
-    arrays = arrays_of(place, BOUNDS, data, names, notes, if_there=_OF_PARTITION)
+    arrays = arrays_of(place, file, data, names, notes, if_there=_OF_PARTITION)
     if arrays is None:
         return
     counts = [int(one) for one in arrays["importance_samples"]]
@@ -112,12 +135,12 @@ def check_bounds(place: str, record: Mapping[str, Any], data: bytes, notes: Note
         notes.find(
             "number",
             place,
-            f"{BOUNDS} has shape {bounds.shape}; expected {(len(counts), content['images'])}",
+            f"{file} has shape {bounds.shape}; expected {(len(counts), content['images'])}",
         )
         return
     if counts != list(content["measures"]["importance_samples"]):
-        notes.find("number", place, f"{BOUNDS} is of {counts} samples; expected those measured")
-    rows = [row for row in content["metrics"] if row["metric"] in _OF_BOUNDS]
+        notes.find("number", place, f"{file} is of {counts} samples; expected those measured")
+    rows = [row for row in content["metrics"] if row["metric"] in metrics.values()]
     claimed = {
         (row["metric"], row["importance_samples"]): (row["value"], row["standard_error"])
         for row in rows
@@ -125,10 +148,15 @@ def check_bounds(place: str, record: Mapping[str, Any], data: bytes, notes: Note
     dimensions = content.get("dimensions")
     # Records of older versions hold neither this nor what follows from it.
     whole = dimensions is not None or any(name != "test_bound" for name, _ in claimed)
-    error = _partition_error(place, content, arrays, notes)
+    error = _partition_error(place, content, arrays, file, notes)
     expected = _of_bounds(counts, bounds, dimensions or math.nan, error, whole=whole)
     if whole and content.get("spec", {}).get("likelihood") in _BITS:
         expected |= _bits(counts, expected)
+    expected = {
+        (metrics[metric], count): one
+        for (metric, count), one in expected.items()
+        if metric in metrics
+    }
     for (metric, count), (found, room) in expected.items():
         if not is_near(claimed.get((metric, count)), found, room):
             notes.find(
@@ -136,7 +164,7 @@ def check_bounds(place: str, record: Mapping[str, Any], data: bytes, notes: Note
                 place,
                 f"the {metric.replace('_', ' ')} of {count} samples is said to be "
                 f"{claimed.get((metric, count))} (mean, standard error); expected {found}, as "
-                f"{BOUNDS} has it",
+                f"{file} has it",
             )
     if set(claimed) != set(expected) or len(rows) != len(claimed):
         said = ", ".join(f"{row['metric']} of {row['importance_samples']}" for row in rows)
@@ -150,7 +178,7 @@ _Expected = dict[tuple[str, int], tuple[_Numbers, float]]
 
 
 def _partition_error(
-    place: str, content: Mapping[str, Any], arrays: Mapping[str, Any], notes: Notes
+    place: str, content: Mapping[str, Any], arrays: Mapping[str, Any], file: str, notes: Notes
 ) -> float:
     """The standard error of log Z in the bounds, which must be of the log Z that is told."""
     kept = tuple(float(arrays.get(name, 0.0)) for name in _OF_PARTITION)
@@ -161,7 +189,7 @@ def _partition_error(
             "number",
             place,
             f"the log partition function is said to be {', '.join(map(str, told))} (value, "
-            f"standard error); expected {kept}, as {BOUNDS} is made with",
+            f"standard error); expected {kept}, as {file} is made with",
         )
     return kept[1]
 

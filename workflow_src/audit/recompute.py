@@ -51,8 +51,13 @@ STANDARD_ERRORS = 4.0
 _OF_WEIGHTS = ("effective_sample_size", "inpainting_log_density", "inpainting_error")
 # Made by Markov chains; in bounds and divergences it is a summand.
 _OF_CHAINS = "log_partition_function"
-_WITH_CHAINS = ("test_bound", "kl_divergence")
-_SHARES = ("test_bound_per_dimension", "test_bits_per_dimension")
+_WITH_CHAINS = ("test_bound", "test_smoothed_bound", "kl_divergence")
+# Bounds in other units, and the bound in nats.
+_SHARES = {
+    "test_bound_per_dimension": "test_bound",
+    "test_bits_per_dimension": "test_bound",
+    "test_smoothed_bits_per_dimension": "test_smoothed_bound",
+}
 _OF_TRAINING = ("test_joint_bound", "test_marginal_bound")
 _BOUNDS = ("test_bound", *_OF_TRAINING)
 _GAINS = ("test_bound_gain", "marginal_bound_gain")
@@ -149,7 +154,7 @@ def _measure_again(
     device = open_device(name, int(record["threads"] or 1))
     log.info("measuring %s again", one.directory)
     parameters = tensors_of(results.read(_below(plan, run), CHECKPOINT))
-    memory = _memory(plan, content) << 20
+    memory = _memory(plan, content, device.type) << 20
     try:
         again = measure_run(content["spec"], parameters, data, content["measures"], device, memory)
     except MemoryBudgetError as error:
@@ -197,9 +202,11 @@ def _content(one: Examined) -> Mapping[str, Any]:
     return content
 
 
-def _memory(plan: Plan, content: Mapping[str, Any]) -> int:
+def _memory(plan: Plan, content: Mapping[str, Any], device: str) -> int:
+    """Megabytes, as they were asked for then; what a record does not say is as it is now."""
     asked = content.get("settings", {}).get("evaluation", {})
-    return int(asked.get("memory_megabytes", plan.settings.evaluation.memory_megabytes))
+    settings = plan.settings.evaluation.model_copy(update=asked)
+    return settings.budget_megabytes(device)
 
 
 def _arrays(results: Results, one: Examined) -> dict[str, dict[str, Any]]:
@@ -290,13 +297,13 @@ def _room(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], *, device: 
     chains = [STANDARD_ERRORS * _error(one) for one in rows if one["metric"] == _OF_CHAINS]
     scale = 1.0 if metric in _WITH_CHAINS else 0.0
     if metric in _SHARES:
-        scale = abs(row["value"] / _bound(rows, row["importance_samples"]))
+        scale = abs(row["value"] / _bound(rows, _SHARES[metric], row["importance_samples"]))
     return float(RELATIVE * abs(row["value"]) + scale * sum(chains))
 
 
-def _bound(rows: Sequence[Mapping[str, Any]], samples: int) -> float:
-    """The test bound of so many samples; infinite where there is none."""
-    known = {one["importance_samples"]: one for one in rows if one["metric"] == "test_bound"}
+def _bound(rows: Sequence[Mapping[str, Any]], metric: str, samples: int) -> float:
+    """That metric of so many samples; infinite where there is none."""
+    known = {one["importance_samples"]: one for one in rows if one["metric"] == metric}
     return float(known[samples]["value"]) if samples in known else math.inf
 
 

@@ -33,10 +33,12 @@ from workflow_src.audit.numbers import (
     BOUNDS,
     HISTORY,
     INPAINTING,
+    SMOOTHED_BOUNDS,
     check_bounds,
     check_checkpoint,
     check_history,
     check_inpainting,
+    check_smoothed_bounds,
 )
 from workflow_src.errors import UserError
 from workflow_src.storage import digest
@@ -52,6 +54,7 @@ _CHECKS: dict[tuple[str, str], _Check] = {
     ("runs", HISTORY): check_history,
     ("runs", CHECKPOINT): check_checkpoint,
     ("measurements", BOUNDS): check_bounds,
+    ("measurements", SMOOTHED_BOUNDS): check_smoothed_bounds,
     ("measurements", INPAINTING): check_inpainting,
     ("measurements", LEAF_POSTERIORS): check_leaf_posteriors,
     ("measurements", DIVERGENCES): check_divergences,

@@ -210,13 +210,14 @@ class Repeater:
         device = open_device(self._device(record), int(record["threads"]))
         arrays = open_verified(self._prepared(record, data), data)
         parameters = tensors_of(self.results.read(run, CHECKPOINT))
-        budget = self.plan.settings.evaluation.memory_megabytes << 20
+        budget = self.plan.settings.evaluation.budget_megabytes(device.type) << 20
         try:
             again = measure_run(
                 content["spec"], parameters, arrays, content["measures"], device, budget
             )
         except MemoryBudgetError as error:
-            raise UserError(str(error), place="evaluation.memory_megabytes") from error
+            name = "gpu_memory_megabytes" if device.type == "cuda" else "memory_megabytes"
+            raise UserError(str(error), place=f"evaluation.{name}") from error
         found = differences.of_measurement(self.results, directory, record, again)
         name = fingerprint_of(directory)
         outputs = {f"{name}/{file}": one["sha256"] for file, one in record["outputs"].items()}

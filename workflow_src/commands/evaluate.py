@@ -18,7 +18,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=1024,
         metavar="N",
-        help="memory for one chunk of importance samples; the numbers do not depend on it",
+        help="memory for what is computed of importance samples at a time: the host's, or the "
+        "GPU's where that is the device",
     )
 
 

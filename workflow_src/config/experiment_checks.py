@@ -23,6 +23,8 @@ _PICTURES = (
 _MEASURE_OF = {
     "inpainting_log_density": ("inpainting", "masks under inpainting"),
     "inpainting_error": ("inpainting", "masks under inpainting"),
+    "test_smoothed_bound": ("smoothed_bound", "smoothed_bound"),
+    "test_smoothed_bits_per_dimension": ("smoothed_bound", "smoothed_bound"),
     "test_joint_bound": ("training_bounds", "training_bounds"),
     "test_marginal_bound": ("training_bounds", "training_bounds"),
     "marginal_bound_gain": ("training_bounds", "training_bounds"),

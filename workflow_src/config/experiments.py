@@ -130,6 +130,11 @@ class Measures(StrictModel):
         description="Whether to give the joint and the marginal bound of one and the same model, "
         "on test images and at the temperature of training.",
     )
+    smoothed_bound: bool = Field(
+        False,
+        description="Whether to give the test bound also at the temperature of training, for every "
+        "number of importance samples; of models that can be weighed so.",
+    )
 
 
 class TableLayout(StrictModel):

@@ -18,7 +18,8 @@ class Metric:
     """A quantity measured per group, as it is named in settings, columns and tables.
 
     ``has_interval`` is false where an interval over seeds would tell nothing: counts, and times
-    that the members of a bank share.
+    that the members of a bank share. ``holds_log_partition`` is true where the log partition
+    function of the model's prior is a summand, so that its error is one of the metric.
     """
 
     name: str
@@ -26,15 +27,25 @@ class Metric:
     unit: str
     better: Literal["higher", "lower", "neither"]
     has_interval: bool = True
+    holds_log_partition: bool = False
 
+
+LOG_PARTITION = "log_partition_function"
 
 _ALL = (
-    Metric("test_bound", "importance-weighted bound, test set", "nats", "higher"),
+    Metric(
+        "test_bound",
+        "importance-weighted bound, test set",
+        "nats",
+        "higher",
+        holds_log_partition=True,
+    ),
     Metric(
         "test_bound_per_dimension",
         "importance-weighted bound per pixel, test set",
         "nats per dimension",
         "higher",
+        holds_log_partition=True,
     ),
     Metric(
         "test_bound_gain",
@@ -47,6 +58,21 @@ _ALL = (
         "importance-weighted bound as code length, test set",
         "bits per dimension",
         "lower",
+        holds_log_partition=True,
+    ),
+    Metric(
+        "test_smoothed_bound",
+        "importance-weighted bound at the training temperature, test set",
+        "nats",
+        "higher",
+        holds_log_partition=True,
+    ),
+    Metric(
+        "test_smoothed_bits_per_dimension",
+        "importance-weighted bound at the training temperature as code length, test set",
+        "bits per dimension",
+        "lower",
+        holds_log_partition=True,
     ),
     Metric("validation_bound", "bound, validation set", "nats", "higher"),
     Metric("effective_sample_size", "effective number of importance samples", "samples", "higher"),
@@ -74,8 +100,15 @@ _ALL = (
         "sum over groups, test set",
         "nats",
         "neither",
+        holds_log_partition=True,
     ),
-    Metric("log_partition_function", "log partition function of the prior", "nats", "neither"),
+    Metric(
+        LOG_PARTITION,
+        "log partition function of the prior",
+        "nats",
+        "neither",
+        holds_log_partition=True,
+    ),
     Metric(
         "inpainting_log_density",
         "log density of missing pixels given the others (estimate), first 64 test images",

@@ -75,8 +75,19 @@ class EvaluationSettings(StrictModel):
     memory_megabytes: int = Field(
         1024,
         ge=16,
-        description="Memory for one chunk of importance samples; results do not depend on it.",
+        description="Memory of the host for what is computed of importance samples at a time, on "
+        "a CPU; results do not depend on it.",
     )
+    gpu_memory_megabytes: int = Field(
+        8192,
+        ge=16,
+        description="The same of a GPU's memory, where larger pieces keep it busy; the random "
+        "numbers that a GPU draws depend on it, and so results within their standard errors.",
+    )
+
+    def budget_megabytes(self, device: str) -> int:
+        """Of the kind of device that ``device`` (such as cuda:0) is."""
+        return self.gpu_memory_megabytes if device.startswith("cuda") else self.memory_megabytes
 
 
 class Directories(StrictModel):

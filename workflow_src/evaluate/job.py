@@ -148,7 +148,7 @@ def _ensure_measurement(
     except MemoryBudgetError as error:
         raise UserError(
             str(error),
-            place="evaluation.memory_megabytes",
+            place=f"evaluation.{'gpu_' if device.type == 'cuda' else ''}memory_megabytes",
             remedy="raise it in config.yaml",
         ) from error
     _write_measurement(directory, group, run, measurement, started)

@@ -174,6 +174,16 @@ class LatentVariableModel(Protocol):
         ...
 
 
+def faster_parameters(model: LatentVariableModel) -> frozenset[str]:
+    """Names of the parameters that learn with ten times the step size of the others.
+
+    Those that the model names in its attribute ``faster``, which it need not have: what serves an
+    estimator alone, such as a baseline, and has to keep up with what it predicts.
+    """
+    names: frozenset[str] = getattr(model, "faster", frozenset())
+    return names
+
+
 def draw_noise(
     shapes: Mapping[str, NoiseShape],
     generators: Sequence[torch.Generator],

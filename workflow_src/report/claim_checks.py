@@ -1,9 +1,11 @@
 """Whether numbers say what a claim says: the rules of every kind of check, on numbers alone.
 
 What is compared is paired by seed: the same seed draws the same subset of images for all models.
-Where an interval holds values of either kind, the numbers do not decide. A model without any finite
-number counts as worse than one with: it could not be trained there. No seed is dropped: while one
-is not measured, nothing is said, and one that diverged can but confirm that its model is the worse.
+What all seeds may have wrong in common, the estimate of a log partition function, does not become
+less with their number. Where an interval holds values of either kind, the numbers do not decide. A
+model without any finite number counts as worse than one with: it could not be trained there. No
+seed is dropped: while one is not measured, nothing is said, and one that diverged can but confirm
+that its model is the worse.
 """
 
 from __future__ import annotations
@@ -11,10 +13,15 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from workflow_src.report.intervals import Interval, error_interval, mean_interval
+from workflow_src.report.intervals import (
+    Interval,
+    error_interval,
+    mean_interval,
+    root_mean_square,
+)
 
 HOLDS: Literal["holds"] = "holds"
 FAILS: Literal["fails"] = "fails"
@@ -36,6 +43,9 @@ class Series:
     ----------
     values, errors:
         Finite values, and their standard errors over test images, None where they have none.
+    shared_errors:
+        Of these errors, what is a log partition function's, which the spread over seeds does not
+        tell; seeds without are left out.
     exact:
         Whether values are judged as they stand, without an interval: counts, printed numbers, and
         what is not independent from seed to seed.
@@ -53,6 +63,7 @@ class Series:
     diverged: frozenset[int] = frozenset()
     pending: frozenset[int] = frozenset()
     reason: str | None = None
+    shared_errors: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def mean(self) -> float | None:
@@ -116,7 +127,8 @@ def comparison(
         return _undecided(first, second)
     differences = [first.values[seed] - second.values[seed] for seed in seeds]
     error = _combined(first.error(seeds[0]), second.error(seeds[0]))
-    value, interval = _estimate(differences, error, first.exact and second.exact)
+    shared = _shared(seeds, first, second)
+    value, interval = _estimate(differences, error, first.exact and second.exact, shared)
     low, high = interval or (value, value)
     if relation == "lower":
         low, high = -high, -low
@@ -146,7 +158,10 @@ def ratio(
     if None not in relative:
         # To first order: relative errors of a quotient add up in squares.
         error = abs(ratios[0]) * (_combined(*relative) or 0.0)
-    value, interval = _estimate([means[0] / means[1]] if exact else ratios, error, exact)
+    shared = abs(means[0] / means[1]) * math.hypot(
+        *(_shared(seeds, one, share_of=one) for one in (first, second))
+    )
+    value, interval = _estimate([means[0] / means[1]] if exact else ratios, error, exact, shared)
     outcome = _within(value, interval, at_least, at_most)
     found = _judgement(outcome, value, interval, *means, seeds)
     return _tempered(found, {UNDECIDED: (first, second)})
@@ -160,7 +175,10 @@ def limit(first: Series, at_least: float | None, at_most: float | None) -> Judge
     if not seeds:
         return _undecided(first)
     value, interval = _estimate(
-        [first.values[seed] for seed in seeds], first.error(seeds[0]), first.exact
+        [first.values[seed] for seed in seeds],
+        first.error(seeds[0]),
+        first.exact,
+        _shared(seeds, first),
     )
     outcome = _within(value, interval, at_least, at_most)
     found = _judgement(outcome, value, interval, value, None, seeds)
@@ -184,7 +202,8 @@ def stability(whole: Series, part: Series, tolerance: float, better: Direction) 
     ]
     error = _combined(whole.error(seeds[0]), part.error(seeds[0]))
     share = None if error is None else error / abs(whole.values[seeds[0]])
-    value, interval = _estimate(losses, share, whole.exact and part.exact)
+    shared = _shared(seeds, whole, part, share_of=whole)
+    value, interval = _estimate(losses, share, whole.exact and part.exact, shared)
     outcome = _within(value, interval, None, tolerance)
     found = _judgement(outcome, value, interval, _mean(whole, seeds), _mean(part, seeds), seeds)
     # What diverges on everything is not stable because it does so on less, too.
@@ -227,10 +246,12 @@ def smaller_loss(
         [sign * (top.values[seed] - end.values[seed]) for seed in seeds] for top, end in pairs
     ]
     # Where the best fraction is the last one, nothing is lost and nothing uncertain.
-    errors = [s.error(seeds[0]) for top, end in pairs if top is not end for s in (top, end)]
+    uncertain = [s for top, end in pairs if top is not end for s in (top, end)]
+    errors = [one.error(seeds[0]) for one in uncertain]
     differences = [one - other for one, other in zip(*losses, strict=True)]
     exact = all(one.exact for one in every)
-    value, interval = _estimate(differences, _combined(*errors), exact)
+    shared = _shared(seeds, *uncertain)
+    value, interval = _estimate(differences, _combined(*errors), exact, shared)
     low, high = interval or (value, value)
     outcome = HOLDS if high < 0 else FAILS if low >= 0 else UNDECIDED
     means = [statistics.fmean(one) for one in losses]
@@ -320,13 +341,26 @@ def _best(curve: Mapping[float, Series], sign: int, seeds: Sequence[int]) -> Ser
 
 
 def _estimate(
-    values: Sequence[float], error: float | None, exact: bool
+    values: Sequence[float], error: float | None, exact: bool, shared: float
 ) -> tuple[float, Interval | None]:
-    """Mean over seeds with its interval: over seeds where there are two, else over test images."""
+    """Mean over seeds with its interval: over seeds where there are two, else over test images.
+
+    ``error`` holds what seeds share, ``shared``; the spread over seeds does not.
+    """
     value = statistics.fmean(values)
     if exact:
         return value, None
-    return value, mean_interval(values) or error_interval(value, error)
+    return value, mean_interval(values, shared) or error_interval(value, error)
+
+
+def _shared(seeds: Sequence[int], *series: Series, share_of: Series | None = None) -> float:
+    """The root mean square over seeds of the errors that they share; several add up in squares.
+
+    As a share of ``share_of``'s values, where that is given.
+    """
+    sizes = {seed: 1.0 if share_of is None else abs(share_of.values[seed]) for seed in seeds}
+    errors = [[one.shared_errors.get(seed, 0.0) / sizes[seed] for seed in seeds] for one in series]
+    return math.hypot(*map(root_mean_square, errors))
 
 
 def _combined(*errors: float | None) -> float | None:

@@ -133,6 +133,7 @@ def _key(chosen: Mapping[str, Any], place: Place) -> tuple[tuple[Any, ...], dict
 def _series(groups: list[Group], metric_name: str) -> Series:
     values: dict[int, float] = {}
     errors: dict[int, float | None] = {}
+    shared: dict[int, float] = {}
     diverged: set[int] = set()
     pending: set[int] = set()
     reasons: dict[str, None] = {}
@@ -141,6 +142,7 @@ def _series(groups: list[Group], metric_name: str) -> Series:
         if found is not None and math.isfinite(found.value):
             values[seed] = found.value
             errors[seed] = found.standard_error
+            shared[seed] = group.evaluation.log_partition_error(metric_name)
         elif found is not None:
             reasons[not_finite(found)] = None
             diverged.add(seed)
@@ -150,6 +152,7 @@ def _series(groups: list[Group], metric_name: str) -> Series:
     return Series(
         values,
         errors,
+        shared_errors=shared,
         exact=not metric(metric_name).has_interval,
         diverged=frozenset(diverged),
         pending=frozenset(pending),

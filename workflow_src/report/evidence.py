@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from workflow_src.archive.results import Results, making_anew
+from workflow_src.config.metrics import LOG_PARTITION, METRICS
 from workflow_src.config.studies import Study, load_study
 from workflow_src.errors import UserError
 from workflow_src.provenance.record import record_is_whole, refuse_newer_record
@@ -67,7 +68,11 @@ class Run:
 
 @dataclass(frozen=True)
 class Metric:
-    """One measured number; ``standard_error`` is of the mean over test images."""
+    """One measured number.
+
+    ``standard_error`` is of the mean over test images, and of the log partition function where that
+    is a summand.
+    """
 
     name: str
     value: float
@@ -108,6 +113,26 @@ class Evaluation:
         """The metric of that name, of the most importance samples where it has several."""
         found = [one for one in self.metrics if one.name == name]
         return max(found, key=lambda one: one.importance_samples or 0, default=None)
+
+    def log_partition_error(self, name: str) -> float:
+        """The log partition function's part of a metric's standard error, in the metric's unit.
+
+        0 where it is no summand, is exact, or the prior has none.
+        """
+        one, found = self.metric(name), self.metric(LOG_PARTITION)
+        if one is None or found is None or not METRICS[name].holds_log_partition:
+            return 0.0
+        return (found.standard_error or 0.0) * self._per_nat(one.unit)
+
+    def _per_nat(self, unit: str) -> float:
+        """How much one nat per image is in another unit of this evaluation."""
+        if unit == "nats":
+            return 1.0
+        whole, share = self.metric("test_bound"), self.metric("test_bound_per_dimension")
+        if whole is None or share is None:
+            return math.nan
+        one = share.value / whole.value
+        return one / math.log(2) if unit == "bits per dimension" else one
 
 
 @dataclass(frozen=True)

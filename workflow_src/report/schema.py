@@ -77,7 +77,8 @@ METRICS = (
         "standard_error",
         "number",
         "see unit",
-        "Standard error of the mean over test images; null where the value is exact.",
+        "Standard error of the mean over test images, and of the log partition function where "
+        "that is a summand; null where the value is exact.",
     ),
     Column("unit", "string", None, "Unit of value and standard_error."),
     Column(

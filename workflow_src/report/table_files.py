@@ -81,6 +81,8 @@ def legend(table: Table, study: Study) -> list[str]:
     """What the cells are, and what the protocols and streams of the table mean."""
     cells = f"Cells: {_cells_phrase(table)}. {_spread_sentence(table)}"
     sentences = [cells]
+    if table.log_partition_error:
+        sentences.append(_log_partition_sentence(table))
     if any(one.spread is not None for one in _published(table)):
         sentences.append("After a published number, ± is the spread that the paper prints.")
     if absent := absent_from_paper(table, study):
@@ -195,6 +197,21 @@ def _interval_sentence(table: Table) -> str:
     )
 
 
+def _log_partition_sentence(table: Table) -> str:
+    largest = number(table.log_partition_error, table.metric.unit)
+    parts = [
+        "of brackets" if table.has_intervals else "",
+        "of a single seed's ±" if OF_ESTIMATE in table.spread_kinds else "",
+    ]
+    told = " and ".join(part for part in parts if part) or "of no ± here"
+    return (
+        "Where the prior is a Boltzmann machine, its log partition function is an estimate. Its "
+        f"standard error, up to {largest} (root mean square over seeds), is part {told}; it is not "
+        "divided by the number of seeds, because estimators share their bias, and a standard "
+        "deviation over seeds does not tell it."
+    )
+
+
 def _cell_fields(cell: Cell, table: Table | None = None) -> dict[str, object]:
     winners = [s.evaluation.winner for s in cell.sources if s.evaluation.winner]
     values = {
@@ -204,6 +221,7 @@ def _cell_fields(cell: Cell, table: Table | None = None) -> dict[str, object]:
         "interval_low": cell.interval[0] if cell.interval else None,
         "interval_high": cell.interval[1] if cell.interval else None,
         "seeds": cell.seeds,
+        "log_partition_error": cell.log_partition_error or None,
         "published": cell.published,
         "published_spread": _published_spread(cell),
         "difference": cell.difference,

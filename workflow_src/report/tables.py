@@ -18,7 +18,7 @@ from workflow_src.config.metrics import Metric, metric
 from workflow_src.config.published import PublishedValue
 from workflow_src.config.studies import Study
 from workflow_src.report.evidence import Evaluation, Group
-from workflow_src.report.intervals import Interval, mean_interval
+from workflow_src.report.intervals import Interval, mean_interval, root_mean_square
 from workflow_src.report.metrics import not_finite
 from workflow_src.report.wording import converted, listed
 
@@ -36,7 +36,10 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Source:
-    """One seed's part of a cell: ``value`` is None where ``reason`` says why."""
+    """One seed's part of a cell: ``value`` is None where ``reason`` says why.
+
+    ``log_partition_error`` is what of ``standard_error`` is the log partition function's.
+    """
 
     seed: int
     value: float | None
@@ -44,6 +47,7 @@ class Source:
     importance_samples: int | None
     reason: str | None
     evaluation: Evaluation
+    log_partition_error: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,8 @@ class Cell:
     spread, spread_kind:
         `OVER_SEEDS` for two seeds or more, else `OF_ESTIMATE`; None where neither exists.
     interval:
-        95 % t interval of the mean over seeds; None of fewer than `INTERVAL_SEEDS`
-        and where the metric has none.
+        95 % t interval of the mean over seeds, widened by `log_partition_error`; None of fewer
+        than `INTERVAL_SEEDS` and where the metric has none.
     published:
         The paper's number in the table's unit, as ``source_of_published`` prints it.
     difference:
@@ -88,6 +92,15 @@ class Cell:
     def seeds(self) -> int:
         """Number of seeds that ``ours`` is the mean of."""
         return sum(source.value is not None for source in self.sources)
+
+    @property
+    def log_partition_error(self) -> float:
+        """The log partition function's standard error in ``ours``: root mean square over seeds.
+
+        Not divided by the number of seeds: their estimators share their bias.
+        """
+        known = [one.log_partition_error for one in self.sources if one.value is not None]
+        return root_mean_square(known)
 
 
 @dataclass(frozen=True)
@@ -134,6 +147,11 @@ class Table:
     def has_intervals(self) -> bool:
         """Whether any cell has an interval."""
         return any(cell.interval for cell in self.cells.values())
+
+    @property
+    def log_partition_error(self) -> float:
+        """The largest of any cell."""
+        return max((cell.log_partition_error for cell in self.cells.values()), default=0.0)
 
     def values_of(self, axis: str) -> tuple[Any, ...]:
         """The values of one axis that appear, in their order."""
@@ -276,7 +294,8 @@ def _source(group: Group, name: str) -> Source:
     if not math.isfinite(found.value):
         return Source(seed, None, None, found.importance_samples, not_finite(found), evaluation)
     error, samples = found.standard_error, found.importance_samples
-    return Source(seed, found.value, error, samples, None, evaluation)
+    shared = evaluation.log_partition_error(name)
+    return Source(seed, found.value, error, samples, None, evaluation, shared)
 
 
 def _with_ours(sources: tuple[Source, ...], *, has_interval: bool) -> Cell:
@@ -287,7 +306,7 @@ def _with_ours(sources: tuple[Source, ...], *, has_interval: bool) -> Cell:
     cell = Cell(sources, ours=statistics.fmean(values))
     if len(values) > 1:
         enough = has_interval and len(values) >= INTERVAL_SEEDS
-        interval = mean_interval(values) if enough else None
+        interval = mean_interval(values, cell.log_partition_error) if enough else None
         spread = statistics.stdev(values)
         return replace(cell, spread=spread, spread_kind=OVER_SEEDS, interval=interval)
     error = next(source.standard_error for source in sources if source.value is not None)

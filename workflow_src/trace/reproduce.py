@@ -29,6 +29,7 @@ MEASURED = (
     "log_partition.npz",
     "kl_divergences.npz",
     "training_bounds.npz",
+    "smoothed_bounds.npz",
     "global_samples.npz",
     "smoothing.npz",
 )

@@ -15,8 +15,20 @@ from workflow_src.evaluate.latent_variables.subject import subject_of
 from workflow_src.evaluate.measurement import Measurement, MemoryBudgetError
 from workflow_src.models.images import ImageFacts
 
-NOTHING = {"samples": 0, "global_samples": 0, "inverse_cdfs": False, "training_bounds": False}
-EVERYTHING = {"samples": 3, "global_samples": 2, "inverse_cdfs": True, "training_bounds": True}
+NOTHING = {
+    "samples": 0,
+    "global_samples": 0,
+    "inverse_cdfs": False,
+    "training_bounds": False,
+    "smoothed_bound": False,
+}
+EVERYTHING = {
+    "samples": 3,
+    "global_samples": 2,
+    "inverse_cdfs": True,
+    "training_bounds": True,
+    "smoothed_bound": True,
+}
 MACHINE = {
     "annealed_importance_sampling": (2.0, 0.3),
     "parallel_tempering": (2.1, 0.2),
@@ -90,10 +102,11 @@ def test_the_partition_function_lowers_bounds_and_its_error_is_carried() -> None
 @pytest.mark.parametrize(
     ("estimates", "value", "error"),
     [
-        (MACHINE, 2.0, 0.3),
+        (MACHINE, 2.1, 0.2),
         # Off by 1 where the errors explain 0.3 and 0.2 of it; what is left is added in squares.
-        (MACHINE | {"parallel_tempering": (3.0, 0.2)}, 2.0, math.sqrt(0.3**2 + 1 - 0.13)),
-        (MACHINE | {"parallel_tempering": (1.0, 0.2)}, 2.0, math.sqrt(0.3**2 + 1 - 0.13)),
+        (MACHINE | {"parallel_tempering": (3.0, 0.2)}, 3.0, math.sqrt(0.2**2 + 1 - 0.13)),
+        (MACHINE | {"parallel_tempering": (1.0, 0.2)}, 1.0, math.sqrt(0.2**2 + 1 - 0.13)),
+        (MACHINE | {"parallel_tempering": (1.0, 0.4)}, 2.0, math.sqrt(0.3**2 + 1 - 0.25)),
         ({"exact": (2.2, 0.0)}, 2.2, 0.0),
     ],
 )
@@ -186,19 +199,21 @@ def test_drawn_images_are_shares_in_rows_and_columns() -> None:
     facts = ImageFacts(2, 3, "discretised_logistic", 255, 3)
     colour = measured(FakeModel(facts), global_samples=2).arrays["global_samples"]
     assert colour["samples"].shape == colour["means"].shape == (2, 5, 2, 3, 3)
-    # Drawn from equal streams, a sample is its mean's nearest level.
+    # A sample of this model is its mean's nearest level.
     levels = colour["means"].astype(np.float64) * 255
     np.testing.assert_allclose(colour["samples"] * 255, np.rint(levels), atol=1e-3)
 
 
 def test_colour_lies_behind_rows_and_columns() -> None:
     class Ordered(FakeModel):
-        def sample_means(self, *arguments: Any) -> torch.Tensor:
-            return torch.arange(18.0).expand(1, 5, 18) / 255
+        def draw(self, *arguments: Any) -> tuple[torch.Tensor, torch.Tensor]:
+            levels = torch.arange(18.0).expand(1, 5, 18)
+            return levels, levels / 255
 
     facts = ImageFacts(2, 3, "discretised_logistic", 255, 3)
-    means = measured(Ordered(facts), global_samples=1).arrays["global_samples"]["means"]
-    np.testing.assert_allclose(means[0, 0, 1, 2] * 255, [5, 11, 17], rtol=1e-6)
+    arrays = measured(Ordered(facts), global_samples=1).arrays["global_samples"]
+    for images in (arrays["samples"], arrays["means"]):
+        np.testing.assert_allclose(images[0, 0, 1, 2] * 255, [5, 11, 17], rtol=1e-6)
 
 
 def test_the_smoothing_is_tabulated_as_trained() -> None:
@@ -207,12 +222,15 @@ def test_the_smoothing_is_tabulated_as_trained() -> None:
         "overlapping_exponential",
         8.0,
     )
+    # Figures 5 and 1b of the paper.
+    assert arrays["uniforms"].tolist() == [0.25, 0.5]
+    assert arrays["inverse_cdf"].shape == (2, len(arrays["probabilities"]))
     # The CDF of the mixture at the inverse is the uniform number again.
-    q, zeta, beta = arrays["probabilities"], arrays["inverse_cdf"], 8.0
-    whole = 1 - math.exp(-beta)
-    zero = (1 - np.exp(-beta * zeta)) / whole
-    one = (np.exp(beta * (zeta - 1)) - math.exp(-beta)) / whole
-    np.testing.assert_allclose((1 - q) * zero + q * one, arrays["uniform"], atol=1e-9)
+    q, beta, whole = arrays["probabilities"], 8.0, 1 - math.exp(-8.0)
+    for uniform, zeta in zip((0.25, 0.5), arrays["inverse_cdf"], strict=True):
+        zero = (1 - np.exp(-beta * zeta)) / whole
+        one = (np.exp(beta * (zeta - 1)) - math.exp(-beta)) / whole
+        np.testing.assert_allclose((1 - q) * zero + q * one, uniform, atol=1e-9)
 
 
 def test_too_little_memory_is_refused_by_name() -> None:

@@ -23,6 +23,7 @@ MEASURES = {
     "global_samples": 2,
     "inverse_cdfs": True,
     "training_bounds": True,
+    "smoothed_bound": True,
 }
 SMALL = {"latent_units": 4, "hidden_units": 3, "hidden_layers": 1, "chains": 4, "gibbs_sweeps": 1}
 

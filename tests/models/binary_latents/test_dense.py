@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import scipy.stats
 import torch
 from torch import Tensor, nn
 
@@ -81,13 +82,14 @@ def test_a_part_that_samples_share_is_as_if_repeated(normalised: bool) -> None:
         torch.testing.assert_close(outputs[:, sample], alone)
 
 
-def test_weights_start_within_glorots_limits_and_fill_them() -> None:
+def test_weights_start_truncated_normal_by_the_number_of_all_inputs() -> None:
     network = Perceptron("n", (300, 100), (200,), 10, normalised=True)
     parameters = network.initial_parameters(torch.Generator().manual_seed(0))
-    limit = (6 / (400 + 200)) ** 0.5
-    weight = parameters["n.0.weight"]
-    assert 0.999 * limit < weight.abs().max() <= limit
-    assert weight.var().item() == pytest.approx(limit**2 / 3, rel=0.02)
+    for name, inputs in (("n.0.weight", 400), ("n.1.weight", 200)):
+        expected = scipy.stats.truncnorm(-2, 2, scale=(2.6 / inputs) ** 0.5)
+        # Of 80,000 and 2,000 weights.
+        assert scipy.stats.kstest(parameters[name].flatten().numpy(), expected.cdf).pvalue > 1e-3
+        assert parameters[name].abs().max() <= expected.support()[1]
     assert torch.equal(parameters["n.0.scale"], torch.ones(200))
     for name in ("n.0.bias", "n.0.shift", "n.1.bias"):
         assert not parameters[name].any()

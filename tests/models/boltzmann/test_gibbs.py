@@ -11,6 +11,7 @@ from scipy.special import expit
 from scipy.stats import chisquare, kstest
 from support.boltzmann_machines import enumerated, random_machine, states, streams
 
+from workflow_src.models.boltzmann import gibbs
 from workflow_src.models.boltzmann.energy import BoltzmannMachine
 from workflow_src.models.boltzmann.gibbs import Uniforms, gibbs_sweeps
 
@@ -114,6 +115,20 @@ def test_the_uniform_numbers_are_uniform_and_independent(dtype: torch.dtype) -> 
     # Standard error 0.01: draws of one 64-bit number, neighbours, and one draw and the next.
     for one, other in ((first[::2][:-1], first[1::2]), (first[:-1], first[1:]), (first, second)):
         assert abs(np.corrcoef(one, other)[0, 1]) < 0.05
+
+
+def test_numbers_drawn_ahead_are_those_of_one_draw_after_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What a GPU does, with a CPU's numbers: two draws ahead, and a rest that is thrown away."""
+    monkeypatch.setattr(gibbs, "_draws_ahead", lambda *_: 2)
+    ahead, stream = Uniforms(torch.empty(2, 5, 4), [3, 5], draws=3), streams(2)
+    found = [ahead.draw(stream).clone() for _ in range(3)]
+    for run, count in enumerate((3, 5)):
+        plain, alone = Uniforms(torch.empty(1, count, 4)), streams(1, first=run)
+        for numbers in found:
+            assert torch.equal(numbers[run, :count], plain.draw(alone)[0])
+    assert found[2][0, 3:].abs().max() == 0
 
 
 def test_a_run_draws_only_as_many_numbers_as_it_fills() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -20,6 +22,7 @@ from workflow_src.models.boltzmann.ladder import acceptances, is_good, respaced
 from workflow_src.models.boltzmann.parallel_tempering import (
     adapted_ladder,
     bennett,
+    error_of_halves,
     tempered_log_partition,
     tempered_samples,
 )
@@ -119,6 +122,11 @@ def test_samples_have_the_machines_means() -> None:
     np.testing.assert_allclose(pairs, exact, atol=0.036)
 
 
+def test_more_samples_than_the_ladder_is_made_with_start_as_no_copies_of_each_other() -> None:
+    left, _ = tempered_samples(two_modes(16, 16, coupling=1.5), streams(1), 96, sweeps=0)
+    assert len(left[0].unique(dim=0)) > 90
+
+
 def normal_energies(ladder: np.ndarray, deviation: float, shape: tuple[int, int]) -> torch.Tensor:
     """Energies [S, 1, T, C] where the density of states is normal: log Z(t) = 3 t + (s t)^2 / 2."""
     generator = np.random.default_rng(0)
@@ -129,7 +137,8 @@ def normal_energies(ladder: np.ndarray, deviation: float, shape: tuple[int, int]
 
 def test_bennetts_estimate_of_normal_energies() -> None:
     ladder = np.array([0, 0.3, 0.6, 1])
-    value, error = bennett(torch.tensor(ladder)[None], normal_energies(ladder, 3, (100, 50)))
+    value, shifts = bennett(torch.tensor(ladder)[None], normal_energies(ladder, 3, (100, 50)))
+    error = error_of_halves(shifts)
     assert error.item() < 0.05
     assert abs(value.item() - (3 + 9 / 2)) < 4 * error.item()
 
@@ -139,17 +148,39 @@ def test_bennetts_standard_error_is_the_spread_of_many_repetitions() -> None:
     noise = torch.tensor(generator.normal(size=(3, 500, 3, 20)))
     # An offset of each ensemble, which makes its gains depend on each other.
     noise += torch.tensor(generator.normal(size=(1, 500, 1, 20)))
-    value, error = bennett(ladder.expand(500, -1), 4 * ladder[:, None] + noise)
-    assert error.mean().item() == pytest.approx(value.std().item(), rel=0.1)
+    value, shifts = bennett(ladder.expand(500, -1), 4 * ladder[:, None] + noise)
+    # The spread within halves has the truth for its mean square, the halves' difference too: the
+    # mean of the larger of them is 1.48 times that where one is chi-squared with one degree.
+    error = error_of_halves(shifts).square().mean().sqrt()
+    assert error.item() == pytest.approx(math.sqrt(1.48) * value.std().item(), rel=0.1)
+
+
+def test_halves_that_disagree_make_the_error_as_large_as_either_is_off() -> None:
+    ladder, energies = np.array([0, 1]), normal_energies(np.array([0, 1]), 0.1, (50, 40))
+    # States of the second half have energies that are 0.4 too high: its log Z is, too.
+    energies[..., 20:] += 0.4
+    value, shifts = bennett(torch.tensor(ladder)[None], energies)
+    assert value.item() == pytest.approx(3 + 0.1**2 / 2 + 0.2, abs=0.02)
+    assert error_of_halves(shifts).item() == pytest.approx(0.2, rel=0.05)
+    np.testing.assert_allclose(shifts.sum(), 0, atol=1e-9)
+
+
+def test_the_error_of_halves_is_that_of_independent_numbers() -> None:
+    # Sums of 2 x 3 numbers: within each half the spread's square is 2, and so 3 x 2 / 6 of the sum.
+    shifts = torch.tensor([[1.0, 0, -1, 1, 0, -1], [3, 2, 1, -1, -2, -3]]).double()
+    found = error_of_halves(shifts)
+    assert found.tolist() == pytest.approx([math.sqrt(6), 12])
 
 
 def test_the_error_counts_ensembles_and_not_sweeps() -> None:
     # Energies that stand still: a hundred sweeps know no more than one.
     ladder = np.array([0, 0.5, 1])
     still = normal_energies(ladder, 1, (1, 40))
-    once = bennett(torch.tensor(ladder)[None], still)
-    often = bennett(torch.tensor(ladder)[None], still.expand(100, -1, -1, -1))
-    assert often[1].item() == pytest.approx(once[1].item(), rel=1e-6)
+    once, often = (
+        error_of_halves(bennett(torch.tensor(ladder)[None], still.expand(sweeps, -1, -1, -1))[1])
+        for sweeps in (1, 100)
+    )
+    assert often.item() == pytest.approx(once.item(), rel=1e-6)
 
 
 def test_acceptances_of_normal_energies_and_the_ladder_made_of_them() -> None:
@@ -172,6 +203,7 @@ def test_rungs_that_can_be_spared_are() -> None:
     assert respaced(many, accepted).tolist() == pytest.approx([0, 0.5, 1])
 
 
-def test_too_few_ensembles_for_an_error_are_refused() -> None:
-    with pytest.raises(ValueError, match="8 ensembles"):
-        tempered_log_partition(random_machine(1, 2, 2, 1.0), streams(1), 100, 7)
+@pytest.mark.parametrize("ensembles", [6, 9])
+def test_ensembles_that_make_no_error_are_refused(ensembles: int) -> None:
+    with pytest.raises(ValueError, match="8 ensembles, an even number"):
+        tempered_log_partition(random_machine(1, 2, 2, 1.0), streams(1), 100, ensembles)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 
 import numpy as np
 import pytest
@@ -54,13 +55,28 @@ def test_training_takes_a_short_annealing(monkeypatch: pytest.MonkeyPatch) -> No
     assert 0 < abs(short.value.item() - truth) < 4.5 * short.standard_error.item()
 
 
-def test_a_disagreement_that_the_errors_explain_adds_nothing() -> None:
-    found = combined({"a": estimate(10, 0.3), "b": estimate(10.4, 0.4)})
-    assert found.value.item() == 10
+def test_the_estimate_of_the_smaller_error_is_taken() -> None:
+    found = combined({"a": estimate(10, 0.4), "b": estimate(10.4, 0.3), "c": estimate(10.2, 0.5)})
+    assert found.value.item() == pytest.approx(10.4)
+    # The errors explain a difference of 0.4: they make one of 0.5.
     assert found.standard_error.item() == pytest.approx(0.3)
 
 
-def test_a_disagreement_that_they_do_not_explain_is_covered() -> None:
-    found = combined({"a": estimate(10, 0.01), "b": estimate(12, 0.01)})
-    assert found.value.item() == 10
-    np.testing.assert_allclose(found.standard_error, [2], rtol=1e-3)
+def test_a_disagreement_that_the_errors_do_not_explain_is_covered() -> None:
+    found = combined({"a": estimate(10, 0.03), "b": estimate(12, 0.01), "c": estimate(11, 0.02)})
+    assert found.value.item() == 12
+    # 0.01^2 + (2^2 - 0.01^2 - 0.03^2)
+    assert found.standard_error.item() == pytest.approx(math.sqrt(4 - 0.0009), rel=1e-6)
+
+
+def test_every_run_takes_its_own_estimate() -> None:
+    first = LogPartition(torch.tensor([1.0, 2.0]), torch.tensor([0.1, 0.2]))
+    second = LogPartition(torch.tensor([1.1, 2.1]), torch.tensor([0.2, 0.1]))
+    found = combined({"a": first, "b": second})
+    np.testing.assert_allclose(found.value, [1.0, 2.1])
+    np.testing.assert_allclose(found.standard_error, [0.1, 0.1])
+
+
+def test_one_estimate_stays_as_it_is_and_an_unknown_error_stays_unknown() -> None:
+    assert vars(combined({"a": estimate(3, 0.0)})) == vars(estimate(3, 0.0))
+    assert combined({"a": estimate(3, 0.1), "b": estimate(3, math.nan)}).standard_error.isnan()

@@ -86,12 +86,8 @@ def test_samples_have_the_models_expected_pixels(kind: dict[str, Any]) -> None:
     # A checkpoint has no chains, and samples need none.
     state = {name: value for name, value in state.items() if not name.startswith("chains")}
     states, draws = (600 if "prior" in kind else 3000), 2
-
-    def stream() -> torch.Generator:
-        return torch.Generator().manual_seed(7)
-
-    means = model.sample_means(parameters, state, stream(), states, draws)
-    images = model.sample(parameters, state, stream(), states, draws)
+    stream = torch.Generator().manual_seed(7)
+    images, means = model.draw(parameters, state, stream, states, draws)
     assert means.shape == images.shape == (states, draws, 4)
     assert set(images.unique().tolist()) <= {0.0, 1.0}
     by_state = means.mean(dim=1)
@@ -101,7 +97,7 @@ def test_samples_have_the_models_expected_pixels(kind: dict[str, Any]) -> None:
     error = np.sqrt(expected * (1 - expected) / states)
     off = np.abs(images.mean(dim=(0, 1)).numpy() - expected)
     assert (off < 4.5 * error + 3 / states).all()
-    # What a sample is drawn from is what `sample_means` gives of an equal stream.
+    # The means are those that the images were drawn from.
     off_by = ((images - means) / (means * (1 - means)).sqrt()).clamp(-20, 20)
     assert off_by.mean().abs().item() < 4 / (states * draws * 4) ** 0.5
     shared = kind.get("latent_layers", 1) == 1 or "prior" in kind

@@ -17,7 +17,7 @@ from tests.support.small_discrete_vae import (
 from workflow_src.config.models import model_declaration
 from workflow_src.models.discrete_vae.model import build
 from workflow_src.models.images import ImageFacts
-from workflow_src.models.latent_variables import Schedule
+from workflow_src.models.latent_variables import Schedule, faster_parameters
 
 BATCH = {"normalisation": "batch"}
 MACHINE = {"prior": "boltzmann_machine"}
@@ -46,9 +46,10 @@ KINDS: list[dict[str, Any]] = [
         ({"network": "nonlinear", **MACHINE, **BATCH}, 487_184),
         ({"network": "linear", "latent_layers": 2, **MACHINE}, 708_784),
         ({"network": "nonlinear", "latent_layers": 2, **MACHINE, **BATCH}, 835_584),
-        # A baseline of 784 x 100 and 100 x 1, and REBAR's two numbers.
+        # A baseline of 784 x 100 and 100 x 1, MuProp's two numbers and REBAR's two.
         ({"network": "linear", "objective": "nvil"}, 314_784 + 78_500 + 101),
-        ({"network": "linear", "objective": "rebar"}, 314_784 + 2),
+        ({"network": "linear", "objective": "muprop"}, 314_784 + 78_500 + 101 + 2),
+        ({"network": "linear", "objective": "rebar"}, 314_784 + 78_500 + 101 + 2),
     ],
 )
 def test_sizes(hyperparameters: dict[str, Any], count: int) -> None:
@@ -209,3 +210,29 @@ def test_what_decays() -> None:
         "prior.weights",
     }
     assert "baseline.0.weight" not in small_model(objective="nvil").decayed
+
+
+def test_what_only_estimators_have_learns_faster() -> None:
+    baseline = {f"baseline.{layer}.{what}" for layer in (0, 1) for what in ("weight", "bias")}
+    for objective, others in {
+        "nvil": set(),
+        "muprop": {"muprop.scale_logits"},
+        "rebar": {"rebar.log_temperature", "rebar.scale_logit"},
+    }.items():
+        assert faster_parameters(small_model(objective=objective)) == baseline | others
+    assert faster_parameters(small_model(objective="joint_bound")) == set()
+
+
+@pytest.mark.parametrize("objective", ["nvil", "muprop", "rebar"])
+def test_baselines_and_control_variates_have_gradients_of_their_own(objective: str) -> None:
+    """All of them learn, and the model hears nothing of how (see `ScoreFunctionBound`)."""
+    model = small_model(objective=objective)
+    parameters, state = random_case(model)
+    for value in parameters.values():
+        value.requires_grad_()
+    noise = noise_of(model.training_noise(7))
+    pixels = torch.rand(1, 7, 4, dtype=torch.float64).round()
+    step = model.training_step(parameters, state, pixels, noise, Schedule(0.5, 1.0))
+    step.objective.sum().backward()
+    for name in faster_parameters(model):
+        assert (parameters[name].grad != 0).any(), name

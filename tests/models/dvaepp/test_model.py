@@ -92,7 +92,7 @@ def test_images_are_drawn_as_often_as_their_probabilities_say(values: dict[str, 
     means, errors = mean_weights(model, parameters, state)
     count = 20_000
     single = {name: value.float() for name, value in parameters.items()}
-    drawn = model.sample(single, state, torch.Generator().manual_seed(1), count, 1)
+    drawn, _ = model.draw(single, state, torch.Generator().manual_seed(1), count, 1)
     numbers = (drawn[:, 0] @ torch.tensor([8.0, 4, 2, 1])).long()
     shares = torch.bincount(numbers, minlength=16) / count
     deviation = (means * (1 - means) / count + errors**2).sqrt()
@@ -216,8 +216,7 @@ def test_draws_of_one_global_state_share_it_and_means_belong_to_draws() -> None:
     model = tiny(global_latents="bernoulli")
     parameters, state = random_bank(model, 1)
     single = {name: value.float() for name, value in parameters.items()}
-    images = model.sample(single, state, torch.Generator().manual_seed(1), 300, 20)
-    means = model.sample_means(single, state, torch.Generator().manual_seed(1), 300, 20)
+    images, means = model.draw(single, state, torch.Generator().manual_seed(1), 300, 20)
     assert images.shape == means.shape == (300, 20, 4)
     assert ((images == 0) | (images == 1)).all()
     assert abs((images - means).mean().item()) < 5 * 0.5 / math.sqrt(images.numel())

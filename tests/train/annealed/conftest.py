@@ -37,6 +37,7 @@ SPEC = {
     "binarisation": "each_batch",
     "validation_interval": 4,
     "validation_samples": 5,
+    "validation_images": 0,
 }
 
 

@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from workflow_src.train.annealed.schedules import kl_weight, learning_rate, plateaus, progress
+from workflow_src.train.annealed.schedules import (
+    comparable_bounds,
+    kl_weight,
+    learning_rate,
+    plateaus,
+    progress,
+)
 from workflow_src.train.annealed.stopping import ended
 
 MILLION = 1_000_000
@@ -69,6 +75,13 @@ def test_shorter_trainings_have_the_same_shares() -> None:
 def test_plateaus_are_counted(bounds: list[float], found: int) -> None:
     assert plateaus(bounds, 2) == found
     assert learning_rate(spec("plateau"), 7, bounds) == 3e-3 * 0.5**found
+
+
+def test_bounds_from_before_the_whole_weight_do_not_count() -> None:
+    rows = [(0.2, 9.0), (0.999, 8.0), (1.0, 7.0), (1.0, 6.0)]
+    history = [{"kl_weight": weight, "validation_bound": bound} for weight, bound in rows]
+    assert comparable_bounds(history) == [7.0, 6.0]
+    assert comparable_bounds([]) == []
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,10 @@ import torch
 from support.tiny_latent_model import TinyModel
 
 from workflow_src.models.images import ImageFacts
+from workflow_src.models.latent_variables import LogPartition
 from workflow_src.models.leaf_models import stack_runs
 from workflow_src.models.random_streams import run_stream
-from workflow_src.train.annealed.trainer import bank_key
+from workflow_src.train.annealed.trainer import bank_key, initial_parameters
 from workflow_src.train.annealed.validation import validation_bounds
 from workflow_src.train.states import load_state, save_state
 from workflow_src.train.training import InterruptedTrainingError
@@ -102,10 +103,72 @@ def test_the_training_bound_is_the_mean_of_the_steps_less_the_partition_function
             return step
 
     bounds: list[float] = []
-    outcome = annealed.run([annealed.spec()], model=Telling(ImageFacts(2, 3, "bernoulli", 16)))[0]
-    for row, four in zip(outcome.history, np.array(bounds).reshape(-1, 4), strict=True):
-        expected = four.mean() - row["log_partition"]
-        assert row["training_bound"] == pytest.approx(expected, rel=1e-6)
+    spec = annealed.spec()
+    outcome = annealed.run([spec], model=Telling(ImageFacts(2, 3, "bernoulli", 16)))[0]
+    # At the start and at every validation; an interval has the mean of its two ends.
+    first = initial_parameters(annealed.model(), spec, torch.full((6,), 0.5))["prior"]
+    ends = [torch.log1p(first.exp()).sum().item(), *column(outcome, "log_partition")]
+    assert len(set(ends)) == len(ends)
+    for i, four in enumerate(np.array(bounds).reshape(-1, 4)):
+        expected = four.mean() - (ends[i] + ends[i + 1]) / 2
+        assert outcome.history[i]["training_bound"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_history_tells_the_error_of_the_partition_function(annealed: Any) -> None:
+    class Uncertain(TinyModel):
+        def log_partition(self, *arguments: Any) -> Any:
+            value = super().log_partition(*arguments).value
+            return LogPartition(value, 0.25 + value)
+
+    model = Uncertain(ImageFacts(2, 3, "bernoulli", 16))
+    outcome = annealed.run([annealed.spec()], model=model)[0]
+    errors = np.array(column(outcome, "log_partition_error"))
+    np.testing.assert_allclose(errors, 0.25 + np.array(column(outcome, "log_partition")), rtol=1e-6)
+
+
+def test_what_a_model_names_learns_ten_times_as_fast(annealed: Any) -> None:
+    class Hurrying(TinyModel):
+        faster = frozenset({"prior"})
+
+    spec = annealed.spec(maximum_steps=1, validation_interval=1, epsilon=1e-9, kl_annealing=0)
+    moves = []
+    for kind in (TinyModel, Hurrying):
+        outcome = annealed.run([spec], model=kind(ImageFacts(2, 3, "bernoulli", 16)))[0]
+        start = initial_parameters(annealed.model(), spec, torch.full((6,), 0.5))
+        names = ("prior", "encoder.weight")
+        moves.append({n: (outcome.parameters[n] - start[n]).abs().max().item() for n in names})
+    # Adam's first step is as long as its size.
+    assert moves[0]["prior"] == pytest.approx(0.02, rel=1e-3)
+    assert moves[1]["prior"] == pytest.approx(0.2, rel=1e-3)
+    assert moves[1]["encoder.weight"] == moves[0]["encoder.weight"] == pytest.approx(0.02, rel=1e-3)
+
+
+def test_validation_may_be_by_the_first_images_only(
+    annealed: Any, assert_same_outcome: Any
+) -> None:
+    few = {**annealed.images, "validation": annealed.images["validation"][:7]}
+    by_seven = annealed.run([annealed.spec(validation_images=7)])[0]
+    of_seven = annealed.run([annealed.spec()], images=few)[0]
+    every = annealed.run([annealed.spec()])[0]
+    assert_same_outcome(by_seven, of_seven)
+    assert column(by_seven, "validation_bound") != column(every, "validation_bound")
+    assert_same_outcome(annealed.run([annealed.spec(validation_images=40)])[0], every)
+
+
+def test_no_plateau_is_where_the_weight_of_divergence_still_rises(annealed: Any) -> None:
+    changed = {"learning_rate_schedule": "plateau", "learning_rate": 0.3, "plateau_patience": 1}
+    spec = annealed.spec(maximum_steps=40, validation_interval=1, kl_annealing=0.5, **changed)
+    outcome = annealed.run([spec])[0]
+    bounds = column(outcome, "validation_bound")
+    rising, whole = bounds[:20], bounds[20:]
+    assert max(rising) > rising[-1]
+    # The rate of a step is that of the validations before it; each below the best halves it.
+    best, expected = -np.inf, [0.3] * 21
+    for bound in whole[:-1]:
+        expected.append(expected[-1] * (1 if bound > best else 0.5))
+        best = max(best, bound)
+    assert column(outcome, "learning_rate") == pytest.approx(expected)
+    assert expected[-1] < 0.3
 
 
 def test_chains_move_before_every_step_and_are_no_result(annealed: Any, world: Any) -> None:

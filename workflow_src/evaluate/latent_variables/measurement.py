@@ -18,6 +18,7 @@ from workflow_src.evaluate.latent_variables.metric_rows import (
     bound_rows,
     divergence_row,
     partition_rows,
+    smoothed_bound_rows,
     training_bound_rows,
 )
 from workflow_src.evaluate.latent_variables.partition import Partition, partition_of
@@ -32,6 +33,7 @@ from workflow_src.evaluate.latent_variables.pictures import (
     inverse_cdf,
     sampled,
 )
+from workflow_src.evaluate.latent_variables.smoothed import smoothed_bounds
 from workflow_src.evaluate.latent_variables.subject import Subject, subject_of
 from workflow_src.evaluate.latent_variables.weights import WeightedBounds, weighted_bounds
 from workflow_src.evaluate.measurement import Arrays, Measurement
@@ -60,7 +62,7 @@ def measure(subject: Subject, images: Tensor, measures: Mapping[str, Any]) -> Me
     """Everything that ``measures`` asks for, on test images [N, D].
 
     ``measures`` has ``importance_samples`` (ascending), ``samples``, ``global_samples``,
-    ``inverse_cdfs`` and ``training_bounds``, as a study says.
+    ``inverse_cdfs``, ``training_bounds`` and ``smoothed_bound``, as a study says.
 
     Raises
     ------
@@ -73,13 +75,19 @@ def measure(subject: Subject, images: Tensor, measures: Mapping[str, Any]) -> Me
     seconds = time.perf_counter() - started
     divergences = group_divergences(subject, images, partition.value)
     facts = subject.model.images
-    rows = bound_rows(bounds, partition, facts.pixels, bits=facts.likelihood in _BITS)
+    bits = facts.likelihood in _BITS
+    rows = bound_rows(bounds, partition, facts.pixels, bits=bits)
     arrays = {
         "bounds": _bounds(bounds, partition),
         "kl_divergences": _divergences(divergences),
     }
     if partition.names:
         arrays["log_partition"] = _partition(partition)
+    if measures["smoothed_bound"]:
+        smoothed = smoothed_bounds(subject, images, measures["importance_samples"], bounds)
+        if smoothed is not None:
+            rows += smoothed_bound_rows(smoothed, partition, facts.pixels, bits=bits)
+            arrays["smoothed_bounds"] = _bounds(smoothed, partition)
     more, of_training = _training(subject, images) if measures["training_bounds"] else ([], {})
     arrays |= of_training | _pictures(subject, measures)
     rows += [*partition_rows(partition), divergence_row(divergences, partition), *more]

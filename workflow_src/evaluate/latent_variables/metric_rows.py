@@ -23,25 +23,30 @@ def bound_rows(
     the root of the sum of their squares. A gain is a difference, in which log Z cancels.
     """
     counts = [int(count) for count in found.sample_counts]
-    nats = [
-        _with_partition(mean_row("test_bound", values - partition.value, "nats", count), partition)
-        for count, values in zip(counts, found.bounds, strict=True)
-    ]
+    nats = _bounds("test_bound", found, partition)
     rows = nats + [
         _scaled(one, "test_bound_per_dimension", 1 / dimensions, "nats per dimension")
         for one in nats
     ]
     if bits:
-        factor = -1 / (dimensions * math.log(2))
-        rows += [
-            _scaled(one, "test_bits_per_dimension", factor, "bits per dimension") for one in nats
-        ]
+        rows += [_as_bits(one, "test_bits_per_dimension", dimensions) for one in nats]
     if len(counts) > 1:
         with np.errstate(invalid="ignore"):
             gained = found.bounds[-1] - found.bounds[-2]
         rows.append(mean_row("test_bound_gain", gained, "nats", counts[-1]))
     sizes = found.effective_sample_size
     return [*rows, mean_row("effective_sample_size", sizes, "samples", counts[-1])]
+
+
+def smoothed_bound_rows(
+    found: WeightedBounds, partition: Partition, dimensions: int, *, bits: bool
+) -> list[Row]:
+    """The same bounds of the smoothed model in nats, and in bits per dimension."""
+    nats = _bounds("test_smoothed_bound", found, partition)
+    if not bits:
+        return nats
+    name = "test_smoothed_bits_per_dimension"
+    return nats + [_as_bits(one, name, dimensions) for one in nats]
 
 
 def training_bound_rows(bounds: Mapping[str, NDArray[np.float64]]) -> list[Row]:
@@ -67,6 +72,17 @@ def partition_rows(partition: Partition) -> list[Row]:
         return []
     error = partition.standard_error
     return [row("log_partition_function", partition.value, error, "nats", None)]
+
+
+def _bounds(metric: str, found: WeightedBounds, partition: Partition) -> list[Row]:
+    return [
+        _with_partition(mean_row(metric, values - partition.value, "nats", int(count)), partition)
+        for count, values in zip(found.sample_counts, found.bounds, strict=True)
+    ]
+
+
+def _as_bits(one: Row, metric: str, dimensions: int) -> Row:
+    return _scaled(one, metric, -1 / (dimensions * math.log(2)), "bits per dimension")
 
 
 def _with_partition(one: Row, partition: Partition) -> Row:

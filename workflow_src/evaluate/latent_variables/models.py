@@ -51,31 +51,18 @@ class MeasuredModel(LatentVariableModel, Protocol):
         """The prior's log partition function by every estimator; empty where it is normalised."""
         ...
 
-    def sample(
+    def draw(
         self,
         parameters: Mapping[str, Tensor],
         state: Mapping[str, Tensor],
         generator: torch.Generator,
         global_states: int,
         draws: int,
-    ) -> Tensor:
-        """Images of one run in the binary limit, [global states, draws, D].
+    ) -> tuple[Tensor, Tensor]:
+        """Images of one run in the binary limit, and their expected pixels given all codes.
 
-        The draws of one row share the global latent variables.
-        """
-        ...
-
-    def sample_means(
-        self,
-        parameters: Mapping[str, Tensor],
-        state: Mapping[str, Tensor],
-        generator: torch.Generator,
-        global_states: int,
-        draws: int,
-    ) -> Tensor:
-        """Expected pixels of what `sample` draws from an equal stream, of the same shape.
-
-        As shares of the full range, which pixels of `sample` are not.
+        Both [global states, draws, D]; the draws of one row share the global latent variables.
+        Images have the data's units, and expected pixels are shares of the full range.
         """
         ...
 

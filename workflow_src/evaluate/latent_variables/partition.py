@@ -21,9 +21,9 @@ class Partition:
     names, values, standard_errors:
         Every estimator's; none where the prior is normalised.
     value, standard_error:
-        What bounds are made with: the first estimate, with an error that covers how far the others
-        lie off. An estimate that is too small inflates every bound, and no estimator can see by
-        itself what it has missed. 0 and 0 where the prior is normalised.
+        What bounds are made with: the estimate of the smallest error, with an error that covers
+        how far the others lie off. An estimate that is too small inflates every bound, and no
+        estimator can see by itself what it has missed. 0 and 0 where the prior is normalised.
     """
 
     names: tuple[str, ...]

@@ -3,18 +3,20 @@
 Appendix F of the DVAE++ paper: hidden layers are dense, then normalised, then tanh. What the paper
 leaves open follows the authors' program: the moving statistics take a fifth of every batch's, the
 normalisation adds 0.01 to the variance, and dense layers keep their biases beside the shifts.
-Weights start by Glorot's uniform rule, which neither names.
+Weights start by the rule of the program that Table 1 follows (Tucker et al., 2017), which the
+paper does not name: truncated normal, by the number of inputs.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 from torch import Tensor
+
+from workflow_src.models.banks import initial_weight
 
 Tensors = dict[str, Tensor]
 
@@ -75,13 +77,11 @@ class Perceptron:
         }
 
     def initial_parameters(self, generator: torch.Generator) -> Tensors:
-        """One run's: Glorot's uniform weights, unit scales, zeros."""
+        """One run's: weights as `initial_weight` has them, unit scales, zeros."""
         parameters = {}
         for name, shape in self.parameter_shapes().items():
             if name.endswith(".weight"):
-                limit = math.sqrt(6 / sum(shape))
-                weight = torch.empty(shape)
-                parameters[name] = weight.uniform_(-limit, limit, generator=generator)
+                parameters[name] = initial_weight(shape, shape[0], generator)
             else:
                 parameters[name] = torch.full(shape, float(name.endswith(".scale")))
         return parameters

@@ -3,7 +3,9 @@
 Each estimates the gradient of E_q[f(z)] in the logits of a factorial q, where f is the learning
 signal log p(x, z) - log q(z | x) of one sample: Mnih and Gregor (2014), Gu et al. (2015), Tucker et
 al. (2017). The q inside f is held fixed, since its gradient has mean zero. Every estimate is
-unbiased; NVIL's is, times a positive factor of the run.
+unbiased; NVIL's is, times a positive factor of the run. Tucker et al.'s program, which Table 1 of
+the DVAE++ paper follows, has a learned baseline for every estimator and no division in NVIL;
+division is what the paper on NVIL says.
 
 Shapes: R runs in the bank, N images, U units.
 """
@@ -87,22 +89,29 @@ def muprop(
     logits: Tensor,
     signal: Signal,
     baseline: Tensor,
+    scale_logits: Tensor,
     state: Mapping[str, Tensor],
 ) -> Estimate:
     """MuProp: f's first-order expansion about the mean field as control variate.
 
     The expansion's expectation is known. What it leaves of f gets a baseline and a moving mean as
-    in `nvil`, and no division, which would weigh the two parts of the gradient differently.
+    in `nvil`, and no division, which would weigh the two parts of the gradient differently. The
+    expansion's value and its linear term have a learned scale each (Tucker et al.'s program),
+    `learned_scale` of ``scale_logits`` [R, 2]. The linear term's known gradient takes its scale, so
+    that no scale biases the estimate.
     """
     mean = torch.sigmoid(logits.detach()).requires_grad_()
     with torch.enable_grad():
         expanded = signal(mean)
         (slope,) = torch.autograd.grad(expanded.sum(), mean)
     mean = mean.detach()
-    rest = value.detach() - expanded.detach() - (slope * (bits - mean)).sum(dim=-1) - baseline
+    of_value, of_slope = learned_scale(scale_logits).unsqueeze(1).unbind(dim=-1)
+    linear = (slope * (bits - mean)).sum(dim=-1)
+    rest = value.detach() - of_value * expanded.detach() - of_slope * linear - baseline
     centred = rest - state["signal.mean"].unsqueeze(1)
+    known = of_slope.detach().unsqueeze(-1) * slope * mean * (1 - mean)
     return Estimate(
-        gradient=centred.detach().unsqueeze(-1) * _score(bits, logits) + slope * mean * (1 - mean),
+        gradient=centred.detach().unsqueeze(-1) * _score(bits, logits) + known,
         auxiliary=-0.5 * centred.square(),
         state=_moved(state, "signal.mean", rest.detach().mean(dim=1)),
     )
@@ -115,15 +124,18 @@ def rebar(
     signal: Signal,
     uniform: Tensor,
     conditional_uniform: Tensor,
+    baseline: Tensor,
     log_temperature: Tensor,
-    scale: Tensor,
+    scale_logit: Tensor,
 ) -> Estimate:
     """REBAR: f at relaxed units as control variate, with a reparameterised gradient of its mean.
 
     The relaxed units are Concrete, once as ``uniform`` gave the bits and once drawn anew by
-    ``conditional_uniform`` given the bits. Temperature and scale (lambda and eta, [R]) descend the
-    sum over units of the squared estimate, which has the variance's gradient. (The published
-    program takes the squares of the parameters' gradients; per image and logit is cheaper.)
+    ``conditional_uniform`` given the bits. Temperature lambda [R], scale eta, which is
+    `learned_scale` of ``scale_logit`` [R], and the baseline [R, N] descend the sum over units of
+    the squared estimate, which has the variance's gradient. The published program takes the squares
+    of the parameters' gradients, and has one eta for every tensor of them; per image and logit is
+    cheaper, and there one eta belongs to the run.
     """
     fixed = logits.detach()
     probability = torch.sigmoid(fixed)
@@ -139,11 +151,16 @@ def rebar(
         signals = signal(relaxed)
         (slopes,) = torch.autograd.grad(signals.sum(), relaxed, create_graph=True)
         by_logits = slopes * relaxed * (1 - relaxed) * sharpness.unsqueeze(1)
-        eta = scale.view(-1, 1, 1)
-        rest = value.detach().unsqueeze(-1) - eta * signals[:, 1].unsqueeze(-1)
+        eta = learned_scale(scale_logit).view(-1, 1, 1)
+        rest = (value.detach() - baseline).unsqueeze(-1) - eta * signals[:, 1].unsqueeze(-1)
         gradient = rest * (bits - probability)
         gradient = gradient + eta * (by_logits[:, 0] - by_logits[:, 1] * slope)
     return Estimate(gradient.detach(), -gradient.square().sum(dim=-1), {})
+
+
+def learned_scale(logit: Tensor) -> Tensor:
+    """A control variate's factor between 0 and 2; 1 where the parameter is 0."""
+    return 2 * torch.sigmoid(logit)
 
 
 def _given_bits(bits: Tensor, logits: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:

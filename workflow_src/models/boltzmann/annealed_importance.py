@@ -53,7 +53,8 @@ def annealed_log_weights(
 ) -> Tensor:
     """Log weights, ``[R, chains]`` in double precision; exp of them estimates Z / Z of the base."""
     left, right = path.base_states(chains, generators)
-    left_noise, right_noise = Uniforms(left), Uniforms(right)
+    left_noise = Uniforms(left, draws=temperatures - 1)
+    right_noise = Uniforms(right, draws=temperatures - 1)
     slopes = torch.empty_like(right)
     log_weights = torch.zeros(left.shape[:2], dtype=torch.float64, device=left.device)
     for step in range(1, temperatures):

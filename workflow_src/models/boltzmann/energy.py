@@ -10,6 +10,7 @@ probabilities where an expectation under independent units is meant.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -70,10 +71,13 @@ class BoltzmannMachine:
 
     def run(self, number: int) -> BoltzmannMachine:
         """One member, as a bank of one."""
+        return self.runs_of([number])
+
+    def runs_of(self, numbers: Sequence[int]) -> BoltzmannMachine:
+        """Some of the members."""
+        chosen = list(numbers)
         return BoltzmannMachine(
-            self.visible_bias[number : number + 1],
-            self.hidden_bias[number : number + 1],
-            self.weights[number : number + 1],
+            self.visible_bias[chosen], self.hidden_bias[chosen], self.weights[chosen]
         )
 
     def double(self) -> BoltzmannMachine:

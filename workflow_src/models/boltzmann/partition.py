@@ -1,7 +1,7 @@
 """The log partition function of a restricted Boltzmann machine: exact where it can be.
 
 Larger machines are estimated by annealed importance sampling, and where the result is published
-also by parallel tempering, whose agreement is part of the error.
+also by parallel tempering; their agreement is part of the error.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from workflow_src.models.latent_variables import LogPartition
 EXACT_UNITS = 20
 """The smaller group's units up to which log Z is enumerated: a second of one core."""
 
-TRAINING_TEMPERATURES, TRAINING_CHAINS = 200, 256
+TRAINING_TEMPERATURES, TRAINING_CHAINS = 1000, 256
 
 
 def log_partition(
@@ -57,19 +57,18 @@ def log_partition_estimates(
 
 
 def combined(estimates: dict[str, LogPartition]) -> LogPartition:
-    """One estimate of several: the first, with an error that covers how far the others lie off.
+    """One estimate of several: that of the smallest error, which is made to cover the others.
 
-    A difference that the estimates' own errors do not explain is added to the first one's error,
-    in squares: either may be the wrong one.
+    A difference that the estimates' own errors do not explain is added to that error, in squares:
+    either may be the wrong one. Every run of a bank goes by its own.
     """
-    first, *others = estimates.values()
-    unexplained = torch.zeros_like(first.value)
-    for other in others:
-        expected = first.standard_error.square() + other.standard_error.square()
-        excess = (first.value - other.value).square() - expected
-        unexplained = torch.maximum(unexplained, excess)
-    error = (first.standard_error.square() + unexplained).sqrt()
-    return LogPartition(first.value, error)
+    values = torch.stack([one.value for one in estimates.values()])
+    errors = torch.stack([one.standard_error for one in estimates.values()])
+    best = errors.argmin(dim=0, keepdim=True)
+    value, error = values.gather(0, best), errors.gather(0, best)
+    excess = (values - value).square() - errors.square() - error.square()
+    unexplained = excess.amax(dim=0).clamp_min(0)
+    return LogPartition(value[0], (error[0].square() + unexplained).sqrt())
 
 
 def _is_small(machine: BoltzmannMachine) -> bool:

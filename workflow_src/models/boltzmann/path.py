@@ -37,6 +37,11 @@ class Path:
     left: Tensor
     right: Tensor
 
+    def run(self, number: int) -> Path:
+        """One member, as a bank of one."""
+        part = slice(number, number + 1)
+        return Path(self.machine.run(number), self.left[part], self.right[part])
+
     def base_log_partition(self) -> Tensor:
         """log Z of the independent units, ``[R]``, in double precision."""
         return softplus(self.left.double()).sum((1, 2)) + softplus(self.right.double()).sum((1, 2))

@@ -1,6 +1,6 @@
 """Replica exchange (parallel tempering): states at many temperatures that trade places.
 
-Hukushima and Nemoto (1996); appendix I of the DVAE++ paper estimates log Z with it. One object
+Hukushima and Nemoto (1996); appendix G of the DVAE++ paper estimates log Z with it. One object
 holds C independent ensembles of T states each for every run of a bank, and moves them all at once.
 States stay where they are in memory, and their temperatures move between them.
 

@@ -43,6 +43,10 @@ class DiscreteVae:
     def decayed(self) -> frozenset[str]:
         return self.networks.decayed
 
+    @property
+    def faster(self) -> frozenset[str]:
+        return self.objective.faster
+
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         return self.networks.parameter_shapes() | self.objective.parameter_shapes()
 
@@ -57,7 +61,7 @@ class DiscreteVae:
         return self.networks.initial_state(generator, mean) | self.objective.initial_state(mean)
 
     def parameter_count(self) -> int:
-        """With the baseline's, or REBAR's two, which only training uses."""
+        """With what only training uses: the baseline and the control variate's numbers."""
         return sum(math.prod(shape) for shape in self.parameter_shapes().values())
 
     def training_noise(self, images: int) -> dict[str, NoiseShape]:
@@ -183,32 +187,21 @@ class DiscreteVae:
         )
         return groups.mean(dim=1)
 
-    def sample(
+    def draw(
         self,
         parameters: Mapping[str, Tensor],
         state: Mapping[str, Tensor],
         generator: torch.Generator,
         global_states: int,
         draws: int,
-    ) -> Tensor:
-        """Images [states, draws, D] of a bank of one run, from the binary model.
+    ) -> tuple[Tensor, Tensor]:
+        """Images and their means, [states, draws, D], of a bank of one run, from the binary model.
 
         Draws of one state share a Boltzmann machine's units, or the first layer's of a directed
         prior; further layers and pixels are drawn for each.
         """
-        means = self.sample_means(parameters, state, generator, global_states, draws)
-        return torch.bernoulli(means, generator=generator)
-
-    def sample_means(
-        self,
-        parameters: Mapping[str, Tensor],
-        state: Mapping[str, Tensor],
-        generator: torch.Generator,
-        global_states: int,
-        draws: int,
-    ) -> Tensor:
-        """Expected pixels of what `sample` draws with an equal generator."""
-        return self.networks.draw_means(parameters, state, generator, global_states, draws)
+        means = self.networks.draw_means(parameters, state, generator, global_states, draws)
+        return torch.bernoulli(means, generator=generator), means
 
     def smoothing_curve(self) -> dict[str, Any] | None:
         """Name and last inverse temperature of the smoothing, if the model has one."""

@@ -14,6 +14,10 @@ def balancing_coefficients(divergences: Tensor, kl_weight: float) -> Tensor:
     Each is in proportion to the group's divergence plus 0.1, and they sum to the number of groups:
     a group that is used little pays little. Once ``kl_weight`` (gamma) is 1, all are 1. An estimate
     below 0, which no divergence is, counts as 0.
+
+    The appendix counts every z_i: global groups with directed priors count one by one, as the local
+    ones do. All groups of a Boltzmann machine count as one, since its density does not divide
+    between them; the paper does not say how it counts them.
     """
     if kl_weight >= 1:
         return torch.ones_like(divergences, requires_grad=False)

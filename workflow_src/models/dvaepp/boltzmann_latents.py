@@ -4,14 +4,12 @@ Section 5 of the DVAE++ paper: the groups of the encoder are halved between the 
 and a single group is cut in two. The divergence is equation 6 as simplified below it.
 
 The balancing coefficients of appendix H need the divergence's value, and so log Z, in every step.
-The paper does not say how; here log Z is followed from the start, where the machine is 0 and it is
-exact: chains that sample a machine give the change of log Z to the next one as the logarithm of the
-mean of exp(change of -E). What the bounds are measured with is not this but `log_partition`.
+The paper does not say how; here `FollowedPartition` has it. What the bounds are measured with is
+not this but `log_partition`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,15 +23,13 @@ from workflow_src.models.binary_latents.boltzmann_prior import BoltzmannPrior
 from workflow_src.models.binary_latents.bounds import boltzmann_divergence
 from workflow_src.models.binary_latents.groups import Sampler, binary_states
 from workflow_src.models.boltzmann.energy import BoltzmannMachine, negative_energy
+from workflow_src.models.boltzmann.followed import LOG_PARTITION, FollowedPartition
 from workflow_src.models.boltzmann.parallel_tempering import tempered_samples
 from workflow_src.models.boltzmann.partition import log_partition
 from workflow_src.models.dvaepp.global_latents import GroupEncoder, Inferred, initial_layers
 from workflow_src.models.latent_variables import LogPartition, Tensors
 from workflow_src.models.residual_networks.layers import Parameters, Shapes
 from workflow_src.models.smoothings.smoothing import Smoothing
-
-_FOLLOWED = "chains.log_partition"
-_SAMPLED = "chains.machine"
 
 
 @dataclass(frozen=True)
@@ -64,6 +60,10 @@ class BoltzmannLatents:
         return "uniform"
 
     @property
+    def smoothed_noise(self) -> int:
+        return 2 * self.units
+
+    @property
     def decayed(self) -> frozenset[str]:
         return self.prior.decayed
 
@@ -80,14 +80,10 @@ class BoltzmannLatents:
         return layers | self.prior.initial_parameters(generator)
 
     def state_shapes(self) -> Shapes:
-        followed = {_sampled(name): shape for name, shape in self.prior.parameter_shapes().items()}
-        return self.prior.state_shapes() | followed | {_FOLLOWED: ()}
+        return self.prior.state_shapes() | self._followed.state_shapes()
 
     def initial_state(self, generator: torch.Generator) -> Tensors:
-        shapes = self.prior.parameter_shapes()
-        followed = {_sampled(name): torch.zeros(shape) for name, shape in shapes.items()}
-        followed[_FOLLOWED] = torch.tensor(self.units * math.log(2))
-        return self.prior.initial_state(generator) | followed
+        return self.prior.initial_state(generator) | self._followed.initial_state()
 
     @torch.no_grad()
     def advance(
@@ -96,15 +92,10 @@ class BoltzmannLatents:
         state: Mapping[str, Tensor],
         generators: Sequence[torch.Generator],
     ) -> Tensors:
-        names = self.prior.parameter_shapes()
-        before = self.prior.machine({name: state[_sampled(name)] for name in names})
-        now = self.prior.machine(parameters)
         left, right = (state[name] for name in self.prior.state_shapes())
-        change = negative_energy(now, left, right) - negative_energy(before, left, right)
-        step = torch.logsumexp(change, dim=1) - math.log(self.chains)
-        moved = {_sampled(name): parameters[name].detach().clone() for name in names}
-        moved[_FOLLOWED] = state[_FOLLOWED] + step
-        return moved | self.prior.advance(parameters, state, generators)
+        machine = self.prior.machine(parameters)
+        followed = self._followed.advance(machine, state, left, right, generators)
+        return followed | self.prior.advance(parameters, state, generators)
 
     def infer(self, parameters: Parameters, features: Tensor, noise: Tensor) -> Inferred:
         logits, codes = self._draw(parameters, features, noise, self._smoothed)
@@ -117,19 +108,26 @@ class BoltzmannLatents:
             left = self.smoothing.posterior(left_codes, left_logits, self.inverse_temperature)
         machine = self.prior.machine(parameters)
         divergence = boltzmann_divergence(machine, left_logits, right_logits, left)
-        return Inferred(torch.cat(codes, dim=2), divergence)
+        return Inferred(torch.cat(codes, dim=2), divergence.unsqueeze(2))
+
+    def infer_smoothed(self, parameters: Parameters, features: Tensor, noise: Tensor) -> Inferred:
+        """Codes, and states that are drawn given them; the second half of the noise is theirs."""
+        of_codes, of_states = noise.chunk(2, dim=2)
+        drawn, codes = self._draw(parameters, features, of_codes, self._smoothed)
+        logits, zeta = torch.cat(drawn, dim=2), torch.cat(codes, dim=2)
+        probability = self.smoothing.posterior(zeta, logits, self.inverse_temperature)
+        bits = (of_states < probability).to(zeta.dtype)
+        return Inferred(zeta, self._log_ratio(parameters, bits, logits))
 
     def infer_limit(self, parameters: Parameters, features: Tensor, noise: Tensor) -> Inferred:
         logits, codes = self._draw(parameters, features, noise, binary_states)
         bits = torch.cat(codes, dim=2)
-        left, right = bits.chunk(2, dim=2)
-        own = log_probability(bits, torch.cat(logits, dim=2))
-        return Inferred(bits, own - negative_energy(self.prior.machine(parameters), left, right))
+        return Inferred(bits, self._log_ratio(parameters, bits, torch.cat(logits, dim=2)))
 
     def partition_terms(
         self, parameters: Parameters, state: Mapping[str, Tensor]
     ) -> tuple[Tensor, Tensor]:
-        return self.prior.log_partition_surrogate(parameters, state), state[_FOLLOWED]
+        return self.prior.log_partition_surrogate(parameters, state), state[LOG_PARTITION]
 
     def log_partition(
         self,
@@ -147,6 +145,13 @@ class BoltzmannLatents:
         machine = self.machine(parameters).detached()
         return torch.cat(tempered_samples(machine, [generator], count), dim=2)
 
+    def _log_ratio(self, parameters: Parameters, bits: Tensor, logits: Tensor) -> Tensor:
+        """log q(z) - log p(z) - log Z, [R, M, 1], with the logits of q."""
+        left, right = bits.chunk(2, dim=2)
+        machine = self.prior.machine(parameters)
+        ratio = log_probability(bits, logits) - negative_energy(machine, left, right)
+        return ratio.unsqueeze(2)
+
     def _draw(
         self, parameters: Parameters, features: Tensor, noise: Tensor, sample: Sampler
     ) -> tuple[list[Tensor], list[Tensor]]:
@@ -163,10 +168,9 @@ class BoltzmannLatents:
         return self.smoothing.sample(uniform, logits, self.inverse_temperature)
 
     @property
+    def _followed(self) -> FollowedPartition:
+        return FollowedPartition(self.prior.left, self.prior.right)
+
+    @property
     def _posterior(self) -> GroupEncoder:
         return GroupEncoder("global.posterior", self.groups, self.units // self.groups, 1)
-
-
-def _sampled(name: str) -> str:
-    """The state's name for a parameter of the machine that the chains sampled last."""
-    return f"{_SAMPLED}.{name.removeprefix('prior.')}"

@@ -49,8 +49,16 @@ class Family(Protocol):
         """KL(q || p), or an estimate of it from the values that `sample` made of the noise."""
         ...
 
-    def limit_log_ratio(self, posterior: Outputs, prior: Outputs, values: Tensor) -> Tensor:
-        """log q - log p of values in the binary limit."""
+    def log_ratio(
+        self, posterior: Outputs, prior: Outputs, values: Tensor, noise: Tensor
+    ) -> Tensor:
+        """log q - log p of the values that `sample` made of the noise."""
+        ...
+
+    def limit_log_ratio(
+        self, posterior: Outputs, prior: Outputs, values: Tensor, noise: Tensor
+    ) -> Tensor:
+        """log q - log p of the values that `limit_sample` made of the noise."""
         ...
 
 
@@ -83,11 +91,18 @@ class Normal:
         shift = (posterior[0] - prior[0]) * torch.exp(-_log_deviation(prior))
         return 0.5 * (torch.expm1(2 * log_ratio) + shift * shift) - log_ratio
 
-    def limit_log_ratio(self, posterior: Outputs, prior: Outputs, values: Tensor) -> Tensor:
+    def log_ratio(
+        self, posterior: Outputs, prior: Outputs, values: Tensor, noise: Tensor
+    ) -> Tensor:
         own, other = _log_deviation(posterior), _log_deviation(prior)
         standard = (values - posterior[0]) * torch.exp(-own)
         compared = (values - prior[0]) * torch.exp(-other)
         return other - own + 0.5 * (compared * compared - standard * standard)
+
+    def limit_log_ratio(
+        self, posterior: Outputs, prior: Outputs, values: Tensor, noise: Tensor
+    ) -> Tensor:
+        return self.log_ratio(posterior, prior, values, noise)
 
 
 @dataclass(frozen=True)
@@ -114,11 +129,18 @@ class SmoothedBernoulli:
     def divergence(
         self, posterior: Outputs, prior: Outputs, values: Tensor, noise: Tensor
     ) -> Tensor:
+        return self.log_ratio(posterior, prior, values, noise)
+
+    def log_ratio(
+        self, posterior: Outputs, prior: Outputs, values: Tensor, noise: Tensor
+    ) -> Tensor:
         return self.smoothing.log_density_ratio(
             values, noise, posterior[0], prior[0], self.inverse_temperature
         )
 
-    def limit_log_ratio(self, posterior: Outputs, prior: Outputs, values: Tensor) -> Tensor:
+    def limit_log_ratio(
+        self, posterior: Outputs, prior: Outputs, values: Tensor, noise: Tensor
+    ) -> Tensor:
         own, other = posterior[0], prior[0]
         softplus = torch.nn.functional.softplus
         return values * (own - other) - softplus(own) + softplus(other)

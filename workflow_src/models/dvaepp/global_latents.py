@@ -36,8 +36,9 @@ class Inferred:
     codes:
         What later networks see, [R, M, U].
     divergence:
-        KL(q || p) minus log Z, or an estimate of it; in the binary limit log q - log p - log Z at
-        the codes; [R, M].
+        KL(q || p) minus log Z, or an estimate of it; of `infer_smoothed` and in the binary limit
+        log q - log p - log Z at the codes; [R, M, G], of every group with a prior of its own (a
+        Boltzmann machine is one group).
     """
 
     codes: Tensor
@@ -55,6 +56,11 @@ class GlobalLatents(Protocol):
     @property
     def noise(self) -> Literal["uniform", "normal"]:
         """The noise that they are drawn from, one number for each."""
+        ...
+
+    @property
+    def smoothed_noise(self) -> int:
+        """Numbers of noise that `infer_smoothed` takes for one image."""
         ...
 
     @property
@@ -91,8 +97,16 @@ class GlobalLatents(Protocol):
         """Smoothed variables given features [R, M, F], with noise [R, M, U]."""
         ...
 
+    def infer_smoothed(self, parameters: Parameters, features: Tensor, noise: Tensor) -> Inferred:
+        """The same variables with log q - log p for the divergence, with more noise.
+
+        Where log p of smoothed variables cannot be had, states z are drawn given them, and the
+        ratio is that of q and p of both: r(zeta | z), which is in either, cancels.
+        """
+        ...
+
     def infer_limit(self, parameters: Parameters, features: Tensor, noise: Tensor) -> Inferred:
-        """The same in the binary limit."""
+        """Variables and log q - log p in the binary limit, with noise [R, M, U]."""
         ...
 
     def partition_terms(
@@ -180,6 +194,10 @@ class DirectedLatents:
         return self.family.noise
 
     @property
+    def smoothed_noise(self) -> int:
+        return self.units
+
+    @property
     def decayed(self) -> frozenset[str]:
         return frozenset()
 
@@ -204,16 +222,18 @@ class DirectedLatents:
         return {}
 
     def infer(self, parameters: Parameters, features: Tensor, noise: Tensor) -> Inferred:
-        def divergence(own: Outputs, prior: Outputs, values: Tensor, part: Tensor) -> Tensor:
-            return self.family.divergence(own, prior, values, part)
+        family = self.family
+        return self._inferred(parameters, features, noise, family.sample, family.divergence)
 
-        return self._inferred(parameters, features, noise, self.family.sample, divergence)
+    def infer_smoothed(self, parameters: Parameters, features: Tensor, noise: Tensor) -> Inferred:
+        family = self.family
+        return self._inferred(parameters, features, noise, family.sample, family.log_ratio)
 
     def infer_limit(self, parameters: Parameters, features: Tensor, noise: Tensor) -> Inferred:
-        def log_ratio(own: Outputs, prior: Outputs, values: Tensor, part: Tensor) -> Tensor:
-            return self.family.limit_log_ratio(own, prior, values)
-
-        return self._inferred(parameters, features, noise, self.family.limit_sample, log_ratio)
+        family = self.family
+        return self._inferred(
+            parameters, features, noise, family.limit_sample, family.limit_log_ratio
+        )
 
     def partition_terms(
         self, parameters: Parameters, state: Mapping[str, Tensor]
@@ -252,14 +272,14 @@ class DirectedLatents:
         divergence: Callable[[Outputs, Outputs, Tensor, Tensor], Tensor],
     ) -> Inferred:
         codes: list[Tensor] = []
-        total = noise.new_zeros(noise.shape[:2])
+        divergences: list[Tensor] = []
         for part in noise.chunk(self.groups, dim=2):
             own = self._posterior.group(parameters, features, codes)
             prior = self._prior.group(parameters, None, codes)
             values = sample(own, part)
-            total = total + divergence(own, prior, values, part).sum(dim=2)
+            divergences.append(divergence(own, prior, values, part).sum(dim=2))
             codes.append(values)
-        return Inferred(torch.cat(codes, dim=2), total)
+        return Inferred(torch.cat(codes, dim=2), torch.stack(divergences, dim=2))
 
     @property
     def _posterior(self) -> GroupEncoder:

@@ -83,24 +83,27 @@ class LocalLatents:
 
         Given global maps and the image's, and noise [R, M, groups, channels, h, w].
         """
-
-        def divergence(own: Outputs, prior: Outputs, values: Tensor, part: Tensor) -> Tensor:
-            return self.family.divergence(own, prior, values, part)
-
+        family = self.family
         return self._inferred(
-            parameters, upsampled, features, noise, self.family.sample, divergence
+            parameters, upsampled, features, noise, family.sample, family.divergence
+        )
+
+    def infer_smoothed(
+        self, parameters: Parameters, upsampled: Tensor, features: Tensor, noise: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The same, with log q - log p of the smoothed variables for divergences."""
+        family = self.family
+        return self._inferred(
+            parameters, upsampled, features, noise, family.sample, family.log_ratio
         )
 
     def infer_limit(
         self, parameters: Parameters, upsampled: Tensor, features: Tensor, noise: Tensor
     ) -> tuple[Tensor, Tensor]:
         """The same in the binary limit, with log q - log p for divergences."""
-
-        def log_ratio(own: Outputs, prior: Outputs, values: Tensor, part: Tensor) -> Tensor:
-            return self.family.limit_log_ratio(own, prior, values)
-
+        family = self.family
         return self._inferred(
-            parameters, upsampled, features, noise, self.family.limit_sample, log_ratio
+            parameters, upsampled, features, noise, family.limit_sample, family.limit_log_ratio
         )
 
     def sample(self, parameters: Parameters, upsampled: Tensor, noise: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -36,7 +36,10 @@ class DvaeppModel:
     """Networks and what they are trained on. Methods as in `LatentVariableModel`.
 
     Shapes: R runs in the bank, N images, K samples, D values of an image, G groups of latent
-    variables: all global ones together (if any), then every local group.
+    variables: the global ones (of a Boltzmann machine one, of directed priors one for each group
+    of the encoder), then the local ones.
+
+    With ``weighs_smoothed``, `log_weights` are of the smoothed model, not of its binary limit.
     """
 
     images: ImageFacts
@@ -44,6 +47,7 @@ class DvaeppModel:
     balanced: bool
     smoothing_name: str | None
     inverse_temperature: float
+    weighs_smoothed: bool = False
 
     @property
     def decayed(self) -> frozenset[str]:
@@ -103,8 +107,15 @@ class DvaeppModel:
             state={**state, **moved},
         )
 
+    def smoothed(self) -> DvaeppModel:
+        """The model whose weights are at the inverse temperature of training (appendix I).
+
+        Itself where no variable is binary.
+        """
+        return self if self.smoothing_name is None else replace(self, weighs_smoothed=True)
+
     def weight_noise(self, samples: int, images: int) -> dict[str, NoiseShape]:
-        return self._noise((samples, images))
+        return self._noise((samples, images), smoothed=self.weighs_smoothed)
 
     @torch.no_grad()
     def log_weights(
@@ -116,7 +127,8 @@ class DvaeppModel:
     ) -> Tensor:
         maps = self._maps(pixels)
         features = self.networks.encoder.features(parameters, state, self._shares(maps))
-        return self.networks.log_weights(parameters, features, maps, noise)
+        smoothed = self.weighs_smoothed
+        return self.networks.log_weights(parameters, features, maps, noise, smoothed=smoothed)
 
     def values_per_weight(self) -> int:
         networks = self.networks
@@ -176,53 +188,29 @@ class DvaeppModel:
         _, divergences = self.networks.bounded(parameters, features, maps, noise)
         return divergences.mean(dim=1)
 
-    def sample(
+    @torch.no_grad()
+    def draw(
         self,
         parameters: Mapping[str, Tensor],
         state: Mapping[str, Tensor],
         generator: torch.Generator,
         global_states: int,
         draws: int,
-    ) -> Tensor:
-        """Images [states, draws, D] of a bank of one run, from the binary model.
+    ) -> tuple[Tensor, Tensor]:
+        """Images and expected shares, [states, draws, D], of a bank of one run, binary model.
 
-        Draws of one state share the global variables, if there are any.
+        Draws of one state share the global variables, if there are any. A conditional decoder's
+        expected shares are given the pixels that were drawn at coarser scales.
         """
-        images, _ = self._drawn(parameters, generator, global_states, draws)
-        return images
-
-    def sample_means(
-        self,
-        parameters: Mapping[str, Tensor],
-        state: Mapping[str, Tensor],
-        generator: torch.Generator,
-        global_states: int,
-        draws: int,
-    ) -> Tensor:
-        """Expected shares of the full range of what `sample` draws with an equal generator.
-
-        A conditional decoder's are given the pixels that were drawn at coarser scales.
-        """
-        _, means = self._drawn(parameters, generator, global_states, draws)
-        return means
+        images, means = self.networks.draw(parameters, generator, global_states, draws)
+        shape = (global_states, draws, self.images.pixels)
+        return images.reshape(shape), means.reshape(shape)
 
     def smoothing_curve(self) -> dict[str, Any] | None:
         """Name and inverse temperature of the smoothing, if variables are binary."""
         if self.smoothing_name is None:
             return None
         return {"smoothing": self.smoothing_name, "inverse_temperature": self.inverse_temperature}
-
-    @torch.no_grad()
-    def _drawn(
-        self,
-        parameters: Mapping[str, Tensor],
-        generator: torch.Generator,
-        global_states: int,
-        draws: int,
-    ) -> tuple[Tensor, Tensor]:
-        images, means = self.networks.draw(parameters, generator, global_states, draws)
-        shape = (global_states, draws, self.images.pixels)
-        return images.reshape(shape), means.reshape(shape)
 
     def _maps(self, pixels: Tensor) -> Tensor:
         """Pixels [R, N, D] as maps [N, R, channels, height, width]."""
@@ -246,12 +234,13 @@ class DvaeppModel:
         first = next(iter(parameters.values()))
         return first.new_zeros(len(first))
 
-    def _noise(self, counts: tuple[int, ...]) -> dict[str, NoiseShape]:
+    def _noise(self, counts: tuple[int, ...], *, smoothed: bool = False) -> dict[str, NoiseShape]:
         local = self.networks.locals_
         shapes = {"local": NoiseShape(local.family.noise, (*counts, *local.noise_shape))}
         latents = self.networks.globals_
         if latents is not None:
-            shapes["global"] = NoiseShape(latents.noise, (*counts, latents.units))
+            numbers = latents.smoothed_noise if smoothed else latents.units
+            shapes["global"] = NoiseShape(latents.noise, (*counts, numbers))
         return shapes
 
 

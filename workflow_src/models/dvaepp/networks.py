@@ -122,7 +122,7 @@ class Networks:
         if self.globals_ and features.flat is not None:
             inferred = self.globals_.infer(parameters, features.flat, noise["global"])
             codes = inferred.codes
-            divergences.append(inferred.divergence.unsqueeze(2))
+            divergences.append(inferred.divergence)
         upsampled = self._upsampled(parameters, codes, len(pixels))
         local, own = self.locals_.infer(parameters, upsampled, features.local, noise["local"])
         joined = torch.cat([upsampled, local], dim=2)
@@ -135,18 +135,23 @@ class Networks:
         features: Features,
         pixels: Tensor,
         noise: Mapping[str, Tensor],
+        *,
+        smoothed: bool,
     ) -> Tensor:
-        """log p(x, codes) + log Z - log q(codes | x) in the binary limit, [R, K, N]."""
+        """log p(x, codes) + log Z - log q(codes | x), [R, K, N], of smoothed codes or bits."""
         runs, samples, images = noise["local"].shape[:3]
         flat_noise = {name: value.flatten(1, 2) for name, value in noise.items()}
         codes, total = None, None
         if self.globals_ and features.flat is not None:
             rows = features.flat.repeat(1, samples, 1)
-            inferred = self.globals_.infer_limit(parameters, rows, flat_noise["global"])
-            codes, total = inferred.codes, inferred.divergence
+            latents = self.globals_
+            infer = latents.infer_smoothed if smoothed else latents.infer_limit
+            inferred = infer(parameters, rows, flat_noise["global"])
+            codes, total = inferred.codes, inferred.divergence.sum(dim=2)
         upsampled = self._upsampled(parameters, codes, samples * images)
         maps = features.local.repeat(samples, 1, 1, 1, 1)
-        local, own = self.locals_.infer_limit(parameters, upsampled, maps, flat_noise["local"])
+        infer_local = self.locals_.infer_smoothed if smoothed else self.locals_.infer_limit
+        local, own = infer_local(parameters, upsampled, maps, flat_noise["local"])
         joined = torch.cat([upsampled, local], dim=2)
         result = self.decoder.log_density(parameters, _DECODER, joined, pixels).transpose(0, 1)
         result = result - own.sum(dim=2)

@@ -62,11 +62,12 @@ def curves_of(groups: Sequence[Group]) -> dict[float, Curves]:
         arrays = read_arrays(group.evaluation, _FILE)
         if arrays is None:
             continue
-        curves = found.setdefault(float(arrays["uniform"]), Curves())
-        panel = curves.panels.setdefault(str(arrays["smoothing"]), {})
-        curve = Curve(arrays["probabilities"], arrays["inverse_cdf"])
-        panel.setdefault(float(arrays["inverse_temperature"]), curve)
-        curves.evaluations[group.evaluation.fingerprint] = None
+        for uniform, values in zip(arrays["uniforms"], arrays["inverse_cdf"], strict=True):
+            curves = found.setdefault(float(uniform), Curves())
+            panel = curves.panels.setdefault(str(arrays["smoothing"]), {})
+            curve = Curve(arrays["probabilities"], values)
+            panel.setdefault(float(arrays["inverse_temperature"]), curve)
+            curves.evaluations[group.evaluation.fingerprint] = None
     return found
 
 

@@ -31,7 +31,10 @@ def kl_weight(spec: Mapping[str, Any], step: int) -> float:
 
 
 def learning_rate(spec: Mapping[str, Any], step: int, bounds: Sequence[float]) -> float:
-    """Size of that step after validations that gave ``bounds``, in the order they were made."""
+    """Size of that step after validations that gave ``bounds``, in the order they were made.
+
+    Those count that `comparable_bounds` names.
+    """
     rate: float = spec["learning_rate"]
     schedule = spec["learning_rate_schedule"]
     if schedule == "plateau":
@@ -39,6 +42,14 @@ def learning_rate(spec: Mapping[str, Any], step: int, bounds: Sequence[float]) -
         return rate * decayed
     done = progress(spec, step)
     return rate * next(factor for start, factor in reversed(_STEPS[schedule]) if done >= start)
+
+
+def comparable_bounds(history: Sequence[Mapping[str, float]]) -> list[float]:
+    """Bounds of the validations after steps whose divergence had its whole weight.
+
+    Until then the objective itself changes, and a bound that falls is no plateau.
+    """
+    return [row["validation_bound"] for row in history if row["kl_weight"] == 1]
 
 
 def plateaus(bounds: Sequence[float], patience: int) -> int:

@@ -15,13 +15,20 @@ from torch import Tensor
 
 from workflow_src.models.latent_variables import (
     LatentVariableModel,
+    LogPartition,
     NoiseShape,
     Schedule,
     draw_noise,
+    faster_parameters,
 )
 from workflow_src.train.annealed.optimizer import AnnealedOptimizer, OptimizerSettings
 from workflow_src.train.annealed.pixels import TrainingPixels
-from workflow_src.train.annealed.schedules import kl_weight, learning_rate, progress
+from workflow_src.train.annealed.schedules import (
+    comparable_bounds,
+    kl_weight,
+    learning_rate,
+    progress,
+)
 from workflow_src.train.annealed.stopping import ended
 from workflow_src.train.annealed.validation import validation_bounds
 from workflow_src.train.loop import Bank, by_step, starting_point
@@ -74,7 +81,7 @@ def train(
         When ``hooks.stop_is_wanted`` says so.
     """
     pixels = TrainingPixels(images["train"], model.images, specs[0], device)
-    validation = images["validation"].to(device)
+    validation = images["validation"][: specs[0]["validation_images"] or None].to(device)
     for runs in by_step(states):
         bank = _AnnealedBank(model, runs, [specs[run] for run in runs], pixels, validation, device)
         bank.start([states[run] for run in runs])
@@ -113,6 +120,7 @@ class _AnnealedBank(Bank):
             second_moment_decay=self.spec["second_moment_decay"],
             weight_decay=self.spec["weight_decay"],
             decayed=model.decayed,
+            faster=faster_parameters(model),
         )
 
     def begin(self) -> None:
@@ -134,15 +142,18 @@ class _AnnealedBank(Bank):
         self.state = {name.removeprefix(STATE): value for name, value in stacked.items()}
 
     def train_interval(self, steps: int, hooks: Hooks) -> list[dict[str, float]]:
+        before = self._partition_before()
         training, rates = self._train(steps, hooks)
-        validation, partition = self._validate()
+        validation, found = self._validate(), self._partition()
+        partition = found.value.double()
         columns = {
-            # The bound of a step lacks the partition function; this is that after the last one.
-            "training_bound": training - partition,
+            # The bound of a step lacks the partition function, which moves from step to step.
+            "training_bound": training - (before + partition) / 2,
             "validation_bound": validation - partition,
             "learning_rate": torch.tensor(rates, dtype=torch.float64),
             "kl_weight": torch.full_like(partition, kl_weight(self.spec, self.step - 1)),
             "log_partition": partition,
+            "log_partition_error": found.standard_error.double(),
         }
         values = {name: column.tolist() for name, column in columns.items()}
         return [{name: values[name][i] for name in values} for i in range(len(self.members))]
@@ -168,7 +179,7 @@ class _AnnealedBank(Bank):
         noise_streams = self.streams("training noise", step=self.step)
         pixel_streams = self.streams("binarisation", step=self.step)
         chain_streams = self.streams("chains", step=self.step)
-        validated = [member.validation_bounds() for member in self.members]
+        validated = [comparable_bounds(member.history) for member in self.members]
         total = torch.zeros(len(self.members), dtype=torch.float64, device=self.device)
         rates: list[float] = []
         for stored in self.batches(steps):
@@ -192,12 +203,9 @@ class _AnnealedBank(Bank):
         return total / steps, rates
 
     @torch.no_grad()
-    def _validate(self) -> tuple[Tensor, Tensor]:
-        """Bounds without partition function and its logarithm, [R] each, in nats.
-
-        With the same noise each time.
-        """
-        bounds = validation_bounds(
+    def _validate(self) -> Tensor:
+        """Bounds without partition function, [R] in nats, with the same noise each time."""
+        return validation_bounds(
             self.model,
             self._parameters(),
             self.state,
@@ -205,10 +213,19 @@ class _AnnealedBank(Bank):
             self.spec["validation_samples"],
             self.streams("validation noise"),
         )
-        partition = self.model.log_partition(
-            self._parameters(), self.streams("validation partition"), "training"
-        )
-        return bounds, partition.value.double()
+
+    @torch.no_grad()
+    def _partition(self) -> LogPartition:
+        """The log partition functions, with the same noise each time."""
+        streams = self.streams("validation partition")
+        return self.model.log_partition(self._parameters(), streams, "training")
+
+    def _partition_before(self) -> Tensor:
+        """Log partition functions [R] at the last validation, or at the start."""
+        if not self.step:
+            return self._partition().value.double()
+        known = [member.history[-1]["log_partition"] for member in self.members]
+        return torch.tensor(known, dtype=torch.float64, device=self.device)
 
     def _drawn(self, stored: Tensor, streams: Sequence[torch.Generator]) -> Tensor:
         """Pixels [R, N, D] of a batch as it is stored."""
