@@ -48,13 +48,13 @@ COLOUR = ImageFacts(2, 2, "discretised_logistic", 255, 3)
 @functools.cache
 def _measured(machine: bool, colour: bool) -> tuple[dict[str, Any], dict[str, Arrays]]:
     named = {"annealed_importance_sampling": (0.7, 0.05), "parallel_tempering": (0.9, 0.02)}
-    facts = {"images": COLOUR} if colour else {}
-    model = SmoothableModel(estimates=named if machine else {}, **facts)
+    images = COLOUR if colour else SmoothableModel().images
+    model = SmoothableModel(images, named if machine else {})
     spec = SPEC | SMOOTHING | {"likelihood": model.images.likelihood}
     subject = subject_of(model, checkpoint(model), spec, torch.device("cpu"), 1 << 30)
     generator = torch.Generator().manual_seed(1)
-    images = torch.randint(0, 2, (40, model.images.pixels), generator=generator)
-    found = measure(subject, images, MEASURES)
+    pixels = torch.randint(0, 2, (40, model.images.pixels), generator=generator)
+    found = measure(subject, pixels, MEASURES)
     content = {
         "spec": spec,
         "measures": MEASURES,

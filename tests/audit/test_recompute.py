@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from support.forging import forge, read, settle
 from support.spoiling import World
 
 from workflow_src.audit.audit import audit
-from workflow_src.audit.recompute import Repetition, _is_within, recompute
+from workflow_src.audit.recompute import Repetition, _is_within, _memory, recompute
+from workflow_src.config.loading import settings_from_mapping
 from workflow_src.storage import write_json
 
 pytestmark = pytest.mark.workflow
@@ -184,3 +186,14 @@ def test_bounds_that_are_no_numbers_are_equal_to_themselves_alone(
         for v in (again, said)
     )
     assert _is_within(one, other, device=True) is within
+
+
+def test_the_budget_is_that_of_the_record_and_of_its_device() -> None:
+    plan: Any = SimpleNamespace(
+        settings=settings_from_mapping({"evaluation": {"memory_megabytes": 50}})
+    )
+    asked = {"memory_megabytes": 70, "gpu_memory_megabytes": 900}
+    content = {"settings": {"evaluation": asked}}
+    assert [_memory(plan, content, device) for device in ("cpu", "cuda")] == [70, 900]
+    # What a record does not say is as the plan has it.
+    assert _memory(plan, {}, "cpu") == 50

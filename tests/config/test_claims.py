@@ -106,6 +106,14 @@ def test_a_check_is_about_the_paper_s_cells_unless_it_names_its_own(tmp_path: Pa
     }
 
 
+def test_a_check_on_data_that_the_paper_lacks_is_about_the_grid_that_has_them(
+    tmp_path: Path,
+) -> None:
+    study = load_study(_study(tmp_path, _STUDY.replace("[mnist]", "[digits]", 1)))
+    check = study.claims["one"].checks[0]
+    assert claimed_cells(check, study.experiments["first"]) == (("digits", "gaussian"),)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line", "key", "said"),
     [
@@ -137,7 +145,9 @@ def test_a_check_is_about_the_paper_s_cells_unless_it_names_its_own(tmp_path: Pa
         ("relation: higher", "relation: larger", 18, "checks[0].relation", "'higher' or 'lower'"),
         ("relation: higher", "relation: higher\n        at_most: 1.0", 19, "checks[0].at_most",
          "unknown key"),
-        ("[mnist]", "[digits]", 19, "checks[0].data_sets[0]", "the experiment first has no"),
+        ("[mnist]", "[cifar10]", 19, "checks[0].data_sets[0]", "the experiment first has no"),
+        # Of two scales, and so of none.
+        ("[mnist]", "[digits, mnist]", 19, "checks[0].data_sets[0]", "the experiment first has no"),
         ("[mnist]", "[mnist]\n        likelihoods: [poisson]", 20, "checks[0].likelihoods[0]",
          "'gaussian', 'binomial'"),
         ("[mnist]", "[mnist]\n        fraction: 0.3", 20, "checks[0].fraction", "1.0, 0.5"),

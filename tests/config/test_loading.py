@@ -254,3 +254,12 @@ def test_nothing_heavy_is_imported() -> None:
         check=True,
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_gpu_has_a_memory_budget_of_its_own() -> None:
+    evaluation = settings_from_mapping(
+        {"evaluation": {"memory_megabytes": 70, "gpu_memory_megabytes": 900}}
+    ).evaluation
+    budgets = [evaluation.budget_megabytes(device) for device in ("cpu", "cuda", "cuda:1")]
+    assert budgets == [70, 900, 900]
+    assert settings_from_mapping({}).evaluation.budget_megabytes("cuda") > 1024

@@ -86,6 +86,22 @@ def test_a_hyperparameter_may_mean_something_only_beside_others() -> None:
     assert own["repetitions"].condition == "region_graph is random"
 
 
+def test_one_of_two_places_is_enough_to_mean_something() -> None:
+    own = hyperparameters_of("dvaepp")["smoothing"]
+    for latents, local, means in (
+        ("normal", "normal", False),
+        ("none", "normal", False),
+        ("none", "bernoulli", True),
+        ("boltzmann_machine", "normal", True),
+        ("bernoulli", "bernoulli", True),
+    ):
+        assert own.applies({"global_latents": latents, "local_latents": local}) == means
+    assert own.applies({"global_latents": "normal"})
+    assert own.condition == (
+        "global_latents is boltzmann_machine or bernoulli, or local_latents is bernoulli"
+    )
+
+
 _CONDITION = """\
   kind:
     type: choice
@@ -106,6 +122,8 @@ _CONDITION = """\
         ("{kind: [square]}", "{kind: [sqare]}", 17, "kind is never"),
         ("{kind: [square]}", "{kind: []}", 17, "the list is empty"),
         ("{kind: [square]}", "{size: [0]}", 17, "a whole number from 1"),
+        ("{kind: [square]}", "{kind: [square]}\n    or_where: {kind: [sqare]}", 18, "never"),
+        ("only_where", "or_where", 17, "adds to only_where"),
     ],
 )
 def test_a_condition_names_what_there_is(

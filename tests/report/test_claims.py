@@ -98,7 +98,7 @@ def test_convolutions_fail_in_the_one_cell_that_the_paper_calls_an_outlier() -> 
     assert cell.judgement.value == -117
 
 
-CLAIM = {
+CLAIM: dict[str, Any] = {
     "statement": "The first is better.",
     "place": "Table 1",
     "checks": [
@@ -259,6 +259,52 @@ def test_checks_that_differ_in_their_data_sets_ask_elsewhere_once(
     found = verdicts(claims_of(made, study_with(better=both)), "better")
     cells = found["elsewhere", "authors", "full"].cells
     assert [(one.number, one.likelihood) for one in cells] == [(0, "gaussian"), (0, "binomial")]
+
+
+def test_an_exception_is_asked_of_its_data_sets_alone(tree: Callable[..., Any]) -> None:
+    made = tree(experiments=["table1"], seeds=[0], likelihoods=["gaussian"])
+    for one in made.evaluations():
+        made.measured(one, 90.0 if one.axes["model"] == "spvae" else 10.0)
+    (check,) = CLAIM["checks"]
+    rule, exception = {**check, "data_sets": ["svhn"]}, {**check, "relation": "lower"}
+    study = study_with(
+        a_rule={**CLAIM, "checks": [rule, exception]},
+        b_alone={**CLAIM, "checks": [exception]},
+        c_first={**CLAIM, "checks": [{**exception, "metric": "effective_sample_size"}]},
+    )
+    claims = claims_of(made, study)
+    (cell,) = verdicts(claims, "a_rule")["elsewhere", "authors", "full"].cells
+    # Of the digits the rule alone is asked, and it holds.
+    assert (cell.number, cell.data_set, cell.judgement.outcome) == (0, "digits", "holds")
+    paper = verdicts(claims, "a_rule")["paper", "authors", "full"]
+    assert [(one.number, one.data_set) for one in paper.cells] == [(0, "svhn"), (1, "mnist")]
+    # Nothing is left where a claim is but the exception to another.
+    assert ("elsewhere", "authors", "full") not in verdicts(claims, "b_alone")
+    # Of another metric nobody has said anything before.
+    assert ("elsewhere", "authors", "full") in verdicts(claims, "c_first")
+
+
+def test_a_check_on_data_that_the_paper_lacks_is_none_of_the_papers(
+    tree: Callable[..., Any],
+) -> None:
+    made = tree(experiments=["table1"], seeds=[0])
+    for one in made.evaluations():
+        made.measured(one, 90.0 if one.axes["model"] == "spvae" else 10.0)
+    (check,) = CLAIM["checks"]
+    own = {**check, "data_sets": ["digits"], "likelihoods": ["binomial"]}
+    found = verdicts(claims_of(made, study_with(own={**CLAIM, "checks": [check, own]})), "own")
+    cells = {
+        key: [(one.number, one.data_set, one.likelihood) for one in verdict.cells]
+        for key, verdict in found.items()
+    }
+    assert cells == {
+        ("published",): [(0, "mnist", "gaussian")],
+        ("paper", "authors", "full"): [(0, "mnist", "gaussian")],
+        ("elsewhere", "authors", "full"): [
+            (0, "digits", "gaussian"),
+            (1, "digits", "binomial"),
+        ],
+    }
 
 
 def test_compared_hyperparameters_are_told_apart(tree: Callable[..., Any]) -> None:

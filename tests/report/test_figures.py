@@ -15,7 +15,13 @@ from workflow_src.report.evidence import read_evidence
 from workflow_src.report.figures.curves import draw_curve, last_gain
 from workflow_src.report.figures.drawing import draw_study
 from workflow_src.report.figures.inpainting import block
-from workflow_src.report.figures.lines import Line, Point
+from workflow_src.report.figures.lines import (
+    Labels,
+    Line,
+    Point,
+    draw_panels,
+    share_the_vertical_axis,
+)
 from workflow_src.report.figures.mosaics import tiled
 from workflow_src.report.figures.posteriors import overlaid
 from workflow_src.report.figures.style import COMPONENT_COLOURS, Styles
@@ -102,6 +108,32 @@ def test_a_curve_goes_over_a_compared_hyperparameter_and_tells_where_it_breaks(
     assert b"0.001" in figure.images[".svg"]
     # Words are no numbers to draw a line over.
     assert draw_curve("x", groups, styles, "test_bound", "model") == []
+
+
+def test_panels_share_an_axis_unless_one_is_left_with_little_of_it() -> None:
+    assert share_the_vertical_axis([(0.0, 3.0)])
+    # Of a height of 9 the second has 3, and of one of 9.5 less than a third.
+    assert share_the_vertical_axis([(0.0, 9.0), (3.0, 6.0)])
+    assert not share_the_vertical_axis([(0.0, 9.5), (3.0, 6.0)])
+    assert not share_the_vertical_axis([(100.0, 110.0), (-130.0, -120.0)])
+
+
+@pytest.mark.parametrize("count", [6, 7, 8])
+def test_many_lines_have_dashes_beside_colours_and_no_bands(count: int) -> None:
+    lines = [
+        Line(AXES, (("hidden_units", place),), (Point(1, place, 0.5), Point(2, place, 0.5)))
+        for place in range(count)
+    ]
+    styles = Styles([AXES])
+    figure = draw_panels(
+        "x", "X", "X.", {("digits", "gaussian"): lines}, styles, [], Labels("x", "{:g}", "nats")
+    )
+    assert ("Bands: " in figure.caption) == (count == 6)
+    # A band is the only filled area that lets through what is below.
+    assert (b"fill-opacity" in figure.images[".svg"]) == (count == 6)
+    assert (b"stroke-dasharray" in figure.images[".svg"]) == (count == 8)
+    # Of one model alone a line is called by what tells it apart.
+    assert b">VAE" not in figure.images[".svg"]
 
 
 def test_the_caption_tells_what_more_samples_still_gain(tree: Callable[..., Any]) -> None:

@@ -21,9 +21,16 @@ def claimed_grid(experiment: Experiment) -> Grid:
     return experiment.scales.get("paper") or next(iter(experiment.scales.values()))
 
 
+def checked_grid(check: Check, experiment: Experiment) -> Grid:
+    """The grid that a check is about: the paper's, or another that has data sets which it lacks."""
+    claimed, named = claimed_grid(experiment), set(check.data_sets or ())
+    grids = (claimed, *experiment.scales.values())
+    return next((grid for grid in grids if named <= set(grid.data_sets)), claimed)
+
+
 def claimed_cells(check: Check, experiment: Experiment) -> tuple[tuple[str, str], ...]:
     """Data set and likelihood of every cell that a check is about."""
-    grid = claimed_grid(experiment)
+    grid = checked_grid(check, experiment)
     return tuple(
         (data_set, likelihood)
         for likelihood in check.likelihoods or grid.likelihoods
@@ -57,7 +64,7 @@ def _check(key: KeyPath, check: Check, experiment: Experiment) -> None:
         raise Complaint(
             (*key, "second"), "the first is compared with itself", expected="another one"
         ).raised_in_validator()
-    grid = claimed_grid(experiment)
+    grid = checked_grid(check, experiment)
     named: dict[str, tuple[Sequence[object], Sequence[object]]] = {
         "data_sets": (check.data_sets or (), grid.data_sets),
         "likelihoods": (check.likelihoods or (), grid.likelihoods),
@@ -90,8 +97,8 @@ def _check_metric_measured(key: KeyPath, metric: str, experiment: Experiment) ->
 def _check_cells(
     key: KeyPath, subject: Mapping[str, Scalar], check: Check, experiment: Experiment
 ) -> None:
-    """The grid that claims are about has the subject in every cell that the check is about."""
-    grid, model = claimed_grid(experiment), str(subject["model"])
+    """The grid that the check is about has the subject in every cell that the check is about."""
+    grid, model = checked_grid(check, experiment), str(subject["model"])
     fitting = [
         entry
         for entry in grid.models.get(model, ())

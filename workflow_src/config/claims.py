@@ -36,10 +36,12 @@ class _Check(StrictModel):
         description="The model, and the value of each hyperparameter that the experiment compares."
     )
     data_sets: Distinct[Name] | None = Field(
-        None, description="The claim's data sets; those of the experiment where it says nothing."
+        None,
+        description="The check's data sets, all of one scale; those of the paper where it says "
+        "nothing.",
     )
     likelihoods: Distinct[Likelihood] | None = Field(
-        None, description="The claim's likelihoods; those of the experiment where it says nothing."
+        None, description="The check's likelihoods; those of that scale where it says nothing."
     )
 
 

@@ -42,6 +42,11 @@ class Hyperparameter(StrictModel):
         description="Values of other hyperparameters of the same folder where it means something; "
         "elsewhere it changes no model.",
     )
+    or_where: dict[Name, Distinct[Scalar]] = Field(
+        {},
+        description="Other such values where it means something, too; as only_where, all of them "
+        "together.",
+    )
     meaning: str = Field(description="What it does, in a sentence.")
 
     @model_validator(mode="after")
@@ -52,6 +57,9 @@ class Hyperparameter(StrictModel):
         if self.default is not None and not self.accepts(self.default):
             problem = f"the default {shown(self.default)} is not allowed"
             raise Complaint(("default",), problem, self.allowed).raised_in_validator()
+        if self.or_where and not self.only_where:
+            problem = "or_where adds to only_where, which is missing"
+            raise Complaint(("or_where",), problem).raised_in_validator()
         source = self.default_from_data_set
         if source is not None and source not in DataSet.model_fields:
             raise unknown(
@@ -97,18 +105,25 @@ class Hyperparameter(StrictModel):
 
     def applies(self, values: Mapping[str, Scalar]) -> bool:
         """Whether it means something beside these values; those left out do not prevent it."""
-        return all(
-            name not in values or values[name] in allowed
-            for name, allowed in self.only_where.items()
+        return any(
+            all(name not in values or values[name] in allowed for name, allowed in place.items())
+            for place in self._places
         )
 
     @property
     def condition(self) -> str:
         """Where it means something, in words."""
-        return " and ".join(
-            f"{name} is {' or '.join(map(str, allowed))}"
-            for name, allowed in self.only_where.items()
+        return ", or ".join(
+            " and ".join(
+                f"{name} is {' or '.join(map(str, allowed))}" for name, allowed in place.items()
+            )
+            for place in self._places
         )
+
+    @property
+    def _places(self) -> tuple[Mapping[str, tuple[Scalar, ...]], ...]:
+        """The values of others beside which it means something, one mapping of which is enough."""
+        return (self.only_where, self.or_where) if self.or_where else (self.only_where,)
 
     def default_for(self, data_set: DataSet) -> Scalar | None:
         """The default on ``data_set``, or None where a study must give the value."""
@@ -120,20 +135,24 @@ class Hyperparameter(StrictModel):
 
 def _check_conditions(declared: Mapping[str, Hyperparameter]) -> None:
     """What a hyperparameter depends on is another one, always meaningful, and takes the values."""
-    for name, one in declared.items():
-        for other, values in one.only_where.items():
-            key = ("hyperparameters", name, "only_where", other)
-            independent = [known for known in declared if not declared[known].only_where]
-            if other not in independent:
-                raise unknown(
-                    key, "hyperparameter that always means something", other, independent
+    independent = [name for name, one in declared.items() if not one.only_where]
+    conditions = [
+        (("hyperparameters", name, kind, other), other, values)
+        for name, one in declared.items()
+        for kind, place in (("only_where", one.only_where), ("or_where", one.or_where))
+        for other, values in place.items()
+    ]
+    for key, other, values in conditions:
+        if other not in independent:
+            raise unknown(
+                key, "hyperparameter that always means something", other, independent
+            ).raised_in_validator()
+        for position, value in enumerate(values):
+            if not declared[other].accepts(value):
+                problem = f"{other} is never {shown(value)}"
+                raise Complaint(
+                    (*key, position), problem, declared[other].allowed
                 ).raised_in_validator()
-            for position, value in enumerate(values):
-                if not declared[other].accepts(value):
-                    problem = f"{other} is never {shown(value)}"
-                    raise Complaint(
-                        (*key, position), problem, declared[other].allowed
-                    ).raised_in_validator()
 
 
 class TrainerDeclaration(StrictModel):

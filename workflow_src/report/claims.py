@@ -1,11 +1,17 @@
 """The verdicts on a study's claims: by the paper's numbers, and by ours for each way of training.
 
-Cells that a claim names are judged together; data sets that the paper's grids do not have get a
-verdict of their own, which says nothing about the paper's.
+Cells of the paper's grids are judged together; data sets that these do not have get a verdict of
+their own, which says nothing about the paper's.
+
+A check is asked of those other data sets, too, where a plan has them, but for two kinds. An
+*exception* is asked of the data sets that it names alone: it compares what an earlier check of the
+study compares, and expects something else. A check that names data sets which the paper's grids do
+not have is asked of these alone, and says nothing about the paper's.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -52,6 +58,10 @@ PAPER: Scope = "paper"
 """The paper's cells by our numbers."""
 ELSEWHERE: Scope = "elsewhere"
 """Cells on data sets that the paper's grids do not have, by our numbers."""
+
+_WHERE = {"data_sets", "likelihoods"}
+_EXPECTED = {"relation", "at_least", "at_most", "tolerance"}
+"""What a check says about where it is asked, and about what must be found."""
 
 
 @dataclass(frozen=True)
@@ -117,9 +127,15 @@ def _verdicts(study: Study, claim: Claim, measured: Measured) -> list[Verdict]:
     def named(check: Check) -> tuple[Cell, ...]:
         return claimed_cells(check, study.experiments[check.experiment])
 
-    of_paper = {name: claimed_grid(study.experiments[name]).data_sets for name in experiments}
+    paper = {name: claimed_grid(study.experiments[name]).data_sets for name in experiments}
+
+    def of_paper(check: Check) -> tuple[Cell, ...]:
+        return tuple(cell for cell in named(check) if cell[0] in paper[check.experiment])
 
     def others(check: Check) -> tuple[Cell, ...]:
+        if _is_exception(check, study):
+            return ()
+        own = [cell for cell in named(check) if cell[0] not in paper[check.experiment]]
         likelihoods = {likelihood for _, likelihood in named(check)}
         # Checks that differ in their data sets alone ask the same of other data sets.
         same = [one for one in claim.checks if _question(one) == _question(check)]
@@ -127,18 +143,32 @@ def _verdicts(study: Study, claim: Claim, measured: Measured) -> list[Verdict]:
         return tuple(
             (data_set, likelihood)
             for data_set, likelihood in measured.cells(check.experiment)
-            if data_set not in of_paper[check.experiment] and likelihood in likelihoods - earlier
+            if data_set not in paper[check.experiment]
+            if (data_set, likelihood) in own or (not own and likelihood in likelihoods - earlier)
         )
 
     ways = measured.ways(experiments)
-    found = [Verdict(PUBLISHED, None, _cells(claim, published, None, named))]
-    found += [Verdict(PAPER, way, _cells(claim, measured, way, named)) for way in ways]
+    found = [Verdict(PUBLISHED, None, _cells(claim, published, None, of_paper))]
+    found += [Verdict(PAPER, way, _cells(claim, measured, way, of_paper)) for way in ways]
     found += [Verdict(ELSEWHERE, way, _cells(claim, measured, way, others)) for way in ways]
     return [one for one in found if one.cells]
 
 
 def _question(check: Check) -> dict[str, object]:
-    return check.model_dump(exclude={"data_sets", "likelihoods"})
+    return check.model_dump(exclude=_WHERE)
+
+
+def _is_exception(check: Check, study: Study) -> bool:
+    """Whether it names data sets and an earlier check expects something else of the same."""
+    if check.data_sets is None:
+        return False
+    compared = check.model_dump(exclude=_WHERE | _EXPECTED)
+    every = [one for claim in study.claims.values() for one in claim.checks]
+    return any(
+        one.model_dump(exclude=_WHERE | _EXPECTED) == compared
+        and _question(one) != _question(check)
+        for one in itertools.takewhile(lambda one: one is not check, every)
+    )
 
 
 def _cells(

@@ -75,6 +75,9 @@ class Found:
         The runs of jobs that train a shard of an earlier plan, by digest.
     seconds:
         Device seconds of a sample of the finished runs that the plan expected to train.
+    last_sign:
+        Seconds since any job last wrote down anything, those included whose result is there; None
+        where none ever did.
     """
 
     overview: Overview
@@ -87,6 +90,7 @@ class Found:
     jobs: Mapping[str, Job]
     memberships: Mapping[str, tuple[str, ...]]
     seconds: Mapping[str, float]
+    last_sign: float | None = None
 
 
 class Scanner:
@@ -133,6 +137,7 @@ class Scanner:
             jobs=jobs,
             memberships=self._read_memberships(unplanned),
             seconds=timed,
+            last_sign=_last_sign(self.results / FOLDER),
         )
 
     def _read_overview(self) -> Overview:
@@ -279,6 +284,15 @@ def _read_membership(path: Path) -> tuple[str, ...] | None:
 def _key(name: str) -> str:
     """What a journal's file is about: the last part of ``<rule>-<name>.json``."""
     return name.removesuffix(".json").rpartition("-")[2]
+
+
+def _last_sign(folder: Path) -> float | None:
+    changed = []
+    for name in _names_in(folder):
+        with contextlib.suppress(OSError):
+            if name.endswith(".json") and not name.startswith("."):
+                changed.append((folder / name).stat().st_mtime)
+    return max(0.0, moment_in(folder) - max(changed)) if changed else None
 
 
 def _names_in(folder: Path) -> frozenset[str]:

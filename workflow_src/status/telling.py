@@ -23,6 +23,9 @@ _TROUBLED = ("job", "stands", "where", "why")
 _DIGITS = 8
 """Of a shard's digest, as much as tells it from others."""
 
+_BETWEEN_JOBS = 60.0
+"""Seconds within which the next job may be on its way after the last."""
+
 _STYLES = {"failed": "red", "silent": "yellow", "interrupted": "yellow"}
 
 
@@ -118,8 +121,15 @@ def _lines(status: Status) -> list[str]:
     if any(at is not Standing.DONE for at in progress.runs.values()):
         lines.append(f"training     {left}")
     if not progress.is_under_way:
-        lines.append(f"no job gives a sign of life at the moment; {_how_to_go_on(status)}")
+        lines.append(f"{_standstill(status)}; {_how_to_go_on(status)}")
     return lines
+
+
+def _standstill(status: Status) -> str:
+    quiet = status.found.last_sign
+    if quiet is None or quiet > _BETWEEN_JOBS or status.progress.has_failures:
+        return "no job gives a sign of life at the moment"
+    return f"between jobs: the last one was at work {duration(quiet)} ago"
 
 
 def _how_to_go_on(status: Status) -> str:

@@ -49,7 +49,8 @@ def test_bounds_are_those_of_the_smoothed_models_weights() -> None:
         assert smoothed["standard_error"] == pytest.approx(limit["standard_error"], rel=1e-4)
         assert smoothed["standard_error"] > 0.3
         assert smoothed["value"] == pytest.approx(float(arrays["bounds"][number].mean()), rel=1e-5)
-    assert (arrays["log_partition"], arrays["log_partition_standard_error"]) == (2.0, 0.3)
+    assert float(arrays["log_partition"]) == 2.0
+    assert float(arrays["log_partition_standard_error"]) == 0.3
     assert arrays["importance_samples"].tolist() == [2, 6]
 
 
@@ -103,6 +104,10 @@ def test_a_model_that_is_its_own_smoothed_one_is_not_weighed_twice() -> None:
 def test_probabilities_of_all_images_sum_to_one(values: dict[str, Any]) -> None:
     model: MeasuredModel = tiny(**{"inverse_temperature": 2, **values})
     parameters, state = random_bank(tiny(**values), 1, 0.4)
+    for name, value in parameters.items():
+        if name.startswith("upsample") and name.endswith(("weight", "transposed")):
+            # So that pixels depend on the global codes more than they do at first.
+            value *= 3
     subject = Subject(
         model,
         {name: value.float() for name, value in parameters.items()},

@@ -31,7 +31,7 @@ def _estimates_are_annealed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def machine_at(update: int) -> BoltzmannMachine:
     """Parameters that come and go, so fast that chains lag behind them."""
-    share = 0.5 - 0.5 * math.cos(2 * math.pi * update / 300)
+    share = 0.5 - 0.5 * math.cos(2 * math.pi * update / 70)
     return BoltzmannMachine(*((share * part).float() for part in vars(GOAL).values()))
 
 
@@ -72,11 +72,11 @@ def test_errors_do_not_add_up_over_thousands_of_updates(monkeypatch: pytest.Monk
     states = trained(start(stream[0]), range(1, 3001), stream)
     # Of annealing with 256 chains: about 0.02.
     assert errors(states, range(every, 3001, every)).abs().max() < 0.1
-    assert errors(states, range(20, 3001, 20)).abs().max() < 0.4
+    assert errors(states, range(20, 3001, 20)).abs().max() < 1.5
     monkeypatch.setattr(followed, "UPDATES_BETWEEN_ESTIMATES", NEVER)
     stream = streams(1)
     drifting = trained(start(stream[0]), range(1, 3001), stream)
-    assert errors(drifting, range(2700, 3001, 20)).abs().min() > 0.5
+    assert errors(drifting, range(2700, 3001, 20)).abs().min() > 2
 
 
 def test_training_that_goes_on_finds_the_same_numbers() -> None:

@@ -239,6 +239,15 @@ def test_units_that_do_not_divide_are_refused(values: dict[str, Any], problem: s
         tiny(**values)
 
 
+def test_a_model_without_binary_variables_needs_no_smoothing() -> None:
+    values = {"global_latents": "normal", "local_latents": "normal"}
+    unneeded = {"smoothing", "inverse_temperature", "chains", "gibbs_sweeps"}
+    kept = {name: value for name, value in HYPERPARAMETERS.items() if name not in unneeded}
+    model = build(ImageFacts(8, 8, "bernoulli", 16), {**kept, **values})
+    assert model.smoothing_curve() is None
+    assert model.smoothed() is model
+
+
 def test_images_that_an_architecture_is_not_for_are_refused() -> None:
     with pytest.raises(ValueError, match="not for images of 28 x 28"):
         build(ImageFacts(28, 28, "bernoulli", 255), HYPERPARAMETERS)

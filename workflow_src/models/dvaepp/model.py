@@ -39,14 +39,15 @@ class DvaeppModel:
     variables: the global ones (of a Boltzmann machine one, of directed priors one for each group
     of the encoder), then the local ones.
 
-    With ``weighs_smoothed``, `log_weights` are of the smoothed model, not of its binary limit.
+    ``smoothing_name`` and ``inverse_temperature`` are None where no variable is binary. With
+    ``weighs_smoothed``, `log_weights` are of the smoothed model, not of its binary limit.
     """
 
     images: ImageFacts
     networks: Networks
     balanced: bool
     smoothing_name: str | None
-    inverse_temperature: float
+    inverse_temperature: float | None
     weighs_smoothed: bool = False
 
     @property
@@ -287,12 +288,13 @@ def build_with(
         first_stride=architecture.first_stride,
     )
     kinds = {hyperparameters["global_latents"], hyperparameters["local_latents"]}
+    binary = bool(kinds - {"normal", "none"})
     return DvaeppModel(
         images,
         Networks(encoder, latents, architecture.upsample, local, decoder),
         balanced=hyperparameters["kl_balancing"] == "balanced",
-        smoothing_name=hyperparameters["smoothing"] if kinds - {"normal", "none"} else None,
-        inverse_temperature=float(hyperparameters["inverse_temperature"]),
+        smoothing_name=hyperparameters["smoothing"] if binary else None,
+        inverse_temperature=float(hyperparameters["inverse_temperature"]) if binary else None,
     )
 
 

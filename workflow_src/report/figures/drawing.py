@@ -56,7 +56,7 @@ def draw_study(evidence: Evidence, study: Study) -> dict[str, Gallery]:
             table = experiment.table
             figures += draw_curve(prefix, groups, styles, table.metric, table.rows)
         if experiment.presentation == "learning_curves":
-            figures += draw_learning_curves(prefix, whole, experiment.table.rows)
+            figures += draw_learning_curves(prefix, whole, experiment.table.columns)
         if experiment.presentation in _PICTURES:
             figures += _PICTURES[experiment.presentation](prefix, whole)
         winners = frozenset(group.evaluation.fingerprint for group in whole)

@@ -1,6 +1,7 @@
-"""Bounds against training steps: one panel per table row, one colour per winner, all seeds.
+"""Bounds against training steps: panels as a table has its columns, one colour per kind of winner.
 
-Solid lines are on the validation set, by which the best point is kept, dashed ones on the training
+A colour has one meaning in all panels, and panels on the same data have one vertical axis. Solid
+lines are on the validation set, by which the best point is kept, dashed ones on the training
 batches. The two are other estimates of the same likelihood, so that they need not meet.
 """
 
@@ -18,7 +19,15 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from workflow_src.report.evidence import Group, read_history
-from workflow_src.report.figures.style import COMPONENT_COLOURS, Figure, canvas, look, png, svg
+from workflow_src.report.figures.style import (
+    COMPONENT_COLOURS,
+    DASHES,
+    Figure,
+    canvas,
+    look,
+    png,
+    svg,
+)
 from workflow_src.report.wording import MINUS, axis_value, hyperparameter_text
 
 _ACROSS = 2
@@ -43,9 +52,12 @@ class Curve:
     evaluation: str
 
 
-def draw_learning_curves(prefix: str, groups: Sequence[Group], rows: str) -> list[Figure]:
-    """One figure of all winners whose histories are there; ``rows`` is the axis of the panels."""
-    panels = curves_of(groups, rows)
+def draw_learning_curves(
+    prefix: str, groups: Sequence[Group], columns: Sequence[str]
+) -> list[Figure]:
+    """One figure of all winners whose histories are there; ``columns`` are the table's."""
+    names = panel_axes(groups, columns)
+    panels = curves_of(groups, names)
     if not panels:
         return []
     variants = list(dict.fromkeys(curve.variant for here in panels.values() for curve in here))
@@ -54,31 +66,40 @@ def draw_learning_curves(prefix: str, groups: Sequence[Group], rows: str) -> lis
     across = min(_ACROSS, len(panels))
     down = math.ceil(len(panels) / across)
     width = max(_WIDE * across, longest)
-    columns = max(1, min(len(titles), int(width / longest)))
+    legend = max(1, min(len(titles), int(width / longest)))
     with look():
-        figure = canvas(width, _HIGH * down + 0.2 + 0.2 * math.ceil(len(titles) / columns))
+        figure = canvas(width, _HIGH * down + 0.2 + 0.2 * math.ceil(len(titles) / legend))
         figure.set_layout_engine("constrained", h_pad=0.06, w_pad=0.06)
         grid = list(figure.subplots(down, across, squeeze=False).flat)
+        data: dict[Place, list[Axes]] = {}
         for axes, (place, here) in zip(grid, panels.items(), strict=False):
             _draw_panel(axes, here, variants)
-            axes.set_title(_panel_title(place, rows, panels), loc="left")
+            axes.set_title(_panel_title(place, names, panels), loc="left")
+            data.setdefault(place[:2], []).append(axes)
+        for alike, beside in data.items():
+            _share(beside, [one for place in panels if place[:2] == alike for one in panels[place]])
         for axes in grid[len(panels) :]:
             axes.set_axis_off()
         handles = [
-            Line2D([], [], label=title, color=_colour(place)) for place, title in enumerate(titles)
+            Line2D([], [], label=title, **_style(place)) for place, title in enumerate(titles)
         ]
-        figure.legend(handles=handles, loc="outside upper left", ncols=columns)
+        figure.legend(handles=handles, loc="outside upper left", ncols=legend)
         images = {".png": png(figure, palette=256), ".svg": svg(figure)}
     every = list(itertools.chain.from_iterable(panels.values()))
+    training = (
+        "dashed in training, which is another bound, of one sample per image"
+        if len(variants) <= len(COMPONENT_COLOURS)
+        else "in training not drawn, for the number of lines"
+    )
     return [
         Figure(
             name=f"{prefix}_learning_curves",
             title="Learning curves",
             caption=(
-                "Bounds of the winners against training steps, one line per seed: solid on the "
-                "validation set, by which the best point is kept, dashed in training, which is "
-                "another bound, of one sample per image. Panels start above the lowest bounds of "
-                f"the first {_SETTLED:.0%} of the steps."
+                "Bounds of the winners against training steps, one line per seed: strong on the "
+                f"validation set, by which the best point is kept, {training}. Panels on the same "
+                "data have the same vertical axis. They start above the lowest bounds of the first "
+                f"{_SETTLED:.0%} of the steps."
             ),
             images=images,
             evaluations=tuple(dict.fromkeys(curve.evaluation for curve in every)),
@@ -86,8 +107,29 @@ def draw_learning_curves(prefix: str, groups: Sequence[Group], rows: str) -> lis
     ]
 
 
-def curves_of(groups: Sequence[Group], rows: str) -> dict[Place, list[Curve]]:
-    """The winners' histories by data set, likelihood, protocol, stream and value of ``rows``."""
+def panel_axes(groups: Sequence[Group], columns: Sequence[str]) -> tuple[str, ...]:
+    """The hyperparameters that panels are told apart by, beside data and way of training.
+
+    Those of the table's columns; and where more kinds of winners would be left in a panel than
+    there are colours, those that are numbers, as far as that takes.
+    """
+    variants = [group.variant for group in groups]
+    names = [name for name in columns if all(name in variant for variant in variants)]
+    for name in dict.fromkeys(name for variant in variants for name in variant):
+        kinds = {
+            tuple((one, value) for one, value in variant.items() if one not in names)
+            for variant in variants
+        }
+        if len(kinds) <= len(COMPONENT_COLOURS):
+            break
+        values = [variant.get(name) for variant in variants]
+        if name not in names and all(isinstance(value, int) for value in values):
+            names.append(name)
+    return tuple(names)
+
+
+def curves_of(groups: Sequence[Group], names: Sequence[str]) -> dict[Place, list[Curve]]:
+    """The winners' histories by data set, likelihood, protocol, stream and values of ``names``."""
     panels: dict[Place, list[Curve]] = {}
     for group in groups:
         winner = group.evaluation.winner
@@ -95,10 +137,10 @@ def curves_of(groups: Sequence[Group], rows: str) -> dict[Place, list[Curve]]:
         if history is None or not len(history["step"]):
             continue
         axes = group.axes
-        value = group.value_of(rows) if rows in group.variant else None
-        place = (*(axes[n] for n in ("data_set", "likelihood", "protocol", "stream")), value)
+        fixed = (axes[n] for n in ("data_set", "likelihood", "protocol", "stream"))
+        place = (*fixed, *(group.variant[name] for name in names))
         rest = (("model", axes["model"]), *group.variant.items())
-        variant = tuple((name, one) for name, one in rest if name != rows or value is None)
+        variant = tuple((name, one) for name, one in rest if name not in names)
         bounds = {name: history[name] for name, _ in _BOUNDS}
         curve = Curve(variant, history["step"], bounds, group.evaluation.fingerprint)
         panels.setdefault(place, []).append(curve)
@@ -120,22 +162,33 @@ def lowest(curves: Sequence[Curve]) -> float:
 
 
 def _draw_panel(axes: Axes, curves: Sequence[Curve], variants: Sequence[Variant]) -> None:
+    crowded = len(variants) > len(COMPONENT_COLOURS)
     for curve in curves:
-        colour = _colour(variants.index(curve.variant))
-        for name, dash in _BOUNDS:
-            wide, alpha = (1.3, 0.85) if dash == "-" else (0.8, 0.6)
+        style = _style(variants.index(curve.variant))
+        for name, dash in _BOUNDS[:1] if crowded else _BOUNDS:
+            look = {"linewidth": 1.3, "alpha": 0.85} | style
+            if dash == "--":
+                look |= {"linewidth": 0.8, "alpha": 0.6, "linestyle": dash}
             bound = np.where(np.isfinite(curve.bounds[name]), curve.bounds[name], np.nan)
-            axes.plot(curve.steps, bound, color=colour, linestyle=dash, linewidth=wide, alpha=alpha)
-    bottom, top = lowest(curves), axes.get_ylim()[1]
-    if math.isfinite(bottom) and bottom < top:
-        axes.set_ylim(bottom - 0.05 * (top - bottom), top)
+            axes.plot(curve.steps, bound, **look)
     axes.set(xlabel="steps", ylabel="nats")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", MINUS))
 
 
-def _colour(place: int) -> str:
-    return COMPONENT_COLOURS[place % len(COMPONENT_COLOURS)]
+def _share(panels: Sequence[Axes], curves: Sequence[Curve]) -> None:
+    """Give panels one vertical axis, from the lowest bound of all curves after the first steps."""
+    bottom, top = lowest(curves), max(axes.get_ylim()[1] for axes in panels)
+    if not (math.isfinite(bottom) and bottom < top):
+        bottom = min(axes.get_ylim()[0] for axes in panels)
+    for axes in panels:
+        axes.set_ylim(bottom - 0.05 * (top - bottom), top)
+
+
+def _style(place: int) -> dict[str, Any]:
+    """Colour, and where there are more lines than colours, dashes beside it."""
+    times, colour = divmod(place, len(COMPONENT_COLOURS))
+    return {"color": COMPONENT_COLOURS[colour], "linestyle": DASHES[times % len(DASHES)]}
 
 
 def _titles(variants: Sequence[Variant]) -> list[str]:
@@ -156,14 +209,13 @@ def _titles(variants: Sequence[Variant]) -> list[str]:
     return titles
 
 
-def _panel_title(place: Place, rows: str, panels: dict[Place, list[Curve]]) -> str:
+def _panel_title(place: Place, names: Sequence[str], panels: dict[Place, list[Curve]]) -> str:
     """What differs between panels, the data set always."""
-    data_set, likelihood, protocol, stream, value = place
+    data_set, likelihood, protocol, stream, *values = place
     words = [axis_value("data_set", data_set)]
     if len({one[1] for one in panels}) > 1:
         words.append(axis_value("likelihood", likelihood))
-    if value is not None:
-        words.append(hyperparameter_text(rows, value))
+    words += [hyperparameter_text(*pair) for pair in zip(names, values, strict=True)]
     if len({one[2:4] for one in panels}) > 1:
         words += [protocol, stream]
     return ", ".join(words)

@@ -1,7 +1,7 @@
 """Small multiples of lines: one panel per data set and likelihood, one line per way of training.
 
-Lines are means over seeds, bands their spread. Where a seed has no number, a cross at the bottom
-says so.
+Lines are means over seeds, bands their spread, where the lines are few. Where a seed has no number,
+a cross at the bottom says so.
 """
 
 from __future__ import annotations
@@ -18,7 +18,16 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from workflow_src.report.evidence import Group
-from workflow_src.report.figures.style import Figure, LineStyle, Styles, canvas, look, png, svg
+from workflow_src.report.figures.style import (
+    MODEL_COLOURS,
+    Figure,
+    LineStyle,
+    Styles,
+    canvas,
+    look,
+    png,
+    svg,
+)
 from workflow_src.report.wording import MINUS, axis_value, hyperparameter_text
 
 _ACROSS = 3
@@ -27,6 +36,12 @@ _CHARACTER, _HANDLE = 0.075, 0.65
 """Inches that a legend needs per character, and per line's sign with the space around it."""
 _LOGARITHMIC = 4.0
 """From this ratio of the largest to the smallest value on, an axis is logarithmic."""
+_WIDEST = 9.6
+"""Inches that a figure is widened to, so that a long legend has two columns."""
+_MOST_BANDS = 6
+"""Lines in a panel up to which their bands can be told apart."""
+_LEAST_HEIGHT = 1 / 3
+"""Of a panel, for its lines, where panels have one vertical axis."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +159,8 @@ def draw_panels(
         wide, high = (4.6, 3.1) if many else (3.4, 2.6)
         titles = {_key(line): line_title(line, panels) for line in lines}
         longest = _CHARACTER * max(map(len, titles.values())) + _HANDLE
-        width = max(wide * across, 4.6, longest)
+        crowded = len(titles) > len(MODEL_COLOURS)
+        width = max(wide * across, 4.6, longest, min(2.01 * longest, _WIDEST) if crowded else 0)
         columns = min(len(titles), int(width / longest))
         figure = canvas(width, high * down + 0.35 + 0.2 * math.ceil(len(titles) / columns))
         figure.set_layout_engine("constrained", h_pad=0.06, w_pad=0.06)
@@ -153,6 +169,10 @@ def draw_panels(
             _draw_panel(axes, here, drawn, labels.across_format, hollow)
             axes.set_title(panel_title(place), loc="left")
             axes.set(xlabel=labels.across, ylabel=labels.up)
+        if share_the_vertical_axis([axes.get_ylim() for axes in grid[: len(panels)]]):
+            limits = [limit for axes in grid[: len(panels)] for limit in axes.get_ylim()]
+            for axes in grid[: len(panels)]:
+                axes.set_ylim(min(limits), max(limits))
         for axes in grid[len(panels) :]:
             axes.set_axis_off()
         figure.legend(
@@ -168,6 +188,15 @@ def draw_panels(
     return Figure(name, title, " ".join(parts), images, tuple(dict.fromkeys(evaluations)))
 
 
+def share_the_vertical_axis(limits: Sequence[tuple[float, float]]) -> bool:
+    """Whether panels of these limits can have one axis: none would be left with too little of it.
+
+    All panels of a figure have one metric, but data sets may lie far apart.
+    """
+    whole = max(top for _, top in limits) - min(bottom for bottom, _ in limits)
+    return all(top - bottom >= _LEAST_HEIGHT * whole for bottom, top in limits)
+
+
 def every_line(panels: Panels) -> list[Line]:
     """The lines of all panels."""
     return list(itertools.chain.from_iterable(panels.values()))
@@ -180,15 +209,17 @@ def panel_title(place: tuple[str, str]) -> str:
 
 
 def line_title(line: Line, panels: Panels) -> str:
-    """The model, and of its hyperparameters and ways of training what differs in the figure."""
+    """What of model, hyperparameters and way of training differs in the figure; or the model."""
     lines = every_line(panels)
-    parts = [axis_value("model", line.axes["model"])]
+    parts = []
+    if len({other.axes["model"] for other in lines}) > 1:
+        parts.append(axis_value("model", line.axes["model"]))
     for place, (name, value) in enumerate(line.variant):
         if value is not None and len({other.variant[place] for other in lines}) > 1:
             parts.append(hyperparameter_text(name, value))
     if len(_ways(lines)) > 1:
         parts += line.way
-    return ", ".join(parts)
+    return ", ".join(parts) or axis_value("model", line.axes["model"])
 
 
 def _draw_panel(
@@ -201,7 +232,7 @@ def _draw_panel(
     for height, line in enumerate(lines):
         style = styles[_key(line)]
         if line.points:
-            _draw_line(axes, line, style, hollow=hollow(line))
+            _draw_line(axes, line, style, hollow=hollow(line), band=len(lines) <= _MOST_BANDS)
         for x in {gap.x for gap in line.gaps}:
             # One above the other, where several models have no number.
             bottom = axes.get_xaxis_transform()
@@ -220,11 +251,12 @@ def _draw_panel(
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", MINUS)))
 
 
-def _draw_line(axes: Axes, line: Line, style: LineStyle, *, hollow: bool) -> None:
+def _draw_line(axes: Axes, line: Line, style: LineStyle, *, hollow: bool, band: bool) -> None:
     x, y, spread = zip(*line.summary(), strict=True)
-    lower = [value - s for value, s in zip(y, spread, strict=True)]
-    upper = [value + s for value, s in zip(y, spread, strict=True)]
-    axes.fill_between(x, lower, upper, color=style.color, alpha=0.16, linewidth=0)
+    if band:
+        lower = [value - s for value, s in zip(y, spread, strict=True)]
+        upper = [value + s for value, s in zip(y, spread, strict=True)]
+        axes.fill_between(x, lower, upper, color=style.color, alpha=0.16, linewidth=0)
     axes.plot(x, y, markersize=3.6, linewidth=1.5, **vars(style))
     if hollow:
         end = {"markersize": 6.5, "markerfacecolor": "white", "linestyle": ""}
@@ -243,16 +275,21 @@ def _apart(ticks: Sequence[float], *, logarithmic: bool) -> list[float]:
 
 
 def _styles(lines: Sequence[Line], styles: Styles) -> dict[Way, LineStyle]:
-    """One style per line: colours are models', or variants' where there is one model alone."""
+    """One style per line: colours are models', or variants' where there is one model alone.
+
+    Variants beyond the colours have dashes and marks beside them.
+    """
     variants = list(dict.fromkeys(line.variant for line in lines))
     if len(variants) == 1:
         return {_key(line): styles.of(line.axes) for line in lines}
     if len({line.axes["model"] for line in lines}) == 1:
         ways = _ways(lines)
-        return {
-            _key(line): styles.numbered(variants.index(line.variant), ways.index(line.way))
-            for line in lines
-        }
+
+        def style(line: Line) -> LineStyle:
+            times, colour = divmod(variants.index(line.variant), len(MODEL_COLOURS))
+            return styles.numbered(colour, ways.index(line.way) + times * len(ways))
+
+        return {_key(line): style(line) for line in lines}
     places = list(dict.fromkeys((line.way, line.variant) for line in lines))
     return {
         _key(line): styles.of(line.axes, places.index((line.way, line.variant))) for line in lines
@@ -294,5 +331,9 @@ def _how(panels: Panels) -> str:
         (sum(p.x == line.points[0].x for p in line.points) for line in lines if line.points),
         default=0,
     )
+    if all(len(here) > _MOST_BANDS for here in panels.values()):
+        return f"Lines are too many for bands ({ways})."
     band = "standard deviation over seeds" if seeds > 1 else "standard error over test images"
-    return f"Bands: {band} ({ways})."
+    few = any(len(here) > _MOST_BANDS for here in panels.values())
+    where = f", in panels of up to {_MOST_BANDS} lines" if few else ""
+    return f"Bands: {band}{where} ({ways})."

@@ -12,10 +12,12 @@ from workflow_src.report.figures.winners import (
     Pictured,
     cell_title,
     evaluations_of,
+    models_of,
     pictured,
     title_of,
     told_seeds,
 )
+from workflow_src.report.wording import listed
 
 _SIZE = 420
 _ACROSS = 4
@@ -48,8 +50,8 @@ def _figure(prefix: str, cell: Cell, drawn: Sequence[Pictured]) -> Figure:
         name=f"{prefix}_samples-{'-'.join(cell)}",
         title=f"Samples, {cell_title(cell)}",
         caption=(
-            "Images drawn from the winners, and below them the pixels expected given the same "
-            f"latent codes and components ({told_seeds(drawn)})."
+            f"Images drawn from the winners ({listed(models_of(drawn))}), and below them the "
+            f"pixels expected given the same latent codes and components ({told_seeds(drawn)})."
         ),
         images={".png": panels_png(rows, labels)},
         evaluations=evaluations_of(drawn),

@@ -21,8 +21,8 @@ MUTED = "#66707d"
 RULE = "#d9dee5"
 
 # Distinct for colour-blind readers and of similar weight on white.
-_MODEL_COLOURS = ("#0b6e99", "#d1602c", "#3f8f4f", "#8a4fa3", "#b08900", "#b23a62", "#4f5d75")
-_DASHES = ("-", "--", ":", "-.")
+MODEL_COLOURS = ("#0b6e99", "#d1602c", "#3f8f4f", "#8a4fa3", "#b08900", "#b23a62", "#4f5d75")
+DASHES = ("-", "--", ":", "-.")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LABEL_COLOURS = (
     *("#1f77b4", "#e6862a", "#2f9e44", "#c92a2a", "#7b4fb3"),
@@ -112,8 +112,8 @@ class Styles:
     def numbered(self, colour: int, place: int) -> LineStyle:
         """The style of that colour, with the dashes and marks of that place."""
         return LineStyle(
-            color=_MODEL_COLOURS[colour % len(_MODEL_COLOURS)],
-            linestyle=_DASHES[place % len(_DASHES)],
+            color=MODEL_COLOURS[colour % len(MODEL_COLOURS)],
+            linestyle=DASHES[place % len(DASHES)],
             marker=_MARKERS[place % len(_MARKERS)],
         )
 

@@ -49,14 +49,21 @@ def cell_title(cell: Cell) -> str:
 
 
 def title_of(one: Pictured, drawn: Sequence[Pictured], between: str = "\n") -> str:
-    """The model, and of its compared hyperparameters and ways of training what differs."""
-    lines = [axis_value("model", one.group.axes["model"])]
+    """What of model, compared hyperparameters and way of training differs; or the model."""
+    lines = []
+    if len(models_of(drawn)) > 1:
+        lines.append(axis_value("model", one.group.axes["model"]))
     for name, value in one.group.variant.items():
         if len({other.group.variant.get(name) for other in drawn}) > 1:
             lines.append(hyperparameter_text(name, value))
     if len({other.way for other in drawn}) > 1:
         lines.append(", ".join(one.way))
-    return between.join(lines)
+    return between.join(lines) or axis_value("model", one.group.axes["model"])
+
+
+def models_of(drawn: Sequence[Pictured]) -> list[str]:
+    """The models of these winners, as people call them."""
+    return list(dict.fromkeys(axis_value("model", one.group.axes["model"]) for one in drawn))
 
 
 def suffix_of(one: Pictured) -> str:
