@@ -216,6 +216,12 @@ def test_what_diverged_is_worse_than_what_did_not() -> None:
     assert comparison(DIVERGED, there, "higher").reason == "none of 4 runs was finite"
 
 
+def test_what_neither_side_plans_is_said_to_be_in_no_plan() -> None:
+    nowhere = Series({}, {}, reason="not in this plan")
+    judged = comparison(nowhere, nowhere, "higher")
+    assert (judged.outcome, judged.reason) == (NOT_RUN, "not in this plan")
+
+
 def test_what_was_not_measured_is_not_run() -> None:
     for found in (
         comparison(EMPTY, seeds(1.0), "higher"),

@@ -293,7 +293,7 @@ def _not_run(*series: Series) -> Judgement | None:
     if seeds and done == seeds:
         return None
     told = [f"{len(done)} of {len(seeds)} seeds"] if done else []
-    told += [one.reason for one in series if one.reason and one.measured != seeds]
+    told += [one.reason for one in series if one.reason and (not seeds or one.measured != seeds)]
     return Judgement(NOT_RUN, reason="; ".join(dict.fromkeys(told)) or NO_COMMON_SEED)
 
 
