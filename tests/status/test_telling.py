@@ -109,15 +109,16 @@ def test_when_all_is_done_it_says_so(folder: Folder, capsys: pytest.CaptureFixtu
     ]
 
 
-def test_between_two_jobs_it_does_not_say_that_nothing_goes_on(
+def test_between_two_jobs_it_says_when_the_last_one_was_at_work(
     folder: Folder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # The result of the job is there, and the next job has not begun.
     folder.finish_shard(SHARDS[0])
     folder.say(SHARDS[0], "finished")
     go_on = "if no Snakemake is running, start it again as before"
-    assert told(folder, capsys)[-1].startswith("between jobs: the last one was at work ")
-    assert told(folder, capsys)[-1].endswith(f"; {go_on}")
+    still = "no job gives a sign of life at the moment; the last one gave one "
+    assert told(folder, capsys)[-1].startswith(still)
+    assert told(folder, capsys)[-1].endswith(f" ago; {go_on}")
     folder.say(SHARDS[0], "finished", quiet=100)
     assert told(folder, capsys)[-1] == f"no job gives a sign of life at the moment; {go_on}"
 

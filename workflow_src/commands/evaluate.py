@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from workflow_src.config.settings import EvaluationSettings
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare this command's arguments."""
@@ -16,10 +18,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--memory-megabytes",
         type=int,
-        default=1024,
         metavar="N",
         help="memory for what is computed of importance samples at a time: the host's, or the "
-        "GPU's where that is the device",
+        "GPU's where that is the device; config.yaml's default for it where this is left out",
     )
 
 
@@ -27,10 +28,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Evaluate the group that the membership file names."""
     from workflow_src.evaluate.job import evaluate
 
+    megabytes = arguments.memory_megabytes
+    if megabytes is None:
+        megabytes = EvaluationSettings().budget_megabytes(arguments.device)
     evaluate(
         arguments.evaluation,
         device=arguments.device,
         threads=arguments.threads,
-        memory_megabytes=arguments.memory_megabytes,
+        memory_megabytes=megabytes,
     )
     return 0

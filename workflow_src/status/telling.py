@@ -23,7 +23,7 @@ _TROUBLED = ("job", "stands", "where", "why")
 _DIGITS = 8
 """Of a shard's digest, as much as tells it from others."""
 
-_BETWEEN_JOBS = 60.0
+_RECENTLY = 60.0
 """Seconds within which the next job may be on its way after the last."""
 
 _STYLES = {"failed": "red", "silent": "yellow", "interrupted": "yellow"}
@@ -127,9 +127,11 @@ def _lines(status: Status) -> list[str]:
 
 def _standstill(status: Status) -> str:
     quiet = status.found.last_sign
-    if quiet is None or quiet > _BETWEEN_JOBS or status.progress.has_failures:
-        return "no job gives a sign of life at the moment"
-    return f"between jobs: the last one was at work {duration(quiet)} ago"
+    told = "no job gives a sign of life at the moment"
+    # Between two short jobs there is none either.
+    if quiet is None or quiet > _RECENTLY or status.progress.has_failures:
+        return told
+    return f"{told}; the last one gave one {duration(quiet)} ago"
 
 
 def _how_to_go_on(status: Status) -> str:

@@ -18,7 +18,7 @@ from workflow_src.evaluate.latent_variables.subject import Subject, drawn
 from workflow_src.models.latent_variables import Tensors
 
 IMAGES_PER_BLOCK = 16
-DRAWS = 10
+DRAWS = 100
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from workflow_src.models.binary_latents.bernoulli import divergence, entropy
 from workflow_src.models.boltzmann.energy import BoltzmannMachine
@@ -48,29 +47,6 @@ def marginal_divergences(
         ],
         dim=-1,
     )
-
-
-def tightening(
-    logits: Sequence[Tensor],
-    prior_logits: Sequence[Tensor],
-    samples: Sequence[Tensor],
-    smoothing: Smoothing,
-    inverse_temperature: float,
-) -> Tensor:
-    """KL(q(z_i | x, zeta) || p(z_i | zeta)) of every group, [R, N, G], never below 0.
-
-    Its mean over the noise is what the marginal bound has over the joint one (appendix D).
-    """
-    groups = []
-    for own, prior, zeta in zip(logits, prior_logits, samples, strict=True):
-        ratio = smoothing.log_ratio(zeta, inverse_temperature)
-        # Where zeta tells z, both posteriors are that z.
-        known = ratio.isinf()
-        ratio = ratio.masked_fill(known, 0)
-        units = torch.sigmoid(own + ratio) * (own - prior)
-        units = units - softplus(own + ratio) + softplus(prior + ratio)
-        groups.append(units.masked_fill(known, 0).clamp(min=0).sum(dim=-1))
-    return torch.stack(groups, dim=-1)
 
 
 def boltzmann_divergence(

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from workflow_src.models.binary_latents.bernoulli import pixel_log_likelihood
 from workflow_src.models.binary_latents.boltzmann_prior import BoltzmannPrior
-from workflow_src.models.binary_latents.bounds import joint_divergences, tightening
+from workflow_src.models.binary_latents.bounds import joint_divergences
 from workflow_src.models.binary_latents.directed import DirectedPrior
 from workflow_src.models.binary_latents.groups import binary_states
 from workflow_src.models.boltzmann.partition import log_partition, log_partition_estimates
@@ -136,8 +136,6 @@ class DiscreteVae:
     ) -> dict[str, Tensor]:
         """Both bounds [R, N] with equal parameters and noise (that of `training_step`).
 
-        The marginal one is the joint one and what appendix D says it has more, which has the same
-        mean as `marginal_divergences` and hardly any noise.
         At the last temperature of training unless one is given, with moving statistics. Directed
         models with a smoothing of z have both; others have none.
         """
@@ -152,14 +150,14 @@ class DiscreteVae:
         uniform = noise["uniform"]
         encoding = objective.encode(networks, parameters, state, pixels, uniform, at, False)
         outputs, _ = networks.decode(parameters, state, encoding.samples, training=False)
-        codes = networks.codes(encoding.samples)
-        prior_logits, _ = networks.prior.logits(parameters, state, codes, False)
-        groups = joint_divergences(encoding.logits, prior_logits)
-        joint = pixel_log_likelihood(pixels, outputs) - groups.sum(dim=-1)
-        gained = tightening(
-            encoding.logits, prior_logits, encoding.samples, objective.smoothing, at
-        )
-        return {"joint_bound": joint, "marginal_bound": joint + gained.sum(dim=-1)}
+        log_likelihood = pixel_log_likelihood(pixels, outputs)
+        bounds = {}
+        for kind in ("joint_bound", "marginal_bound"):
+            groups, _ = objective.directed(
+                networks, parameters, state, encoding, uniform, at, kind, False
+            )
+            bounds[kind] = log_likelihood - groups.sum(dim=-1)
+        return bounds
 
     @torch.no_grad()
     def group_divergences(
