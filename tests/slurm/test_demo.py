@@ -16,10 +16,10 @@ pytestmark = pytest.mark.slurm
 
 def test_the_demo_runs_as_typed_and_sends_every_job_once(slurm: Slurm, tmp_path: Path) -> None:
     demo = ClusterCheckout(tmp_path, slurm)
-    # All models and kinds of job, one seed: the whole demo takes minutes more and shows no more.
+    # All trainers and kinds of job, one seed: the whole demo takes minutes more and shows no more.
     config = (ROOT / "config.yaml").read_text()
     for key, default, chosen in (
-        ("experiments", "all", "[table1, table2, figure3]"),
+        ("experiments", "all", "[cost, figure3, table5]"),
         ("seeds", "default", "[0]"),
     ):
         assert config.count(f"\n{key}: {default}\n") == 1
@@ -31,8 +31,8 @@ def test_the_demo_runs_as_typed_and_sends_every_job_once(slurm: Slurm, tmp_path:
         assert len(keys) == len(set(keys))
         assert {job.state for job in demo.jobs()} == {"COMPLETED"}
         assert {rule for rule, _ in keys} == {"prepare", "train_shard", "evaluate_group", "report"}
-        for table in ("table1", "table2"):
-            assert (tmp_path / "results" / "tables" / f"spvae_{table}.md").is_file()
+        for table in ("spvae_cost", "dvaepp_table5"):
+            assert (tmp_path / "results" / "tables" / f"{table}.md").is_file()
         demo.must("timeout -s KILL 120 python -m workflow_src audit")
         assert left_over(demo) == []
         sent = len(keys)
