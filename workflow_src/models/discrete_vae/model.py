@@ -44,8 +44,8 @@ class DiscreteVae:
         return self.networks.decayed
 
     @property
-    def faster(self) -> frozenset[str]:
-        return self.objective.faster
+    def auxiliary(self) -> frozenset[str]:
+        return self.objective.auxiliary
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         return self.networks.parameter_shapes() | self.objective.parameter_shapes()

@@ -54,6 +54,10 @@ class DvaeppModel:
     def decayed(self) -> frozenset[str]:
         return self.networks.decayed
 
+    @property
+    def auxiliary(self) -> frozenset[str]:
+        return frozenset()
+
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         return self.networks.parameter_shapes()
 
