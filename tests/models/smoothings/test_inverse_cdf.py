@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workflow_src.models.binary_latents.groups import binary_states
+from workflow_src.models.binary_latents.hierarchical_encoder import binary_states
 from workflow_src.models.smoothings.smoothing import smoothing
 
 NAMES = ("overlapping_exponential", "overlapping_logistic", "spike_and_exponential", "concrete")

@@ -16,16 +16,16 @@ from torch import Tensor
 
 from workflow_src.models.binary_latents import bernoulli
 from workflow_src.models.binary_latents.boltzmann_prior import BoltzmannPrior
-from workflow_src.models.binary_latents.bounds import (
+from workflow_src.models.binary_latents.divergences import (
     boltzmann_divergence,
     joint_divergences,
     marginal_divergences,
 )
-from workflow_src.models.binary_latents.dense import Perceptron, Tensors
-from workflow_src.models.binary_latents.groups import Encoding, binary_states
+from workflow_src.models.binary_latents.hierarchical_encoder import Encoding, binary_states
 from workflow_src.models.binary_latents.score_function import Estimate, muprop, nvil, rebar
 from workflow_src.models.discrete_vae.networks import BinaryAutoencoder
 from workflow_src.models.latent_variables import NoiseShape, Schedule, Step
+from workflow_src.models.perceptrons import Perceptron, Tensors
 from workflow_src.models.smoothings.smoothing import Smoothing, smoothing
 
 _BASELINE_UNITS = 100
