@@ -15,9 +15,9 @@ import torch
 from support.latent_variables import SPEC, SmoothableModel, checkpoint
 
 from workflow_src.audit import latent_variables
+from workflow_src.audit.bounds import check_bounds, check_smoothed_bounds
 from workflow_src.audit.findings import Notes
 from workflow_src.audit.latent_variables import wanted_files
-from workflow_src.audit.numbers import check_bounds, check_smoothed_bounds
 from workflow_src.audit.recompute import _is_within
 from workflow_src.evaluate.latent_variables.measurement import measure
 from workflow_src.evaluate.latent_variables.subject import subject_of

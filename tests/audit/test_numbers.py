@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from workflow_src.audit.bounds import check_bounds
 from workflow_src.audit.findings import Notes
 from workflow_src.audit.numbers import (
-    check_bounds,
     check_checkpoint,
     check_history,
     check_inpainting,

@@ -150,6 +150,8 @@ def test_a_check_on_data_that_the_paper_lacks_is_about_the_grid_that_has_them(
         ("[mnist]", "[digits, mnist]", 19, "checks[0].data_sets[0]", "the experiment first has no"),
         ("[mnist]", "[mnist]\n        likelihoods: [poisson]", 20, "checks[0].likelihoods[0]",
          "'gaussian', 'binomial'"),
+        ("data_sets: [mnist]\n      - kind", "exception: true\n      - kind", 19,
+         "checks[0].exception", "an exception without data sets"),
         ("[mnist]", "[mnist]\n        fraction: 0.3", 20, "checks[0].fraction", "1.0, 0.5"),
         ("fraction: 0.5\n", "fraction: 1.0\n", 24, "checks[1].fraction", "less than 1"),
         ("        fraction: 0.5\n", "", 20, "checks[1]", "the key 'fraction' is missing"),

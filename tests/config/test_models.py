@@ -122,8 +122,11 @@ _CONDITION = """\
         ("{kind: [square]}", "{kind: [sqare]}", 17, "kind is never"),
         ("{kind: [square]}", "{kind: []}", 17, "the list is empty"),
         ("{kind: [square]}", "{size: [0]}", 17, "a whole number from 1"),
-        ("{kind: [square]}", "{kind: [square]}\n    or_where: {kind: [sqare]}", 18, "never"),
-        ("only_where", "or_where", 17, "adds to only_where"),
+        ("{kind: [square]}", "[{kind: [square]},\n      {kind: [sqare]}]", 18, "never"),
+        ("{kind: [square]}", "[{kind: [square]},\n      {kid: [square]}]", 18, "write kind"),
+        ("{kind: [square]}", "[{kind: [square]},\n      {kind: []}]", 18, "the list is empty"),
+        ("{kind: [square]}", "[]", 17, "the list is empty"),
+        ("{kind: [square]}", "square", 17, "a mapping of keys to values"),
     ],
 )
 def test_a_condition_names_what_there_is(

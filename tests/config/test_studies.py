@@ -370,6 +370,11 @@ def test_a_grid_has_data_sets_of_different_likelihoods_in_entries_of_their_own(
             "computed for one of its models",
         ),
         (
+            "metric: marginal_bound_gain",
+            "metric: validation_bound",
+            "a bound on the test set, whose standard error is known",
+        ),
+        (
             "likelihoods: [discretised_logistic]\n",
             "likelihoods: [bernoulli]\n",
             "cifar10_colour has no likelihood",

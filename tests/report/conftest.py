@@ -25,7 +25,7 @@ from workflow_src.storage import write_json
 COMPLETED = "early stopping (eleven_below_best)"
 COUNTS = (5, 50, 500, 5000)
 DIMENSIONS = 64
-"""Values of an image, where rows per dimension are asked for."""
+"""Values of an image, as measurements tell them."""
 DEMO = ["table1", "table2", "figure2", "figure3", "inpainting", "leaf_posteriors"]
 """Experiments that together have every kind of table and figure."""
 
@@ -176,7 +176,7 @@ class Tree:
         record = build_record(
             "measurement",
             fingerprint="m" * 16,
-            content={},
+            content={"dimensions": DIMENSIONS},
             outputs=outputs,
             started=datetime.now(UTC),
         )

@@ -266,11 +266,15 @@ def test_an_exception_is_asked_of_its_data_sets_alone(tree: Callable[..., Any]) 
     for one in made.evaluations():
         made.measured(one, 90.0 if one.axes["model"] == "spvae" else 10.0)
     (check,) = CLAIM["checks"]
-    rule, exception = {**check, "data_sets": ["svhn"]}, {**check, "relation": "lower"}
+    rule = {**check, "data_sets": ["svhn"]}
+    lower = {**check, "relation": "lower"}
+    exception = {**lower, "exception": True}
     study = study_with(
         a_rule={**CLAIM, "checks": [rule, exception]},
         b_alone={**CLAIM, "checks": [exception]},
-        c_first={**CLAIM, "checks": [{**exception, "metric": "effective_sample_size"}]},
+        c_other={**CLAIM, "checks": [lower]},
+        d_before={**CLAIM, "checks": [exception, rule]},
+        e_here={**CLAIM, "checks": [{**exception, "data_sets": ["digits"]}]},
     )
     claims = claims_of(made, study)
     (cell,) = verdicts(claims, "a_rule")["elsewhere", "authors", "full"].cells
@@ -280,8 +284,14 @@ def test_an_exception_is_asked_of_its_data_sets_alone(tree: Callable[..., Any]) 
     assert [(one.number, one.data_set) for one in paper.cells] == [(0, "svhn"), (1, "mnist")]
     # Nothing is left where a claim is but the exception to another.
     assert ("elsewhere", "authors", "full") not in verdicts(claims, "b_alone")
-    # Of another metric nobody has said anything before.
-    assert ("elsewhere", "authors", "full") in verdicts(claims, "c_first")
+    # A check is no exception for expecting something else than another one.
+    assert verdicts(claims, "c_other")["elsewhere", "authors", "full"].outcome == "fails"
+    # The order of the checks says nothing.
+    (cell,) = verdicts(claims, "d_before")["elsewhere", "authors", "full"].cells
+    assert (cell.number, cell.data_set, cell.judgement.outcome) == (1, "digits", "holds")
+    # It is asked of what it names, also of data that the paper lacks.
+    (cell,) = verdicts(claims, "e_here")["elsewhere", "authors", "full"].cells
+    assert (cell.data_set, cell.judgement.outcome) == ("digits", "fails")
 
 
 def test_a_check_on_data_that_the_paper_lacks_is_none_of_the_papers(

@@ -7,6 +7,7 @@ import io
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -307,6 +308,29 @@ def test_the_error_of_log_z_is_in_the_unit_of_the_metric(machines: Any) -> None:
             "kl_divergence": 0.0,
         }
     )
+
+
+def test_the_unit_of_an_error_needs_no_bound_but_the_dimensions(machines: Any) -> None:
+    """Bounds of 0 divide nothing; where nothing tells the dimensions that is said."""
+    one = next(
+        one
+        for one in machines.plan.evaluations
+        if one.axes["seed"] == 2
+        and any(group.variant["prior"] == "boltzmann_machine" for group in one.groups)
+    )
+    machines.measured(one, 0.0, error=1.2, log_partition_error=1.2)
+    evaluation = next(
+        group.evaluation
+        for group in read_evidence(machines.membership).groups
+        if group.evaluation.fingerprint == one.fingerprint
+    )
+    assert evaluation.log_partition_error("test_bits_per_dimension") == pytest.approx(
+        1.2 / 64 / math.log(2)
+    )
+    untold = replace(evaluation, dimensions=None)
+    assert untold.log_partition_error("test_bound") == 1.2
+    with pytest.raises(UserError, match="does not tell the values of an image"):
+        untold.log_partition_error("test_bits_per_dimension")
 
 
 def test_claims_about_boltzmann_machines_hold_the_error_of_log_z(machines: Any) -> None:

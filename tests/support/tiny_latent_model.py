@@ -23,6 +23,7 @@ class TinyModel:
 
     images: ImageFacts
     decayed: frozenset[str] = frozenset({"decoder.weight"})
+    auxiliary: frozenset[str] = frozenset()
     schedules: list[Schedule] = field(default_factory=list)
     seen: list[Tensor] = field(default_factory=list)
 

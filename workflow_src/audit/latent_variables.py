@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from workflow_src.audit.bounds import SMOOTHED_BOUNDS
 from workflow_src.audit.findings import Notes
-from workflow_src.audit.numbers import SMOOTHED_BOUNDS, arrays_of, is_near, mean_of, room_of
+from workflow_src.audit.numbers import arrays_of, is_near, mean_of, room_of
 
 DIVERGENCES = "kl_divergences.npz"
 GLOBAL_SAMPLES = "global_samples.npz"

@@ -22,8 +22,6 @@ from workflow_src.train.endings import verdict
 from workflow_src.train.names import STATE
 
 HISTORY = "history.parquet"
-BOUNDS = "bounds.npz"
-SMOOTHED_BOUNDS = "smoothed_bounds.npz"
 INPAINTING = "inpainting.npz"
 
 # Bounds are kept as float32, so that a mean of N of them is off by at most half a unit in the last
@@ -33,21 +31,6 @@ _ROUNDING = 2.0**-22
 # Errors of single images are taken in single precision, from some thousand terms.
 _ERROR_ROUNDING = 1e-5
 
-_BITS = ("bernoulli", "discretised_logistic")
-"""Likelihoods of integers: their bounds are told as lengths of a code, too."""
-
-_OF_BOUNDS = (
-    "test_bound",
-    "test_bound_per_dimension",
-    "test_bits_per_dimension",
-    "test_bound_gain",
-)
-# What the metrics of bounds are called that are told at the temperature of training, too.
-_OF_SMOOTHED = {
-    "test_bound": "test_smoothed_bound",
-    "test_bits_per_dimension": "test_smoothed_bits_per_dimension",
-}
-_OF_PARTITION = ("log_partition", "log_partition_standard_error")
 _OF_INPAINTING = {"inpainting_log_density": "log_density", "inpainting_error": "error"}
 
 
@@ -101,132 +84,6 @@ def check_checkpoint(place: str, record: Mapping[str, Any], data: bytes, notes: 
             place,
             f"parameter_count is {claimed}; expected {parameters}, as {CHECKPOINT} has them",
         )
-
-
-def check_bounds(place: str, record: Mapping[str, Any], data: bytes, notes: Notes) -> None:
-    """A measurement's test bounds and what is made of them, from the bounds of single images."""
-    _check_bounds(place, record, data, notes, BOUNDS, {name: name for name in _OF_BOUNDS})
-
-
-def check_smoothed_bounds(place: str, record: Mapping[str, Any], data: bytes, notes: Notes) -> None:
-    """The same of bounds at the temperature of training."""
-    _check_bounds(place, record, data, notes, SMOOTHED_BOUNDS, _OF_SMOOTHED)
-
-
-def _check_bounds(
-    place: str,
-    record: Mapping[str, Any],
-    data: bytes,
-    notes: Notes,
-    file: str,
-    metrics: Mapping[str, str],
-) -> None:
-    """That bounds in a file are what is told under the names that ``metrics`` has for theirs."""
-    import numpy as np
-
-    content = record["content"]
-    names = ("importance_samples", "bounds")
-    arrays = arrays_of(place, file, data, names, notes, if_there=_OF_PARTITION)
-    if arrays is None:
-        return
-    counts = [int(one) for one in arrays["importance_samples"]]
-    bounds = arrays["bounds"].astype(np.float64)
-    if bounds.shape != (len(counts), content["images"]):
-        notes.find(
-            "number",
-            place,
-            f"{file} has shape {bounds.shape}; expected {(len(counts), content['images'])}",
-        )
-        return
-    if counts != list(content["measures"]["importance_samples"]):
-        notes.find("number", place, f"{file} is of {counts} samples; expected those measured")
-    rows = [row for row in content["metrics"] if row["metric"] in metrics.values()]
-    claimed = {
-        (row["metric"], row["importance_samples"]): (row["value"], row["standard_error"])
-        for row in rows
-    }
-    dimensions = content.get("dimensions")
-    # Records of older versions hold neither this nor what follows from it.
-    whole = dimensions is not None or any(name != "test_bound" for name, _ in claimed)
-    error = _partition_error(place, content, arrays, file, notes)
-    expected = _of_bounds(counts, bounds, dimensions or math.nan, error, whole=whole)
-    if whole and content.get("spec", {}).get("likelihood") in _BITS:
-        expected |= _bits(counts, expected)
-    expected = {
-        (metrics[metric], count): one
-        for (metric, count), one in expected.items()
-        if metric in metrics
-    }
-    for (metric, count), (found, room) in expected.items():
-        if not is_near(claimed.get((metric, count)), found, room):
-            notes.find(
-                "number",
-                place,
-                f"the {metric.replace('_', ' ')} of {count} samples is said to be "
-                f"{claimed.get((metric, count))} (mean, standard error); expected {found}, as "
-                f"{file} has it",
-            )
-    if set(claimed) != set(expected) or len(rows) != len(claimed):
-        said = ", ".join(f"{row['metric']} of {row['importance_samples']}" for row in rows)
-        notes.find("number", place, f"bounds of {said} samples; expected those of {counts}")
-
-
-_Numbers = tuple[float, float]
-
-
-_Expected = dict[tuple[str, int], tuple[_Numbers, float]]
-
-
-def _partition_error(
-    place: str, content: Mapping[str, Any], arrays: Mapping[str, Any], file: str, notes: Notes
-) -> float:
-    """The standard error of log Z in the bounds, which must be of the log Z that is told."""
-    kept = tuple(float(arrays.get(name, 0.0)) for name in _OF_PARTITION)
-    rows = [row for row in content["metrics"] if row["metric"] == "log_partition_function"]
-    told = [(row["value"], row["standard_error"]) for row in rows] or [(0.0, 0.0)]
-    if told != [kept]:
-        notes.find(
-            "number",
-            place,
-            f"the log partition function is said to be {', '.join(map(str, told))} (value, "
-            f"standard error); expected {kept}, as {file} is made with",
-        )
-    return kept[1]
-
-
-def _of_bounds(
-    counts: Sequence[int], bounds: Any, dimensions: float, error: float, *, whole: bool
-) -> _Expected:
-    """What follows from bounds [S, N]: mean, standard error and room for rounding, by metric.
-
-    ``error`` is one that all images share, of their prior's log partition function.
-    """
-    import numpy as np
-
-    expected: _Expected = {}
-    rooms = [room_of(values) for values in bounds]
-    for count, values, room in zip(counts, bounds, rooms, strict=True):
-        mean, of_images = mean_of(values)
-        numbers = (mean, math.hypot(of_images, error))
-        expected["test_bound", count] = (numbers, room)
-        if whole:
-            share = (numbers[0] / dimensions, numbers[1] / dimensions)
-            expected["test_bound_per_dimension", count] = (share, room / dimensions)
-    if whole and len(counts) > 1:
-        with np.errstate(invalid="ignore"):
-            gained = bounds[-1] - bounds[-2]
-        expected["test_bound_gain", counts[-1]] = (mean_of(gained), rooms[-1] + rooms[-2])
-    return expected
-
-
-def _bits(counts: Sequence[int], expected: _Expected) -> _Expected:
-    """The same as the length of a code."""
-    found: _Expected = {}
-    for count in counts:
-        (mean, error), room = expected["test_bound_per_dimension", count]
-        bit = math.log(2)
-        found["test_bits_per_dimension", count] = ((-mean / bit, error / bit), room / bit)
-    return found
 
 
 def check_inpainting(place: str, record: Mapping[str, Any], data: bytes, notes: Notes) -> None:
@@ -308,7 +165,7 @@ def _check_pictures(place: str, arrays: Mapping[str, Any], notes: Notes) -> None
             )
 
 
-def mean_of(values: Any) -> _Numbers:
+def mean_of(values: Any) -> tuple[float, float]:
     """The mean over images and its standard error."""
     import numpy as np
 

@@ -13,6 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from workflow_src.archive.results import CHECKPOINT, NOT_KEPT, RECORDS, Results
+from workflow_src.audit.bounds import (
+    BOUNDS,
+    SMOOTHED_BOUNDS,
+    check_bounds,
+    check_smoothed_bounds,
+)
 from workflow_src.audit.files import is_leftover, json_text, parsed_record, read_bytes, sha256
 from workflow_src.audit.findings import Notes
 from workflow_src.audit.latent_variables import (
@@ -30,15 +36,11 @@ from workflow_src.audit.latent_variables import (
 )
 from workflow_src.audit.leaf_posteriors import LEAF_POSTERIORS, check_leaf_posteriors
 from workflow_src.audit.numbers import (
-    BOUNDS,
     HISTORY,
     INPAINTING,
-    SMOOTHED_BOUNDS,
-    check_bounds,
     check_checkpoint,
     check_history,
     check_inpainting,
-    check_smoothed_bounds,
 )
 from workflow_src.errors import UserError
 from workflow_src.storage import digest

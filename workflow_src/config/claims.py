@@ -7,7 +7,7 @@ holds is found by `workflow_src.report`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
@@ -43,6 +43,19 @@ class _Check(StrictModel):
     likelihoods: Distinct[Likelihood] | None = Field(
         None, description="The check's likelihoods; those of that scale where it says nothing."
     )
+    exception: bool = Field(
+        False,
+        description="Whether it is asked of the data sets that it names alone, as an exception to "
+        "what is expected everywhere else.",
+    )
+
+    @model_validator(mode="after")
+    def _names_its_exceptions(self) -> Self:
+        if self.exception and self.data_sets is None:
+            raise Complaint(
+                ("exception",), "an exception without data sets", expected="data_sets beside it"
+            ).raised_in_validator()
+        return self
 
 
 class _OfTwo(_Check):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from workflow_src.config.complaints import Complaint, shown, unknown
+from workflow_src.config.metrics import LOG_PARTITION
 from workflow_src.config.models import evaluation_declarations, evaluation_of, hyperparameters_of
 from workflow_src.config.study_checks import check_name
 from workflow_src.config.yaml_lines import KeyPath
@@ -78,6 +79,7 @@ def check_measured(
     key: KeyPath,
 ) -> None:
     """What the ``metric``, which stands under ``key``, is computed from is measured."""
+    models = list(models)
     lacking = None
     if metric == "test_bound_gain" and len(importance_samples) < 2:
         lacking = "two numbers of importance_samples or more among the measures"
@@ -86,6 +88,9 @@ def check_measured(
         lacking = f"{words} among the measures"
     if not any(_computes(model, metric) for model in models):
         lacking = "a metric that is computed for one of its models"
+    if metric == "validation_bound" and any(_computes(model, LOG_PARTITION) for model in models):
+        # A run's record does not hold the error of the log partition function in it.
+        lacking = "a bound on the test set, whose standard error is known"
     if lacking is not None:
         raise Complaint(
             key, f"{metric} is not measured in this experiment", expected=lacking

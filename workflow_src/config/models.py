@@ -10,16 +10,19 @@ import functools
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from workflow_src.config.complaints import Complaint, shown, unknown, validate
 from workflow_src.config.data_sets import DataSet
 from workflow_src.config.strict import Distinct, Likelihood, Name, Scalar, StrictModel
-from workflow_src.config.yaml_lines import read_yaml
+from workflow_src.config.yaml_lines import KeyPath, read_yaml
 
 PACKAGE = Path(__file__).parent.parent
+
+Where = dict[Name, Distinct[Scalar]]
+"""Values of hyperparameters by name."""
 
 
 class Hyperparameter(StrictModel):
@@ -37,15 +40,15 @@ class Hyperparameter(StrictModel):
     cuts_images: bool = Field(
         False, description="Whether it is a size that must cut images into equal parts."
     )
-    only_where: dict[Name, Distinct[Scalar]] = Field(
+    only_where: Annotated[
+        Annotated[Where, Tag("[one]")]
+        | Annotated[tuple[Where, ...], Field(strict=False, min_length=1), Tag("[several]")],
+        Discriminator(lambda value: "[several]" if isinstance(value, list | tuple) else "[one]"),
+    ] = Field(
         {},
-        description="Values of other hyperparameters of the same folder where it means something; "
-        "elsewhere it changes no model.",
-    )
-    or_where: dict[Name, Distinct[Scalar]] = Field(
-        {},
-        description="Other such values where it means something, too; as only_where, all of them "
-        "together.",
+        description="Values of other hyperparameters of the same folder, all of which it takes to "
+        "mean something, or a list of such mappings, any of which will do; elsewhere it changes "
+        "no model.",
     )
     meaning: str = Field(description="What it does, in a sentence.")
 
@@ -57,9 +60,6 @@ class Hyperparameter(StrictModel):
         if self.default is not None and not self.accepts(self.default):
             problem = f"the default {shown(self.default)} is not allowed"
             raise Complaint(("default",), problem, self.allowed).raised_in_validator()
-        if self.or_where and not self.only_where:
-            problem = "or_where adds to only_where, which is missing"
-            raise Complaint(("or_where",), problem).raised_in_validator()
         source = self.default_from_data_set
         if source is not None and source not in DataSet.model_fields:
             raise unknown(
@@ -107,7 +107,7 @@ class Hyperparameter(StrictModel):
         """Whether it means something beside these values; those left out do not prevent it."""
         return any(
             all(name not in values or values[name] in allowed for name, allowed in place.items())
-            for place in self._places
+            for _, place in self.places
         )
 
     @property
@@ -117,13 +117,15 @@ class Hyperparameter(StrictModel):
             " and ".join(
                 f"{name} is {' or '.join(map(str, allowed))}" for name, allowed in place.items()
             )
-            for place in self._places
+            for _, place in self.places
         )
 
     @property
-    def _places(self) -> tuple[Mapping[str, tuple[Scalar, ...]], ...]:
-        """The values of others beside which it means something, one mapping of which is enough."""
-        return (self.only_where, self.or_where) if self.or_where else (self.only_where,)
+    def places(self) -> list[tuple[KeyPath, Where]]:
+        """What ``only_where`` lists, any of which is enough, and under which key each stands."""
+        if isinstance(self.only_where, dict):
+            return [(("only_where",), self.only_where)]
+        return [(("only_where", index), place) for index, place in enumerate(self.only_where)]
 
     def default_for(self, data_set: DataSet) -> Scalar | None:
         """The default on ``data_set``, or None where a study must give the value."""
@@ -137,9 +139,9 @@ def _check_conditions(declared: Mapping[str, Hyperparameter]) -> None:
     """What a hyperparameter depends on is another one, always meaningful, and takes the values."""
     independent = [name for name, one in declared.items() if not one.only_where]
     conditions = [
-        (("hyperparameters", name, kind, other), other, values)
+        (("hyperparameters", name, *below, other), other, values)
         for name, one in declared.items()
-        for kind, place in (("only_where", one.only_where), ("or_where", one.or_where))
+        for below, place in one.places
         for other, values in place.items()
     ]
     for key, other, values in conditions:

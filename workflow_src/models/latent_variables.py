@@ -96,6 +96,14 @@ class LatentVariableModel(Protocol):
         """Names of the parameters that weight decay applies to."""
         ...
 
+    @property
+    def auxiliary(self) -> frozenset[str]:
+        """Names of the parameters that only estimate gradients; their rate is ten times higher.
+
+        A baseline, for one, has to keep up with what it predicts.
+        """
+        ...
+
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of one run's trained parameters, by name."""
         ...
@@ -172,16 +180,6 @@ class LatentVariableModel(Protocol):
     ) -> LogPartition:
         """The prior's log partition function; ``effort`` says how much work it is worth."""
         ...
-
-
-def faster_parameters(model: LatentVariableModel) -> frozenset[str]:
-    """Names of the parameters that learn with ten times the step size of the others.
-
-    Those that the model names in its attribute ``faster``, which it need not have: what serves an
-    estimator alone, such as a baseline, and has to keep up with what it predicts.
-    """
-    names: frozenset[str] = getattr(model, "faster", frozenset())
-    return names
 
 
 def draw_noise(

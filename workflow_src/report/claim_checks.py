@@ -242,21 +242,26 @@ def smaller_loss(
         return _undecided(*every)
     sign = 1 if better == "higher" else -1
     pairs = [(_best(curve, sign, seeds), end) for curve, end in zip(curves, ends, strict=True)]
+    found = _by_losses(pairs, sign, seeds, exact=all(one.exact for one in every))
+    return _tempered(found, {FAILS: curves[0].values(), HOLDS: curves[1].values()})
+
+
+def _by_losses(
+    pairs: Sequence[tuple[Series, Series]], sign: int, seeds: Sequence[int], *, exact: bool
+) -> Judgement:
+    """Whether the first of two loses less, each from its best fraction to the last one."""
     losses = [
         [sign * (top.values[seed] - end.values[seed]) for seed in seeds] for top, end in pairs
     ]
     # Where the best fraction is the last one, nothing is lost and nothing uncertain.
     uncertain = [s for top, end in pairs if top is not end for s in (top, end)]
-    errors = [one.error(seeds[0]) for one in uncertain]
+    error = _combined(*(one.error(seeds[0]) for one in uncertain))
     differences = [one - other for one, other in zip(*losses, strict=True)]
-    exact = all(one.exact for one in every)
-    shared = _shared(seeds, *uncertain)
-    value, interval = _estimate(differences, _combined(*errors), exact, shared)
+    value, interval = _estimate(differences, error, exact, _shared(seeds, *uncertain))
     low, high = interval or (value, value)
     outcome = HOLDS if high < 0 else FAILS if low >= 0 else UNDECIDED
-    means = [statistics.fmean(one) for one in losses]
-    found = _judgement(outcome, value, interval, means[0], means[1], seeds)
-    return _tempered(found, {FAILS: curves[0].values(), HOLDS: curves[1].values()})
+    first, second = (statistics.fmean(one) for one in losses)
+    return _judgement(outcome, value, interval, first, second, seeds)
 
 
 def verdict(outcomes: Sequence[Outcome]) -> Outcome:

@@ -3,15 +3,14 @@
 Cells of the paper's grids are judged together; data sets that these do not have get a verdict of
 their own, which says nothing about the paper's.
 
-A check is asked of those other data sets, too, where a plan has them, but for two kinds. An
-*exception* is asked of the data sets that it names alone: it compares what an earlier check of the
-study compares, and expects something else. A check that names data sets which the paper's grids do
-not have is asked of these alone, and says nothing about the paper's.
+A check is asked of those other data sets, too, where a plan has them, but for two kinds. One that
+says that it is an *exception* is asked of the data sets that it names alone. One that names data
+sets which the paper's grids do not have is asked of these alone, too, and says nothing about the
+paper's. What several checks of a claim ask of such a cell the first of them asks.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -58,10 +57,6 @@ PAPER: Scope = "paper"
 """The paper's cells by our numbers."""
 ELSEWHERE: Scope = "elsewhere"
 """Cells on data sets that the paper's grids do not have, by our numbers."""
-
-_WHERE = {"data_sets", "likelihoods"}
-_EXPECTED = {"relation", "at_least", "at_most", "tolerance"}
-"""What a check says about where it is asked, and about what must be found."""
 
 
 @dataclass(frozen=True)
@@ -132,19 +127,20 @@ def _verdicts(study: Study, claim: Claim, measured: Measured) -> list[Verdict]:
     def of_paper(check: Check) -> tuple[Cell, ...]:
         return tuple(cell for cell in named(check) if cell[0] in paper[check.experiment])
 
+    def asks(check: Check, cell: Cell) -> bool:
+        """Whether the check is about a cell on a data set that the paper's grids do not have."""
+        if check.exception or named(check) != of_paper(check):
+            return cell in named(check)
+        return cell[1] in {likelihood for _, likelihood in named(check)}
+
     def others(check: Check) -> tuple[Cell, ...]:
-        if _is_exception(check, study):
-            return ()
-        own = [cell for cell in named(check) if cell[0] not in paper[check.experiment]]
-        likelihoods = {likelihood for _, likelihood in named(check)}
         # Checks that differ in their data sets alone ask the same of other data sets.
         same = [one for one in claim.checks if _question(one) == _question(check)]
-        earlier = {likelihood for one in same[: same.index(check)] for _, likelihood in named(one)}
         return tuple(
-            (data_set, likelihood)
-            for data_set, likelihood in measured.cells(check.experiment)
-            if data_set not in paper[check.experiment]
-            if (data_set, likelihood) in own or (not own and likelihood in likelihoods - earlier)
+            cell
+            for cell in measured.cells(check.experiment)
+            if cell[0] not in paper[check.experiment]
+            if next((one for one in same if asks(one, cell)), None) is check
         )
 
     ways = measured.ways(experiments)
@@ -155,20 +151,7 @@ def _verdicts(study: Study, claim: Claim, measured: Measured) -> list[Verdict]:
 
 
 def _question(check: Check) -> dict[str, object]:
-    return check.model_dump(exclude=_WHERE)
-
-
-def _is_exception(check: Check, study: Study) -> bool:
-    """Whether it names data sets and an earlier check expects something else of the same."""
-    if check.data_sets is None:
-        return False
-    compared = check.model_dump(exclude=_WHERE | _EXPECTED)
-    every = [one for claim in study.claims.values() for one in claim.checks]
-    return any(
-        one.model_dump(exclude=_WHERE | _EXPECTED) == compared
-        and _question(one) != _question(check)
-        for one in itertools.takewhile(lambda one: one is not check, every)
-    )
+    return check.model_dump(exclude={"data_sets", "likelihoods", "exception"})
 
 
 def _cells(

@@ -93,6 +93,8 @@ class Evaluation:
         Why there are no metrics; None where there are.
     measurement:
         Directory with the arrays of the winner.
+    dimensions:
+        Values of an image, as the measurement has them; None where it does not tell.
     ended:
         When it was made, ISO 8601 in UTC.
     """
@@ -105,6 +107,7 @@ class Evaluation:
     winner: Run | None
     metrics: tuple[Metric, ...]
     measurement: Path | None
+    dimensions: int | None
     ended: str | None
     archive: Results = field(compare=False, repr=False)
     """Where the record and the measurement are read from, loose or packed."""
@@ -118,6 +121,11 @@ class Evaluation:
         """The log partition function's part of a metric's standard error, in the metric's unit.
 
         0 where it is no summand, is exact, or the prior has none.
+
+        Raises
+        ------
+        UserError
+            The measurement does not tell the dimensions that the unit is per.
         """
         one, found = self.metric(name), self.metric(LOG_PARTITION)
         if one is None or found is None or not METRICS[name].holds_log_partition:
@@ -128,11 +136,11 @@ class Evaluation:
         """How much one nat per image is in another unit of this evaluation."""
         if unit == "nats":
             return 1.0
-        whole, share = self.metric("test_bound"), self.metric("test_bound_per_dimension")
-        if whole is None or share is None:
-            return math.nan
-        one = share.value / whole.value
-        return one / math.log(2) if unit == "bits per dimension" else one
+        if not self.dimensions:
+            place = self.measurement or self.path.parent
+            raise _damaged("the record does not tell the values of an image", place, place)
+        nats_of_unit = math.log(2) if unit == "bits per dimension" else 1.0
+        return 1 / (self.dimensions * nats_of_unit)
 
 
 @dataclass(frozen=True)
@@ -295,6 +303,7 @@ def _read_evaluation(fingerprint: str, path: Path, archive: Results) -> Evaluati
             winner=None,
             metrics=(),
             measurement=None,
+            dimensions=None,
             ended=None,
             archive=archive,
         )
@@ -306,6 +315,7 @@ def _read_evaluation(fingerprint: str, path: Path, archive: Results) -> Evaluati
     runs = tuple(_run(candidate) for candidate in content["candidates"])
     winner = next((run for run in runs if run.fingerprint == content["winner"]), None)
     measured = content["measurement"]
+    measurement = Path(measured["directory"]) if measured else None
     return Evaluation(
         fingerprint=fingerprint,
         path=path,
@@ -314,10 +324,22 @@ def _read_evaluation(fingerprint: str, path: Path, archive: Results) -> Evaluati
         runs=runs,
         winner=winner,
         metrics=_metrics(content["metrics"], winner),
-        measurement=Path(measured["directory"]) if measured else None,
+        measurement=measurement,
+        dimensions=_dimensions(archive, measurement),
         ended=record["time"]["ended"],
         archive=archive,
     )
+
+
+def _dimensions(archive: Results, measurement: Path | None) -> int | None:
+    """The values of an image that the record of a measurement tells."""
+    if measurement is None:
+        return None
+    place = _within(archive, measurement)
+    if not archive.is_loose(place) and not archive.is_packed(place):
+        return None
+    dimensions = archive.record(place)["content"].get("dimensions")
+    return None if dimensions is None else int(dimensions)
 
 
 def _within(archive: Results, directory: Path) -> str:

@@ -11,7 +11,7 @@ import torch
 from scipy.special import expit
 from torch import Tensor
 
-from workflow_src.models.binary_latents.groups import binary_states
+from workflow_src.models.binary_latents.hierarchical_encoder import binary_states
 from workflow_src.models.binary_latents.score_function import (
     Estimate,
     learned_scale,

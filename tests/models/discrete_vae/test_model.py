@@ -17,7 +17,7 @@ from tests.support.small_discrete_vae import (
 from workflow_src.config.models import model_declaration
 from workflow_src.models.discrete_vae.model import build
 from workflow_src.models.images import ImageFacts
-from workflow_src.models.latent_variables import Schedule, faster_parameters
+from workflow_src.models.latent_variables import Schedule
 
 BATCH = {"normalisation": "batch"}
 MACHINE = {"prior": "boltzmann_machine"}
@@ -219,8 +219,8 @@ def test_what_only_estimators_have_learns_faster() -> None:
         "muprop": {"muprop.scale_logits"},
         "rebar": {"rebar.log_temperature", "rebar.scale_logit"},
     }.items():
-        assert faster_parameters(small_model(objective=objective)) == baseline | others
-    assert faster_parameters(small_model(objective="joint_bound")) == set()
+        assert small_model(objective=objective).auxiliary == baseline | others
+    assert small_model(objective="joint_bound").auxiliary == set()
 
 
 @pytest.mark.parametrize("objective", ["nvil", "muprop", "rebar"])
@@ -234,5 +234,5 @@ def test_baselines_and_control_variates_have_gradients_of_their_own(objective: s
     pixels = torch.rand(1, 7, 4, dtype=torch.float64).round()
     step = model.training_step(parameters, state, pixels, noise, Schedule(0.5, 1.0))
     step.objective.sum().backward()
-    for name in faster_parameters(model):
+    for name in model.auxiliary:
         assert (parameters[name].grad != 0).any(), name

@@ -1,4 +1,4 @@
-"""Families of variables against torch.distributions; the Boltzmann prior against sums and means."""
+"""Distributions of variables against torch's; the Boltzmann prior against sums and means."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch.distributions import Distribution, kl_divergence
 from torch.distributions import Normal as TorchNormal
 
 from workflow_src.models.dvaepp.boltzmann_latents import BoltzmannLatents
-from workflow_src.models.dvaepp.families import Normal, SmoothedBernoulli
 from workflow_src.models.dvaepp.global_latents import DirectedLatents
+from workflow_src.models.dvaepp.latent_distributions import Normal, SmoothedBernoulli
 from workflow_src.models.smoothings.smoothing import smoothing
 
 BETA = 8.0
@@ -32,14 +32,15 @@ def test_normal_divergence_and_log_ratio_are_the_librarys() -> None:
     torch.manual_seed(0)
     own, prior = [(torch.randn(50).double(), 2 * torch.randn(50).double()) for _ in range(2)]
     noise = torch.randn(50).double()
-    family = Normal()
-    values = family.sample(own, noise)
+    distribution = Normal()
+    values = distribution.sample(own, noise)
     torch.testing.assert_close(values, normals(own).mean + normals(own).stddev * noise)
     torch.testing.assert_close(
-        family.divergence(own, prior, values, noise), kl_divergence(normals(own), normals(prior))
+        distribution.divergence(own, prior, values, noise),
+        kl_divergence(normals(own), normals(prior)),
     )
     torch.testing.assert_close(
-        family.limit_log_ratio(own, prior, values, noise),
+        distribution.limit_log_ratio(own, prior, values, noise),
         log_prob(normals(own), values) - log_prob(normals(prior), values),
     )
 
@@ -47,22 +48,22 @@ def test_normal_divergence_and_log_ratio_are_the_librarys() -> None:
 def test_normal_variables_stay_finite_however_large_the_outputs() -> None:
     own = (torch.tensor([1e3, -1e3]), torch.tensor([1e4, -1e4], requires_grad=True))
     prior = (torch.zeros(2), torch.tensor([-1e4, 1e4]))
-    family = Normal()
-    values = family.sample(own, torch.ones(2))
-    total = family.divergence(own, prior, values, torch.ones(2)).sum()
+    distribution = Normal()
+    values = distribution.sample(own, torch.ones(2))
+    total = distribution.divergence(own, prior, values, torch.ones(2)).sum()
     (gradient,) = torch.autograd.grad(total, own[1])
     assert total.isfinite()
     assert gradient.isfinite().all()
 
 
 def test_bits_have_the_probabilities_of_their_logits() -> None:
-    family = SmoothedBernoulli(smoothing("overlapping_exponential"), BETA)
+    distribution = SmoothedBernoulli(smoothing("overlapping_exponential"), BETA)
     own, prior = torch.randn(2, 7).double()
     noise = torch.rand(200_000, 7).double()
-    bits = family.limit_sample((own,), noise)
+    bits = distribution.limit_sample((own,), noise)
     error = bits.mean(dim=0) - torch.sigmoid(own)
     assert error.abs().max() < 5 * 0.5 / math.sqrt(len(noise))
-    log_ratio = family.limit_log_ratio((own,), (prior,), bits[:20], noise[:20])
+    log_ratio = distribution.limit_log_ratio((own,), (prior,), bits[:20], noise[:20])
     first, second = TorchBernoulli(logits=own), TorchBernoulli(logits=prior)
     torch.testing.assert_close(log_ratio, log_prob(first, bits[:20]) - log_prob(second, bits[:20]))
 

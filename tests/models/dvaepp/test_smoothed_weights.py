@@ -99,7 +99,7 @@ def exact(model: DvaeppModel, parameters: dict[str, Tensor], kind: dict[str, Any
     else:
         smoothing = kind.get("smoothing", "overlapping_exponential")
         codes, shares = boltzmann_codes(parameters, smoothing)
-    if model.networks.locals_.family.noise == "normal":
+    if model.networks.locals_.distribution.noise == "normal":
         nodes, weights = np.polynomial.hermite_e.hermegauss(6)
         weights = weights / weights.sum()
     else:
@@ -111,7 +111,7 @@ def exact(model: DvaeppModel, parameters: dict[str, Tensor], kind: dict[str, Any
     local = model.networks.locals_
     prior = local._outputs(parameters, "local.prior.0", upsampled, local._prior_blocks)
     drawn = torch.tensor(nodes).repeat(len(codes)).view(-1, 1, 1, 1, 1)
-    joined = torch.cat([upsampled, local.family.sample(prior, drawn)], dim=2)
+    joined = torch.cat([upsampled, local.distribution.sample(prior, drawn)], dim=2)
     found = []
     for image in IMAGES:
         pixels = image.view(1, 1, 1, 2, 2).expand(len(shares), -1, -1, -1, -1)

@@ -12,7 +12,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workflow_src.models.smoothings.smoothing import inverse_cdf_curve, smoothing
+from workflow_src.models.binary_latents.hierarchical_encoder import binary_states
+from workflow_src.models.smoothings.smoothing import smoothing
 
 NAMES = ("overlapping_exponential", "overlapping_logistic", "spike_and_exponential", "concrete")
 # The probabilities 1e-6 and 1 - 1e-6 have logits of about 13.8.
@@ -134,11 +135,9 @@ def test_samples_are_finite_rise_with_the_noise_and_have_finite_gradients(
     assert (logits.grad >= 0).all()
     if name != "overlapping_logistic":
         assert ((zeta >= 0) & (zeta <= 1)).all()
-    hard = one.hard(uniform, logits)
-    exact = 1 / (1 + np.exp(np.float64(logit)))
-    assert hard.tolist() == [float(noise >= exact) for noise in uniform.tolist()]
     if name == "spike_and_exponential":
-        assert hard.tolist() == (zeta > 0).float().tolist()
+        exact = 1 / (1 + np.exp(np.float64(logit)))
+        assert (zeta > 0).tolist() == [noise >= exact for noise in uniform.tolist()]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -148,7 +147,7 @@ def test_the_binary_limit_is_what_samples_become_at_low_temperature(name: str) -
     logits = torch.randn(1000, generator=generator, dtype=torch.float64)
     one = smoothing(name)
     far = (uniform - torch.sigmoid(-logits)).abs() > 0.05
-    difference = one.sample(uniform, logits, 500.0) - one.hard(uniform, logits)
+    difference = one.sample(uniform, logits, 500.0) - binary_states(uniform, logits)
     assert far.sum() > 500
     assert difference[far].abs().max() < 0.02
 
@@ -175,8 +174,9 @@ def test_noise_of_several_samples_meets_the_logits_of_a_bank(name: str) -> None:
 
 
 def test_curves_reach_from_one_component_to_the_other() -> None:
-    probabilities, zeta = inverse_cdf_curve("overlapping_exponential", 8.0, 0.25, points=11)
-    assert probabilities.tolist() == pytest.approx([i / 10 for i in range(11)])
+    logits = torch.linspace(0, 1, 11, dtype=torch.float64).logit()
+    noise = torch.tensor(0.25, dtype=torch.float64)
+    zeta = smoothing("overlapping_exponential").sample(noise, logits, 8.0)
     d = np.exp(-8.0)
     # Without overlap the CDFs invert in closed form.
     assert zeta[0].item() == pytest.approx(-np.log(1 - 0.25 * (1 - d)) / 8, rel=1e-12)

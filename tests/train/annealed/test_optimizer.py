@@ -66,11 +66,11 @@ def test_steps_are_as_by_hand(rule: str, decay: float) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_faster_parameters_take_ten_times_the_step_decayed_or_not(rule: str) -> None:
+def test_auxiliary_parameters_take_ten_times_the_step_decayed_or_not(rule: str) -> None:
     initial = start(2)
     fast = frozenset({"weight", "gain"})
     gain = {"gain": torch.ones(2, 1, dtype=torch.float64)}
-    found = AnnealedOptimizer(initial | gain, replace(settings(rule, 0.3), faster=fast))
+    found = AnnealedOptimizer(initial | gain, replace(settings(rule, 0.3), auxiliary=fast))
     slow, quick = (AnnealedOptimizer(initial | gain, settings(rule, 0.3)) for _ in range(2))
     # Gradients that do not depend on where the parameters are.
     for factor in (1.0, 0.3, -1.0):

@@ -1,1 +1,1 @@
-"""What models with binary latent variables share: networks, groups, priors, bounds, estimators."""
+"""What models with binary latent variables share: encoder, priors, divergences, estimators."""

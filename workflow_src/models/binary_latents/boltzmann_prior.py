@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from workflow_src.models.binary_latents.dense import Tensors
 from workflow_src.models.boltzmann.energy import BoltzmannMachine, negative_energy
 from workflow_src.models.boltzmann.gibbs import gibbs_sweeps
 from workflow_src.models.boltzmann.surrogate import log_partition_surrogate
+from workflow_src.models.perceptrons import Tensors
 
 _LEFT, _RIGHT = "chains.left", "chains.right"
 

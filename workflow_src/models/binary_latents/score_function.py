@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from workflow_src.models.binary_latents.dense import Tensors
+from workflow_src.models.perceptrons import Tensors
 
 Signal = Callable[[Tensor], Tensor]
 """f, [R, ..., N], of units [R, ..., N, U], also between 0 and 1; only they have a gradient."""

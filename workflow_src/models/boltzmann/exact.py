@@ -36,11 +36,11 @@ def exact_log_partition(machine: BoltzmannMachine) -> LogPartition:
         )
     double = smaller.detached().double()
     at_once = min(units, CHUNK_UNITS)
-    low = binary_states(at_once, double.weights).unsqueeze(0).expand(double.runs, -1, -1)
+    low = all_states(at_once, double.weights).unsqueeze(0).expand(double.runs, -1, -1)
     low_logits = torch.bmm(low, double.weights[:, :at_once])
     low_bias = torch.bmm(low, double.visible_bias[:, :at_once].unsqueeze(2)).squeeze(2)
     total = torch.full_like(low_bias[:, 0], -torch.inf)
-    for high in binary_states(units - at_once, double.weights):
+    for high in all_states(units - at_once, double.weights):
         logits = double.hidden_bias + high @ double.weights[:, at_once:]
         summed = softplus(low_logits + logits.unsqueeze(1)).sum(dim=2) + low_bias
         offset = double.visible_bias[:, at_once:] @ high
@@ -49,7 +49,7 @@ def exact_log_partition(machine: BoltzmannMachine) -> LogPartition:
     return LogPartition(value, torch.zeros_like(value))
 
 
-def binary_states(units: int, like: Tensor) -> Tensor:
+def all_states(units: int, like: Tensor) -> Tensor:
     """All states of so many units, ``[2**units, units]``, of the type and device of ``like``."""
     numbers = torch.arange(2**units, device=like.device).unsqueeze(1)
     places = torch.arange(units, device=like.device)

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from workflow_src.models.binary_latents.bernoulli import pixel_log_likelihood
 from workflow_src.models.binary_latents.boltzmann_prior import BoltzmannPrior
-from workflow_src.models.binary_latents.bounds import joint_divergences
-from workflow_src.models.binary_latents.directed import DirectedPrior
-from workflow_src.models.binary_latents.groups import binary_states
+from workflow_src.models.binary_latents.directed_prior import DirectedPrior
+from workflow_src.models.binary_latents.divergences import joint_divergences
+from workflow_src.models.binary_latents.hierarchical_encoder import binary_states
 from workflow_src.models.boltzmann.partition import log_partition, log_partition_estimates
 from workflow_src.models.discrete_vae.networks import BinaryAutoencoder
 from workflow_src.models.discrete_vae.objectives import ScoreFunctionBound, SmoothedBound
@@ -44,8 +44,8 @@ class DiscreteVae:
         return self.networks.decayed
 
     @property
-    def faster(self) -> frozenset[str]:
-        return self.objective.faster
+    def auxiliary(self) -> frozenset[str]:
+        return self.objective.auxiliary
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         return self.networks.parameter_shapes() | self.objective.parameter_shapes()

@@ -18,9 +18,8 @@ from torch import Tensor
 
 from workflow_src.models.binary_latents import bernoulli
 from workflow_src.models.binary_latents.boltzmann_prior import BoltzmannPrior
-from workflow_src.models.binary_latents.dense import Perceptron, Tensors
-from workflow_src.models.binary_latents.directed import DirectedPrior
-from workflow_src.models.binary_latents.groups import (
+from workflow_src.models.binary_latents.directed_prior import DirectedPrior
+from workflow_src.models.binary_latents.hierarchical_encoder import (
     CODES,
     Encoding,
     HierarchicalEncoder,
@@ -28,6 +27,7 @@ from workflow_src.models.binary_latents.groups import (
     binary_states,
 )
 from workflow_src.models.boltzmann.parallel_tempering import tempered_samples
+from workflow_src.models.perceptrons import Perceptron, Tensors
 
 _MEAN = "mean_image"
 _SMALLEST_MEAN = 1e-3  # of a pixel, where its logit becomes a bias

@@ -10,23 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from workflow_src.models.binary_latents import bernoulli
 from workflow_src.models.binary_latents.boltzmann_prior import BoltzmannPrior
-from workflow_src.models.binary_latents.bounds import (
+from workflow_src.models.binary_latents.divergences import (
     boltzmann_divergence,
     joint_divergences,
     marginal_divergences,
 )
-from workflow_src.models.binary_latents.dense import Perceptron, Tensors
-from workflow_src.models.binary_latents.groups import Encoding, binary_states
+from workflow_src.models.binary_latents.hierarchical_encoder import Encoding, binary_states
 from workflow_src.models.binary_latents.score_function import Estimate, muprop, nvil, rebar
 from workflow_src.models.discrete_vae.networks import BinaryAutoencoder
 from workflow_src.models.latent_variables import NoiseShape, Schedule, Step
+from workflow_src.models.perceptrons import Perceptron, Tensors
 from workflow_src.models.smoothings.smoothing import Smoothing, smoothing
 
 _BASELINE_UNITS = 100
@@ -34,35 +33,6 @@ _FIRST_TEMPERATURE = 0.5  # of REBAR's relaxed units
 _MUPROP_SCALES = "muprop.scale_logits"
 _REBAR_SCALE = "rebar.scale_logit"
 _REBAR_TEMPERATURE = "rebar.log_temperature"
-
-
-class Objective(Protocol):
-    """One way to train, with the parameters and state that only it has."""
-
-    @property
-    def faster(self) -> frozenset[str]: ...
-
-    def parameter_shapes(self) -> dict[str, tuple[int, ...]]: ...
-
-    def state_shapes(self) -> dict[str, tuple[int, ...]]: ...
-
-    def initial_parameters(self, generator: torch.Generator) -> Tensors: ...
-
-    def initial_state(self, mean: Tensor) -> Tensors: ...
-
-    def noise(self, images: int) -> dict[str, NoiseShape]: ...
-
-    def step(
-        self,
-        networks: BinaryAutoencoder,
-        parameters: Mapping[str, Tensor],
-        state: Mapping[str, Tensor],
-        pixels: Tensor,
-        noise: Mapping[str, Tensor],
-        schedule: Schedule,
-    ) -> Step:
-        """See `LatentVariableModel.training_step`."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -93,7 +63,7 @@ class SmoothedBound:
         return smoothing(self.smoothing_name)
 
     @property
-    def faster(self) -> frozenset[str]:
+    def auxiliary(self) -> frozenset[str]:
         return frozenset()
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -135,6 +105,7 @@ class SmoothedBound:
         noise: Mapping[str, Tensor],
         schedule: Schedule,
     ) -> Step:
+        """See `LatentVariableModel.training_step`."""
         temperature = self.first + (self.last - self.first) * schedule.progress
         uniform = noise["uniform"]
         encoding = self.encode(
@@ -233,7 +204,7 @@ class ScoreFunctionBound:
         return Perceptron("baseline", (self.pixels,), (_BASELINE_UNITS,), 1)
 
     @property
-    def faster(self) -> frozenset[str]:
+    def auxiliary(self) -> frozenset[str]:
         return frozenset(self.parameter_shapes())
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -284,6 +255,7 @@ class ScoreFunctionBound:
         noise: Mapping[str, Tensor],
         schedule: Schedule,
     ) -> Step:
+        """See `LatentVariableModel.training_step`."""
         encoding = networks.encode(
             parameters, state, pixels, noise["uniform"], binary_states, training=True
         )

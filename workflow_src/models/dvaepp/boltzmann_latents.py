@@ -4,8 +4,8 @@ Section 5 of the DVAE++ paper: the groups of the encoder are halved between the 
 and a single group is cut in two. The divergence is equation 6 as simplified below it.
 
 The balancing coefficients of appendix H need the divergence's value, and so log Z, in every step.
-The paper does not say how; here `FollowedPartition` has it. What the bounds are measured with is
-not this but `log_partition`.
+The paper does not say how; here `TrackedLogPartition` has it. What the bounds are measured
+with is not this but `log_partition`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from torch import Tensor
 
 from workflow_src.models.binary_latents.bernoulli import log_probability
 from workflow_src.models.binary_latents.boltzmann_prior import BoltzmannPrior
-from workflow_src.models.binary_latents.bounds import boltzmann_divergence
-from workflow_src.models.binary_latents.groups import Sampler, binary_states
+from workflow_src.models.binary_latents.divergences import boltzmann_divergence
+from workflow_src.models.binary_latents.hierarchical_encoder import Sampler, binary_states
 from workflow_src.models.boltzmann.energy import BoltzmannMachine, negative_energy
-from workflow_src.models.boltzmann.followed import LOG_PARTITION, FollowedPartition
 from workflow_src.models.boltzmann.parallel_tempering import tempered_samples
 from workflow_src.models.boltzmann.partition import log_partition
+from workflow_src.models.boltzmann.tracking import LOG_PARTITION, TrackedLogPartition
 from workflow_src.models.dvaepp.global_latents import GroupEncoder, Inferred, initial_layers
 from workflow_src.models.latent_variables import LogPartition, Tensors
 from workflow_src.models.residual_networks.layers import Parameters, Shapes
@@ -80,10 +80,10 @@ class BoltzmannLatents:
         return layers | self.prior.initial_parameters(generator)
 
     def state_shapes(self) -> Shapes:
-        return self.prior.state_shapes() | self._followed.state_shapes()
+        return self.prior.state_shapes() | self._tracked.state_shapes()
 
     def initial_state(self, generator: torch.Generator) -> Tensors:
-        return self.prior.initial_state(generator) | self._followed.initial_state()
+        return self.prior.initial_state(generator) | self._tracked.initial_state()
 
     @torch.no_grad()
     def advance(
@@ -94,8 +94,8 @@ class BoltzmannLatents:
     ) -> Tensors:
         left, right = (state[name] for name in self.prior.state_shapes())
         machine = self.prior.machine(parameters)
-        followed = self._followed.advance(machine, state, left, right, generators)
-        return followed | self.prior.advance(parameters, state, generators)
+        tracked = self._tracked.advance(machine, state, left, right, generators)
+        return tracked | self.prior.advance(parameters, state, generators)
 
     def infer(self, parameters: Parameters, features: Tensor, noise: Tensor) -> Inferred:
         logits, codes = self._draw(parameters, features, noise, self._smoothed)
@@ -168,8 +168,8 @@ class BoltzmannLatents:
         return self.smoothing.sample(uniform, logits, self.inverse_temperature)
 
     @property
-    def _followed(self) -> FollowedPartition:
-        return FollowedPartition(self.prior.left, self.prior.right)
+    def _tracked(self) -> TrackedLogPartition:
+        return TrackedLogPartition(self.prior.left, self.prior.right)
 
     @property
     def _posterior(self) -> GroupEncoder:

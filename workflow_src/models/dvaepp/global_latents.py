@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from workflow_src.models.dvaepp.families import Family, Outputs
+from workflow_src.models.dvaepp.latent_distributions import LatentDistribution, Outputs
 from workflow_src.models.latent_variables import LogPartition, Tensors
 from workflow_src.models.residual_networks.layers import (
     Parameters,
@@ -177,21 +177,21 @@ class DirectedLatents:
 
     Attributes
     ----------
-    family:
-        Of the variables.
+    distribution:
+        Of one variable.
     units:
         In all groups.
     groups:
         Of equal size; a group's prior sees the groups before.
     """
 
-    family: Family
+    distribution: LatentDistribution
     units: int
     groups: int
 
     @property
     def noise(self) -> Literal["uniform", "normal"]:
-        return self.family.noise
+        return self.distribution.noise
 
     @property
     def smoothed_noise(self) -> int:
@@ -222,17 +222,21 @@ class DirectedLatents:
         return {}
 
     def infer(self, parameters: Parameters, features: Tensor, noise: Tensor) -> Inferred:
-        family = self.family
-        return self._inferred(parameters, features, noise, family.sample, family.divergence)
+        distribution = self.distribution
+        return self._inferred(
+            parameters, features, noise, distribution.sample, distribution.divergence
+        )
 
     def infer_smoothed(self, parameters: Parameters, features: Tensor, noise: Tensor) -> Inferred:
-        family = self.family
-        return self._inferred(parameters, features, noise, family.sample, family.log_ratio)
+        distribution = self.distribution
+        return self._inferred(
+            parameters, features, noise, distribution.sample, distribution.log_ratio
+        )
 
     def infer_limit(self, parameters: Parameters, features: Tensor, noise: Tensor) -> Inferred:
-        family = self.family
+        distribution = self.distribution
         return self._inferred(
-            parameters, features, noise, family.limit_sample, family.limit_log_ratio
+            parameters, features, noise, distribution.limit_sample, distribution.limit_log_ratio
         )
 
     def partition_terms(
@@ -260,7 +264,7 @@ class DirectedLatents:
                 noise.normal_(generator=generator)
             else:
                 noise.uniform_(generator=generator)
-            codes.append(self.family.limit_sample(prior, noise))
+            codes.append(self.distribution.limit_sample(prior, noise))
         return torch.cat(codes, dim=2)
 
     def _inferred(
@@ -284,12 +288,12 @@ class DirectedLatents:
     @property
     def _posterior(self) -> GroupEncoder:
         size = self.units // self.groups
-        return GroupEncoder("global.posterior", self.groups, size, self.family.outputs)
+        return GroupEncoder("global.posterior", self.groups, size, self.distribution.outputs)
 
     @property
     def _prior(self) -> GroupEncoder:
         size = self.units // self.groups
-        return GroupEncoder("global.prior", self.groups, size, self.family.outputs)
+        return GroupEncoder("global.prior", self.groups, size, self.distribution.outputs)
 
 
 def initial_layers(shapes: Shapes, generator: torch.Generator) -> Tensors:

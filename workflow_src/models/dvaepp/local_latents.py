@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from workflow_src.models.dvaepp.families import Family, Outputs
+from workflow_src.models.dvaepp.latent_distributions import LatentDistribution, Outputs
 from workflow_src.models.latent_variables import Tensors
 from workflow_src.models.residual_networks.layers import Parameters, Shapes, initial_layer
 from workflow_src.models.residual_networks.residual_blocks import (
@@ -32,8 +32,8 @@ class LocalLatents:
 
     Attributes
     ----------
-    family:
-        Of the variables.
+    distribution:
+        Of one variable.
     groups, channels:
         Number of groups, and variables of each at one position.
     size:
@@ -42,7 +42,7 @@ class LocalLatents:
         Blocks of a group's networks before the last one.
     """
 
-    family: Family
+    distribution: LatentDistribution
     groups: int
     channels: int
     size: tuple[int, int]
@@ -83,27 +83,32 @@ class LocalLatents:
 
         Given global maps and the image's, and noise [R, M, groups, channels, h, w].
         """
-        family = self.family
+        distribution = self.distribution
         return self._inferred(
-            parameters, upsampled, features, noise, family.sample, family.divergence
+            parameters, upsampled, features, noise, distribution.sample, distribution.divergence
         )
 
     def infer_smoothed(
         self, parameters: Parameters, upsampled: Tensor, features: Tensor, noise: Tensor
     ) -> tuple[Tensor, Tensor]:
         """The same, with log q - log p of the smoothed variables for divergences."""
-        family = self.family
+        distribution = self.distribution
         return self._inferred(
-            parameters, upsampled, features, noise, family.sample, family.log_ratio
+            parameters, upsampled, features, noise, distribution.sample, distribution.log_ratio
         )
 
     def infer_limit(
         self, parameters: Parameters, upsampled: Tensor, features: Tensor, noise: Tensor
     ) -> tuple[Tensor, Tensor]:
         """The same in the binary limit, with log q - log p for divergences."""
-        family = self.family
+        distribution = self.distribution
         return self._inferred(
-            parameters, upsampled, features, noise, family.limit_sample, family.limit_log_ratio
+            parameters,
+            upsampled,
+            features,
+            noise,
+            distribution.limit_sample,
+            distribution.limit_log_ratio,
         )
 
     def sample(self, parameters: Parameters, upsampled: Tensor, noise: Tensor) -> Tensor:
@@ -111,7 +116,7 @@ class LocalLatents:
         seen = upsampled
         for group in range(self.groups):
             prior = self._outputs(parameters, _prior(group), seen, self._prior_blocks)
-            values = self.family.limit_sample(prior, noise[:, :, group].transpose(0, 1))
+            values = self.distribution.limit_sample(prior, noise[:, :, group].transpose(0, 1))
             seen = torch.cat([seen, values], dim=2)
         return seen[:, :, upsampled.shape[2] :]
 
@@ -140,11 +145,13 @@ class LocalLatents:
     def _outputs(
         self, parameters: Parameters, prefix: str, maps: Tensor, network: tuple[Block, ...]
     ) -> Outputs:
-        return residual_network(parameters, prefix, maps, network).chunk(self.family.outputs, dim=2)
+        return residual_network(parameters, prefix, maps, network).chunk(
+            self.distribution.outputs, dim=2
+        )
 
     @property
     def _last(self) -> Block:
-        return Block(self.channels * self.family.outputs, projected=True)
+        return Block(self.channels * self.distribution.outputs, projected=True)
 
     @property
     def _posterior_blocks(self) -> tuple[Block, ...]:

@@ -19,8 +19,12 @@ from workflow_src.models.dvaepp.architectures import ARCHITECTURES, Architecture
 from workflow_src.models.dvaepp.balancing import balancing_coefficients
 from workflow_src.models.dvaepp.boltzmann_latents import BoltzmannLatents
 from workflow_src.models.dvaepp.encoder import Encoder
-from workflow_src.models.dvaepp.families import Family, Normal, SmoothedBernoulli
 from workflow_src.models.dvaepp.global_latents import DirectedLatents, GlobalLatents
+from workflow_src.models.dvaepp.latent_distributions import (
+    LatentDistribution,
+    Normal,
+    SmoothedBernoulli,
+)
 from workflow_src.models.dvaepp.local_latents import LocalLatents
 from workflow_src.models.dvaepp.networks import Networks
 from workflow_src.models.images import ImageFacts
@@ -53,6 +57,10 @@ class DvaeppModel:
     @property
     def decayed(self) -> frozenset[str]:
         return self.networks.decayed
+
+    @property
+    def auxiliary(self) -> frozenset[str]:
+        return frozenset()
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         return self.networks.parameter_shapes()
@@ -237,7 +245,7 @@ class DvaeppModel:
 
     def _noise(self, counts: tuple[int, ...], *, smoothed: bool = False) -> dict[str, NoiseShape]:
         local = self.networks.locals_
-        shapes = {"local": NoiseShape(local.family.noise, (*counts, *local.noise_shape))}
+        shapes = {"local": NoiseShape(local.distribution.noise, (*counts, *local.noise_shape))}
         latents = self.networks.globals_
         if latents is not None:
             numbers = latents.smoothed_noise if smoothed else latents.units
@@ -267,7 +275,7 @@ def build_with(
     )
     _check_upsampling(architecture, size, encoder.stride)
     local = LocalLatents(
-        _family(hyperparameters["local_latents"], hyperparameters),
+        _distribution(hyperparameters["local_latents"], hyperparameters),
         hyperparameters["local_groups"],
         hyperparameters["local_channels"],
         size_at(size, encoder.stride),
@@ -309,7 +317,7 @@ def _global_latents(hyperparameters: Mapping[str, Any]) -> GlobalLatents | None:
             "give global_groups that divide global_units"
         )
     if kind != "boltzmann_machine":
-        return DirectedLatents(_family(kind, hyperparameters), units, groups)
+        return DirectedLatents(_distribution(kind, hyperparameters), units, groups)
     if units % 2 or (groups > 1 and groups % 2):
         raise ValueError(
             f"a Boltzmann machine has two sides of equal size, which {units} units in {groups} "
@@ -325,7 +333,7 @@ def _global_latents(hyperparameters: Mapping[str, Any]) -> GlobalLatents | None:
     )
 
 
-def _family(kind: str, hyperparameters: Mapping[str, Any]) -> Family:
+def _distribution(kind: str, hyperparameters: Mapping[str, Any]) -> LatentDistribution:
     if kind == "normal":
         return Normal()
     temperature = float(hyperparameters["inverse_temperature"])

@@ -174,7 +174,7 @@ class Networks:
         count = global_states * draws
         upsampled = self._upsampled(parameters, codes, count)
         noise = torch.empty(1, count, *self.locals_.noise_shape, device=upsampled.device)
-        if self.locals_.family.noise == "normal":
+        if self.locals_.distribution.noise == "normal":
             noise.normal_(generator=generator)
         else:
             noise.uniform_(generator=generator)

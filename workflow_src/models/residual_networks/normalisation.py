@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from workflow_src.models.binary_latents.dense import NORMALISATION_EPSILON, NORMALISATION_MOMENTUM
 from workflow_src.models.latent_variables import Tensors
+from workflow_src.models.perceptrons import NORMALISATION_EPSILON, NORMALISATION_MOMENTUM
 from workflow_src.models.residual_networks.layers import Parameters, Shapes
 
 

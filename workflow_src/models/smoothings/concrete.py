@@ -41,9 +41,6 @@ class Concrete:
         scaled = _scaled(uniform, logits, inverse_temperature)
         return scaled.to(torch.result_type(uniform, logits))
 
-    def hard(self, uniform: Tensor, logits: Tensor) -> Tensor:
-        return inverse_cdf.hard(uniform, logits)
-
     def log_density(
         self, zeta: Tensor, logits: Tensor, inverse_temperature: InverseTemperature
     ) -> Tensor:

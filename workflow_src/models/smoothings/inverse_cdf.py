@@ -24,11 +24,6 @@ def is_one(uniform: Tensor, logits: Tensor) -> Tensor:
     return uniform >= torch.sigmoid(-logits.double())
 
 
-def hard(uniform: Tensor, logits: Tensor) -> Tensor:
-    """z as 0 or 1 in the samples' type, without a gradient."""
-    return is_one(uniform, logits).to(torch.result_type(uniform, logits))
-
-
 def expanded(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     """Both in the shape that they broadcast to."""
     shape = torch.broadcast_shapes(first.shape, second.shape)  # type: ignore[no-untyped-call]

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from workflow_src.models.smoothings import inverse_cdf
 from workflow_src.models.smoothings.inverse_cdf import InverseTemperature
 
 
@@ -34,9 +33,6 @@ class OverlappingMixture(ABC):
     @abstractmethod
     def log_ratio(self, zeta: Tensor, inverse_temperature: InverseTemperature) -> Tensor:
         """log r(zeta | 1) - log r(zeta | 0)."""
-
-    def hard(self, uniform: Tensor, logits: Tensor) -> Tensor:
-        return inverse_cdf.hard(uniform, logits)
 
     def log_density(
         self, zeta: Tensor, logits: Tensor, inverse_temperature: InverseTemperature

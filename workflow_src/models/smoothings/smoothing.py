@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from workflow_src.models.smoothings.concrete import Concrete
@@ -36,12 +35,9 @@ class Smoothing(Protocol):
     ) -> Tensor:
         """zeta at which q's CDF is ``uniform``: increasing in both, differentiable in ``logits``.
 
-        Finite for uniform noise from 0 to 1, both included, and logits of any size up to 90.
+        Finite for uniform noise from 0 to 1, both included, and logits of any size up to 90. As the
+        inverse temperature rises it becomes 1 where uniform >= 1 - q, and 0 elsewhere.
         """
-        ...
-
-    def hard(self, uniform: Tensor, logits: Tensor) -> Tensor:
-        """The binary limit of `sample`: z as 0 or 1, which is 1 where uniform >= 1 - q."""
         ...
 
     def log_density(
@@ -102,17 +98,3 @@ def smoothing(name: str) -> Smoothing:
     if name not in SMOOTHINGS:
         raise ValueError(f"unknown smoothing {name!r}; known are {', '.join(SMOOTHINGS)}")
     return SMOOTHINGS[name]
-
-
-def inverse_cdf_curve(
-    name: str, inverse_temperature: float, uniform: float, points: int = 201
-) -> tuple[Tensor, Tensor]:
-    """Samples for one noise value against q: probabilities and zeta, both float64 ``[points]``.
-
-    The lines of Figures 1(b) (uniform 0.5) and 5 (0.25). The probabilities are 0, 1 and what lies
-    at equal steps between them.
-    """
-    probabilities = torch.linspace(0, 1, points, dtype=torch.float64)
-    noise = torch.tensor(uniform, dtype=torch.float64)
-    logits = torch.logit(probabilities)
-    return probabilities, smoothing(name).sample(noise, logits, inverse_temperature)

@@ -49,9 +49,6 @@ class SpikeAndExponential:
         value = zeta.clamp(max=1).to(kind).clamp(min=torch.finfo(kind).tiny)
         return inverse_cdf.with_derivative(logits, torch.where(above, value, 0), derivative)
 
-    def hard(self, uniform: Tensor, logits: Tensor) -> Tensor:
-        return inverse_cdf.hard(uniform, logits)
-
     def log_density(
         self, zeta: Tensor, logits: Tensor, inverse_temperature: InverseTemperature
     ) -> Tensor:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
@@ -23,8 +24,10 @@ from workflow_src.report.figures.style import (
     COMPONENT_COLOURS,
     DASHES,
     Figure,
-    canvas,
+    legend_columns,
+    legend_entry,
     look,
+    panel_grid,
     png,
     svg,
 )
@@ -32,8 +35,6 @@ from workflow_src.report.wording import MINUS, axis_value, hyperparameter_text
 
 _ACROSS = 2
 _WIDE, _HIGH = 4.6, 3.1
-_CHARACTER, _HANDLE = 0.075, 0.65
-"""Inches that a legend needs per character, and per line's sign with the space around it."""
 _SETTLED = 0.1
 """Share of the steps after which bounds are within the panel; the first ones fall far below it."""
 _BOUNDS = (("validation_bound", "-"), ("training_bound", "--"))
@@ -60,47 +61,16 @@ def draw_learning_curves(
     panels = curves_of(groups, names)
     if not panels:
         return []
-    variants = list(dict.fromkeys(curve.variant for here in panels.values() for curve in here))
-    titles = _titles(variants)
-    longest = _CHARACTER * max(map(len, titles)) + _HANDLE
-    across = min(_ACROSS, len(panels))
-    down = math.ceil(len(panels) / across)
-    width = max(_WIDE * across, longest)
-    legend = max(1, min(len(titles), int(width / longest)))
-    with look():
-        figure = canvas(width, _HIGH * down + 0.2 + 0.2 * math.ceil(len(titles) / legend))
-        figure.set_layout_engine("constrained", h_pad=0.06, w_pad=0.06)
-        grid = list(figure.subplots(down, across, squeeze=False).flat)
-        data: dict[Place, list[Axes]] = {}
-        for axes, (place, here) in zip(grid, panels.items(), strict=False):
-            _draw_panel(axes, here, variants)
-            axes.set_title(_panel_title(place, names, panels), loc="left")
-            data.setdefault(place[:2], []).append(axes)
-        for alike, beside in data.items():
-            _share(beside, [one for place in panels if place[:2] == alike for one in panels[place]])
-        for axes in grid[len(panels) :]:
-            axes.set_axis_off()
-        handles = [
-            Line2D([], [], label=title, **_style(place)) for place, title in enumerate(titles)
-        ]
-        figure.legend(handles=handles, loc="outside upper left", ncols=legend)
-        images = {".png": png(figure, palette=256), ".svg": svg(figure)}
     every = list(itertools.chain.from_iterable(panels.values()))
-    training = (
-        "dashed in training, which is another bound, of one sample per image"
-        if len(variants) <= len(COMPONENT_COLOURS)
-        else "in training not drawn, for the number of lines"
-    )
+    variants = list(dict.fromkeys(curve.variant for curve in every))
+    with look():
+        figure = _drawn(panels, names, variants)
+        images = {".png": png(figure, palette=256), ".svg": svg(figure)}
     return [
         Figure(
             name=f"{prefix}_learning_curves",
             title="Learning curves",
-            caption=(
-                "Bounds of the winners against training steps, one line per seed: strong on the "
-                f"validation set, by which the best point is kept, {training}. Panels on the same "
-                "data have the same vertical axis. They start above the lowest bounds of the first "
-                f"{_SETTLED:.0%} of the steps."
-            ),
+            caption=_caption(variants),
             images=images,
             evaluations=tuple(dict.fromkeys(curve.evaluation for curve in every)),
         )
@@ -161,6 +131,40 @@ def lowest(curves: Sequence[Curve]) -> float:
     return -math.inf
 
 
+def _drawn(
+    panels: Mapping[Place, Sequence[Curve]], names: Sequence[str], variants: Sequence[Variant]
+) -> Canvas:
+    titles = _titles(variants)
+    across = min(_ACROSS, len(panels))
+    width = max(_WIDE * across, legend_entry(titles))
+    figure, grid = panel_grid(len(panels), across, _HIGH, width, 0.2, titles)
+    data: dict[Place, list[Axes]] = {}
+    for axes, (place, here) in zip(grid, panels.items(), strict=True):
+        _draw_panel(axes, here, variants)
+        axes.set_title(_panel_title(place, names, panels), loc="left")
+        data.setdefault(place[:2], []).append(axes)
+    for alike, beside in data.items():
+        _share(beside, [one for place in panels if place[:2] == alike for one in panels[place]])
+    handles = [Line2D([], [], label=title, **_style(place)) for place, title in enumerate(titles)]
+    columns = legend_columns(titles, width)
+    figure.legend(handles=handles, loc="outside upper left", ncols=columns)
+    return figure
+
+
+def _caption(variants: Sequence[Variant]) -> str:
+    training = (
+        "dashed in training, which is another bound, of one sample per image"
+        if len(variants) <= len(COMPONENT_COLOURS)
+        else "in training not drawn, for the number of lines"
+    )
+    return (
+        "Bounds of the winners against training steps, one line per seed: strong on the "
+        f"validation set, by which the best point is kept, {training}. Panels on the same data "
+        "have the same vertical axis. They start above the lowest bounds of the first "
+        f"{_SETTLED:.0%} of the steps."
+    )
+
+
 def _draw_panel(axes: Axes, curves: Sequence[Curve], variants: Sequence[Variant]) -> None:
     crowded = len(variants) > len(COMPONENT_COLOURS)
     for curve in curves:
@@ -209,7 +213,9 @@ def _titles(variants: Sequence[Variant]) -> list[str]:
     return titles
 
 
-def _panel_title(place: Place, names: Sequence[str], panels: dict[Place, list[Curve]]) -> str:
+def _panel_title(
+    place: Place, names: Sequence[str], panels: Mapping[Place, Sequence[Curve]]
+) -> str:
     """What differs between panels, the data set always."""
     data_set, likelihood, protocol, stream, *values = place
     words = [axis_value("data_set", data_set)]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
@@ -23,8 +24,10 @@ from workflow_src.report.figures.style import (
     Figure,
     LineStyle,
     Styles,
-    canvas,
+    legend_columns,
+    legend_entry,
     look,
+    panel_grid,
     png,
     svg,
 )
@@ -32,8 +35,6 @@ from workflow_src.report.wording import MINUS, axis_value, hyperparameter_text
 
 _ACROSS = 3
 _MANY_VALUES = 8
-_CHARACTER, _HANDLE = 0.075, 0.65
-"""Inches that a legend needs per character, and per line's sign with the space around it."""
 _LOGARITHMIC = 4.0
 """From this ratio of the largest to the smallest value on, an axis is logarithmic."""
 _WIDEST = 9.6
@@ -150,42 +151,43 @@ def draw_panels(
     hollow: Callable[[Line], bool] = lambda line: False,
 ) -> Figure:
     """The figure, as PNG and SVG; ``hollow`` says which lines end in an empty mark."""
-    lines = every_line(panels)
-    many = len({mark.x for line in lines for mark in line.marks}) > _MANY_VALUES
-    across = min(_ACROSS, len(panels))
-    down = math.ceil(len(panels) / across)
-    drawn = _styles(lines, styles)
     with look():
-        wide, high = (4.6, 3.1) if many else (3.4, 2.6)
-        titles = {_key(line): line_title(line, panels) for line in lines}
-        longest = _CHARACTER * max(map(len, titles.values())) + _HANDLE
-        crowded = len(titles) > len(MODEL_COLOURS)
-        width = max(wide * across, 4.6, longest, min(2.01 * longest, _WIDEST) if crowded else 0)
-        columns = min(len(titles), int(width / longest))
-        figure = canvas(width, high * down + 0.35 + 0.2 * math.ceil(len(titles) / columns))
-        figure.set_layout_engine("constrained", h_pad=0.06, w_pad=0.06)
-        grid = list(figure.subplots(down, across, squeeze=False).flat)
-        for axes, (place, here) in zip(grid, panels.items(), strict=False):
-            _draw_panel(axes, here, drawn, labels.across_format, hollow)
-            axes.set_title(panel_title(place), loc="left")
-            axes.set(xlabel=labels.across, ylabel=labels.up)
-        if share_the_vertical_axis([axes.get_ylim() for axes in grid[: len(panels)]]):
-            limits = [limit for axes in grid[: len(panels)] for limit in axes.get_ylim()]
-            for axes in grid[: len(panels)]:
-                axes.set_ylim(min(limits), max(limits))
-        for axes in grid[len(panels) :]:
-            axes.set_axis_off()
-        figure.legend(
-            handles=[
-                Line2D([], [], markersize=4, label=title, **vars(drawn[key]))
-                for key, title in titles.items()
-            ],
-            loc="outside upper left",
-            ncols=columns,
-        )
+        figure = _drawn(panels, _styles(every_line(panels), styles), labels, hollow)
         images = {".png": png(figure, palette=256), ".svg": svg(figure)}
     parts = [caption, *_told_gaps(panels, labels), _how(panels)]
     return Figure(name, title, " ".join(parts), images, tuple(dict.fromkeys(evaluations)))
+
+
+def _drawn(
+    panels: Panels,
+    styles: Mapping[Way, LineStyle],
+    labels: Labels,
+    hollow: Callable[[Line], bool],
+) -> Canvas:
+    lines = every_line(panels)
+    titles = {_key(line): line_title(line, panels) for line in lines}
+    texts = list(titles.values())
+    many = len({mark.x for line in lines for mark in line.marks}) > _MANY_VALUES
+    wide, high = (4.6, 3.1) if many else (3.4, 2.6)
+    across = min(_ACROSS, len(panels))
+    entry, crowded = legend_entry(texts), len(texts) > len(MODEL_COLOURS)
+    width = max(wide * across, 4.6, entry, min(2.01 * entry, _WIDEST) if crowded else 0)
+    figure, grid = panel_grid(len(panels), across, high, width, 0.35, texts)
+    for axes, (place, here) in zip(grid, panels.items(), strict=True):
+        _draw_panel(axes, here, styles, labels.across_format, hollow)
+        axes.set_title(panel_title(place), loc="left")
+        axes.set(xlabel=labels.across, ylabel=labels.up)
+    if share_the_vertical_axis([axes.get_ylim() for axes in grid]):
+        limits = [limit for axes in grid for limit in axes.get_ylim()]
+        for axes in grid:
+            axes.set_ylim(min(limits), max(limits))
+    handles = [
+        Line2D([], [], markersize=4, label=title, **vars(styles[key]))
+        for key, title in titles.items()
+    ]
+    columns = legend_columns(texts, width)
+    figure.legend(handles=handles, loc="outside upper left", ncols=columns)
+    return figure
 
 
 def share_the_vertical_axis(limits: Sequence[tuple[float, float]]) -> bool:

@@ -7,11 +7,13 @@ equal bytes: nothing of the day or the machine is written into a file.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from PIL import Image
@@ -30,6 +32,9 @@ LABEL_COLOURS = (
 )
 COMPONENT_COLOURS = ("#d1602c", "#0b6e99", "#3f8f4f", "#8a4fa3", "#b08900", "#b23a62", "#4f5d75")
 """Of the components of a leaf region; the first two are told apart by every eye."""
+
+_LEGEND_CHARACTER, _LEGEND_HANDLE, _LEGEND_ROW = 0.075, 0.65, 0.2
+"""Inches that a legend needs per character, per line's sign with the space around it, per row."""
 
 _RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -128,6 +133,39 @@ def canvas(width: float, height: float) -> Canvas:
     figure = Canvas(figsize=(width, height), dpi=DPI)
     FigureCanvasAgg(figure)
     return figure
+
+
+def legend_entry(titles: Iterable[str]) -> float:
+    """Inches across that the longest of a legend's titles needs, with its sign."""
+    return _LEGEND_CHARACTER * max(map(len, titles)) + _LEGEND_HANDLE
+
+
+def legend_columns(titles: Collection[str], width: float) -> int:
+    """How many columns of a legend fit into a figure of that many inches."""
+    return max(1, min(len(titles), int(width / legend_entry(titles))))
+
+
+def panel_grid(
+    count: int,
+    across: int,
+    panel_height: float,
+    width: float,
+    margin: float,
+    titles: Collection[str],
+) -> tuple[Canvas, list[Axes]]:
+    """An empty figure of so many panels in rows of ``across``, and their axes.
+
+    All sizes are inches; ``margin`` is the room above the panels beside that of a legend with
+    these titles.
+    """
+    down = math.ceil(count / across)
+    legend_rows = math.ceil(len(titles) / legend_columns(titles, width))
+    figure = canvas(width, panel_height * down + margin + _LEGEND_ROW * legend_rows)
+    figure.set_layout_engine("constrained", h_pad=0.06, w_pad=0.06)
+    grid = list(figure.subplots(down, across, squeeze=False).flat)
+    for axes in grid[count:]:
+        axes.set_axis_off()
+    return figure, grid[:count]
 
 
 def png(figure: Canvas, *, palette: int | None = None) -> bytes:

@@ -16,7 +16,7 @@ from workflow_src.train.optimizer import BankOptimizer
 
 _FIRST_MOMENT_DECAY = 0.9
 _ADAMAX_EPSILON = 1e-8
-_FASTER = 10
+_AUXILIARY_FACTOR = 10
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class OptimizerSettings:
         c in the term -c sum(w^2) / 2 of every run's objective, over the weights of ``decayed``.
     decayed:
         Names of the parameters that it is taken of.
-    faster:
+    auxiliary:
         Names of the parameters whose steps are ten times as long.
     """
 
@@ -45,7 +45,7 @@ class OptimizerSettings:
     second_moment_decay: float
     weight_decay: float
     decayed: frozenset[str]
-    faster: frozenset[str] = frozenset()
+    auxiliary: frozenset[str] = frozenset()
 
 
 class AnnealedOptimizer(BankOptimizer):
@@ -74,7 +74,7 @@ class AnnealedOptimizer(BankOptimizer):
         settings = self._settings
         found: dict[tuple[int, float], list[str]] = {}
         for name in names:
-            factor = _FASTER if name in settings.faster else 1
+            factor = _AUXILIARY_FACTOR if name in settings.auxiliary else 1
             decay = settings.weight_decay if name in settings.decayed else 0.0
             found.setdefault((factor, decay), []).append(name)
         return found

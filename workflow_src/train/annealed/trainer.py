@@ -19,7 +19,6 @@ from workflow_src.models.latent_variables import (
     NoiseShape,
     Schedule,
     draw_noise,
-    faster_parameters,
 )
 from workflow_src.train.annealed.optimizer import AnnealedOptimizer, OptimizerSettings
 from workflow_src.train.annealed.pixels import TrainingPixels
@@ -120,7 +119,7 @@ class _AnnealedBank(Bank):
             second_moment_decay=self.spec["second_moment_decay"],
             weight_decay=self.spec["weight_decay"],
             decayed=model.decayed,
-            faster=faster_parameters(model),
+            auxiliary=model.auxiliary,
         )
 
     def begin(self) -> None:

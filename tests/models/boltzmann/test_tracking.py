@@ -1,4 +1,4 @@
-"""log Z that is followed through training against enumeration."""
+"""The tracked log partition function against enumeration."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import torch
 from support.boltzmann_machines import enumerated, random_machine, streams
 from torch import Tensor
 
-from workflow_src.models.boltzmann import followed, partition
+from workflow_src.models.boltzmann import partition, tracking
 from workflow_src.models.boltzmann.energy import BoltzmannMachine
 from workflow_src.models.boltzmann.exact import exact_log_partition
-from workflow_src.models.boltzmann.followed import LOG_PARTITION, FollowedPartition
 from workflow_src.models.boltzmann.gibbs import gibbs_sweeps
+from workflow_src.models.boltzmann.tracking import LOG_PARTITION, TrackedLogPartition
 
 Tensors = dict[str, Tensor]
 UNITS, CHAINS, NEVER = 6, 20, 10**9
 GOAL = random_machine(1, UNITS, UNITS, scale=1.2)
-FOLLOWED = FollowedPartition(UNITS, UNITS)
+TRACKED = TrackedLogPartition(UNITS, UNITS)
 
 
 @pytest.fixture(autouse=True)
 def _estimates_are_annealed(monkeypatch: pytest.MonkeyPatch) -> None:
     """As of machines that are too large to enumerate, with little work."""
-    monkeypatch.setattr(followed, "ENUMERATED_UNITS", UNITS - 1)
+    monkeypatch.setattr(tracking, "ENUMERATED_UNITS", UNITS - 1)
     monkeypatch.setattr(partition, "EXACT_UNITS", UNITS - 1)
     monkeypatch.setattr(partition, "TRAINING_TEMPERATURES", 100)
 
@@ -36,7 +36,7 @@ def machine_at(update: int) -> BoltzmannMachine:
 
 
 def start(stream: torch.Generator) -> Tensors:
-    state = {name: value.unsqueeze(0) for name, value in FOLLOWED.initial_state().items()}
+    state = {name: value.unsqueeze(0) for name, value in TRACKED.initial_state().items()}
     chains = torch.rand(2, 1, CHAINS, UNITS, generator=stream).round()
     return state | {"left": chains[0], "right": chains[1]}
 
@@ -52,7 +52,7 @@ def trained(
             *(part.expand(runs, *part.shape[1:]) for part in vars(now).values())
         )
         left, right = state["left"], state["right"]
-        moved = FOLLOWED.advance(bank, state, left, right, generators)
+        moved = TRACKED.advance(bank, state, left, right, generators)
         left, right = gibbs_sweeps(bank, left, right, 1, generators)
         state = {**moved, "left": left, "right": right}
         states.append(state)
@@ -67,13 +67,13 @@ def errors(states: list[Tensors], updates: range) -> Tensor:
 
 
 def test_errors_do_not_add_up_over_thousands_of_updates(monkeypatch: pytest.MonkeyPatch) -> None:
-    every = followed.UPDATES_BETWEEN_ESTIMATES
+    every = tracking.UPDATES_BETWEEN_ESTIMATES
     stream = streams(1)
     states = trained(start(stream[0]), range(1, 3001), stream)
     # Of annealing with 256 chains: about 0.02.
     assert errors(states, range(every, 3001, every)).abs().max() < 0.1
     assert errors(states, range(20, 3001, 20)).abs().max() < 1.5
-    monkeypatch.setattr(followed, "UPDATES_BETWEEN_ESTIMATES", NEVER)
+    monkeypatch.setattr(tracking, "UPDATES_BETWEEN_ESTIMATES", NEVER)
     stream = streams(1)
     drifting = trained(start(stream[0]), range(1, 3001), stream)
     assert errors(drifting, range(2700, 3001, 20)).abs().min() > 2
@@ -109,7 +109,7 @@ def test_runs_of_a_bank_that_have_come_differently_far_are_each_alone() -> None:
 
 
 def test_small_machines_are_enumerated_after_every_update(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(followed, "ENUMERATED_UNITS", UNITS)
+    monkeypatch.setattr(tracking, "ENUMERATED_UNITS", UNITS)
     stream = streams(1)
     states = trained(start(stream[0]), range(1, 4), stream)
     for update, state in enumerate(states, start=1):
@@ -117,16 +117,16 @@ def test_small_machines_are_enumerated_after_every_update(monkeypatch: pytest.Mo
         assert state[LOG_PARTITION].item() == pytest.approx(exact, rel=1e-6)
 
 
-def test_it_starts_from_fair_coins_and_follows_a_first_change() -> None:
+def test_it_starts_from_fair_coins_and_tracks_a_first_change() -> None:
     stream = streams(1)
     state = start(stream[0])
     assert {name: tuple(value.shape[1:]) for name, value in state.items()} == (
-        FOLLOWED.state_shapes() | {"left": (CHAINS, UNITS), "right": (CHAINS, UNITS)}
+        TRACKED.state_shapes() | {"left": (CHAINS, UNITS), "right": (CHAINS, UNITS)}
     )
     assert state[LOG_PARTITION].item() == pytest.approx(12 * math.log(2))
     # Only a bias of the left units: the mean of exp(z) over the chains' bits is the whole change.
     bias = torch.tensor([[0.7, 0, 0, 0, 0, 0]])
-    moved = FOLLOWED.advance(
+    moved = TRACKED.advance(
         BoltzmannMachine(bias, torch.zeros(1, 6), torch.zeros(1, 6, 6)),
         state,
         state["left"],
@@ -136,3 +136,14 @@ def test_it_starts_from_fair_coins_and_follows_a_first_change() -> None:
     ones = state["left"][0, :, 0].mean().item()
     gain = math.log(ones * math.exp(0.7) + 1 - ones)
     assert moved[LOG_PARTITION].item() == pytest.approx(12 * math.log(2) + gain, rel=1e-6)
+
+
+def test_an_update_without_an_estimate_reads_nothing_from_the_device() -> None:
+    """On torch's device without values, which nothing can be read from."""
+    state = start(streams(1)[0])
+    (counter,) = set(state) & {"chains.updates"}
+    there = {name: value.to("meta") for name, value in state.items()} | {counter: state[counter]}
+    bank = BoltzmannMachine(*(part.to("meta") for part in vars(machine_at(1)).values()))
+    moved = TRACKED.advance(bank, there, there["left"], there["right"], [torch.Generator()])
+    assert moved[LOG_PARTITION].is_meta
+    assert moved[counter].tolist() == [1]

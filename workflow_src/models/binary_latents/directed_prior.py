@@ -14,8 +14,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from workflow_src.models.binary_latents.dense import Perceptron, Tensors
-from workflow_src.models.binary_latents.groups import binary_states
+from workflow_src.models.binary_latents.hierarchical_encoder import binary_states
+from workflow_src.models.perceptrons import Perceptron, Tensors
 
 _FIRST = "prior.logits"
 

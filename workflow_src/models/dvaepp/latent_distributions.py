@@ -1,4 +1,4 @@
-"""Families of latent variables: normal ones, and binary ones smoothed for training.
+"""Distributions of latent variables: normal ones, and binary ones smoothed for training.
 
 A variable's distribution is given by the outputs of a network: for a normal one its mean and the
 logarithm of its standard deviation, for a binary one its logit. All is elementwise; tensors
@@ -13,16 +13,16 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from workflow_src.models.binary_latents.groups import binary_states
+from workflow_src.models.binary_latents.hierarchical_encoder import binary_states
 from workflow_src.models.smoothings.smoothing import Smoothing
 
 _LARGEST_LOG_DEVIATION = 5.0
 
 Outputs = tuple[Tensor, ...]
-"""What a network says about variables: one tensor for each of `Family.outputs`."""
+"""What a network says about variables: one tensor for each of `LatentDistribution.outputs`."""
 
 
-class Family(Protocol):
+class LatentDistribution(Protocol):
     """How variables are drawn and compared."""
 
     @property

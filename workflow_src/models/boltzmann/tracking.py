@@ -1,9 +1,9 @@
-"""log Z of a machine in training, known after every update at little cost.
+"""The tracked log partition function: log Z of a machine in training, known after every update.
 
-Persistent chains that sample one machine give the change of log Z to the next one as the logarithm
-of the mean of exp(change of -E). Such changes add up, and so do their errors: chains lag behind
-the machine they are to sample. log Z is therefore computed anew every so many updates, and after
-every one where enumeration is cheap.
+It costs little. Persistent chains that sample one machine give the change of log Z to the next one
+as the logarithm of the mean of exp(change of -E). Such changes add up, and so do their errors:
+chains lag behind the machine they are to sample. log Z is therefore computed anew every so many
+updates, and after every one where enumeration is cheap.
 
 Everything that this goes by is in the state, so that training which stops and goes on again finds
 the same numbers.
@@ -35,8 +35,10 @@ _MACHINE = ("chains.visible_bias", "chains.hidden_bias", "chains.weights")
 
 
 @dataclass(frozen=True)
-class FollowedPartition:
-    """log Z from the start, where all parameters are 0 and it is that of fair coins.
+class TrackedLogPartition:
+    """The tracked log partition function of one run or a bank.
+
+    It starts where all parameters are 0 and it is that of fair coins.
 
     Attributes
     ----------
@@ -74,7 +76,8 @@ class FollowedPartition:
         one stream for each run.
         """
         now = machine.detached()
-        updates = state[_UPDATES] + 1
+        # The count stays on the host: a device that is asked what is due would have to catch up.
+        updates = state[_UPDATES].cpu() + 1
         if min(self.left, self.right) <= ENUMERATED_UNITS:
             value = exact_log_partition(now).value
         else:

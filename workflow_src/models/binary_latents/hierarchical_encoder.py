@@ -16,7 +16,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from workflow_src.models.binary_latents.dense import Perceptron, Tensors
+from workflow_src.models.perceptrons import Perceptron, Tensors
 
 Sampler = Callable[[Tensor, Tensor], Tensor]
 """From uniform noise and logits of q to samples of one shape."""

@@ -7,7 +7,7 @@ import scipy.stats
 import torch
 from torch import Tensor, nn
 
-from workflow_src.models.binary_latents.dense import Perceptron
+from workflow_src.models.perceptrons import Perceptron
 
 RUNS, IMAGES = 2, 7
 

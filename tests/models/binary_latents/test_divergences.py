@@ -12,7 +12,7 @@ from scipy.integrate import quad
 from scipy.special import expit, log_expit
 from torch import Tensor
 
-from workflow_src.models.binary_latents.bounds import boltzmann_divergence
+from workflow_src.models.binary_latents.divergences import boltzmann_divergence
 from workflow_src.models.boltzmann.energy import BoltzmannMachine
 from workflow_src.models.smoothings.smoothing import smoothing
 
