@@ -37,7 +37,7 @@ rule fetch:
 
 rule prepare:
     input:
-        ancient(f"{layout.raw('{data_set}')}/record.json"),
+        ancient(lambda wildcards: plan.raw_record(wildcards.data_set)),
         ancient(plan.prepared_membership("{fingerprint}")),
     output:
         f"{layout.prepared('{data_set}', '{likelihood}', '{fingerprint}')}/record.json",

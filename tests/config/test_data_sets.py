@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from workflow_src.config import data_sets
 from workflow_src.config.data_sets import DATA_SETS, data_set
 from workflow_src.errors import UserError
 
@@ -34,7 +35,7 @@ def test_the_checksums_are_those_that_torchvision_checks() -> None:
         (name, file.name): file.md5
         for name, one in DATA_SETS.items()
         for file in one.files
-        if name not in NOT_IN_TORCHVISION
+        if name not in NOT_IN_TORCHVISION and one.published_as is None
     }
     assert ours == TORCHVISION_MD5
 
@@ -44,15 +45,15 @@ def test_every_file_has_all_checksums_a_mirror_path_of_its_own_and_ends_each_add
         assert one.name == name
         for file in one.files:
             assert (file.sha256 and file.bytes) or file.git_blob
-            assert file.mirror_names[0] == f"{name}/{file.name}"
+            assert file.mirror_names[0] == f"{one.raw_name}/{file.name}"
             assert all(address.endswith(f"/{file.name}") for address in file.addresses)
             assert all(re.match(r"https?://", address) for address in file.addresses)
-    # Both sets of CIFAR-10 are made of one file.
+    # Both sets of CIFAR-10 are made of one file, and MNIST's fours of the same ones as MNIST.
     sums = [
         file.sha256 or file.git_blob
         for name, one in DATA_SETS.items()
         for file in one.files
-        if name != "cifar10_colour"
+        if name not in ("cifar10_colour", "mnist_fours")
     ]
     assert len(set(sums)) == len(sums)
 
@@ -79,13 +80,18 @@ def test_omniglot_is_known_by_gits_name_of_it() -> None:
 def test_every_data_set_has_the_likelihoods_that_fit_its_pixels() -> None:
     for one in DATA_SETS.values():
         assert ("discretised_logistic" in one.likelihoods) == (one.channels == 3)
+        # Nothing but Gaussian noise is a density of real vectors of any size.
+        assert (one.levels is None) <= (one.likelihoods == ("gaussian_noise",))
         if one.levels == 1:
             assert one.likelihoods == ("bernoulli",)
 
 
-@pytest.mark.parametrize("name", sorted(DATA_SETS))
+@pytest.mark.parametrize(
+    "name", sorted(name for name, one in DATA_SETS.items() if not one.is_drawn)
+)
 def test_the_splits_give_a_four_by_four_array_of_super_pixels(name: str) -> None:
     one = data_set(name)
+    assert one.superpixel is not None
     assert one.shape == (4 * one.superpixel, 4 * one.superpixel)
 
 
@@ -101,6 +107,10 @@ def test_the_splits_give_a_four_by_four_array_of_super_pixels(name: str) -> None
         ("binarised_mnist", (50_000, 10_000, 10_000)),
         ("omniglot", (23_000, 1_345, 8_070)),
         ("caltech101_silhouettes", (4_100, 2_264, 2_307)),
+        ("mnist_fours", (5_842, 491, 491 + 9_018)),
+        ("digits_fours", (121, 30, 30 + 300)),
+        ("circle", (500, 500, 2_000 + 1_000)),
+        ("wave", (500, 500, 2_000 + 1_000)),
     ],
 )
 def test_the_sizes_are_the_papers(name: str, sizes: tuple[int, int, int]) -> None:
@@ -113,7 +123,40 @@ def test_only_digits_and_binary_images_have_other_than_256_levels() -> None:
         "digits": 16,
         "binarised_mnist": 1,
         "caltech101_silhouettes": 1,
+        "digits_fours": 16,
+        "circle": None,
+        "wave": None,
     }
+
+
+def test_anomalies_are_part_of_the_test_set_and_have_other_labels_than_the_training_images() -> (
+    None
+):
+    said = {name: (one.anomalies, one.training_label) for name, one in DATA_SETS.items()}
+    assert {name: one for name, one in said.items() if one != (0, None)} == {
+        "mnist_fours": (9_018, 4),
+        "digits_fours": (300, 4),
+        "circle": (1_000, 0),
+        "wave": (1_000, 0),
+    }
+    assert all(one.anomalies < one.sizes.test for one in DATA_SETS.values())
+
+
+def test_mnists_fours_are_made_of_mnists_files_in_mnists_folder() -> None:
+    fours, mnist = data_set("mnist_fours"), data_set("mnist")
+    assert (fours.files, fours.raw_name) == (mnist.files, "mnist")
+    assert len(fours.files) == 4
+    assert mnist.raw_name == "mnist"
+
+
+def test_a_publisher_that_does_not_exist_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = tmp_path / "data_sets.yaml"
+    registry.write_text(data_sets.REGISTRY.read_text().replace("_as: mnist", "_as: mnits"))
+    monkeypatch.setattr(data_sets, "REGISTRY", registry)
+    with pytest.raises(UserError, match=r"data_sets.yaml, line \d+.*published_as.*mnits"):
+        data_sets._data_sets.__wrapped__()
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from support.studies import tiny_study
 
+from workflow_src.config.data_sets import data_set
 from workflow_src.config.loading import MIRROR_VARIABLE, load_settings, settings_from_mapping
 from workflow_src.config.settings import Settings
 from workflow_src.config.settings_checks import selected_experiments
@@ -53,16 +54,18 @@ def test_the_file_at_the_root_is_the_manual_of_every_key_and_holds_the_defaults(
             assert re.search(r"[.:)a-z0-9_]$", above)
 
 
-def test_the_default_is_the_demo_of_every_experiment_on_digits() -> None:
+def test_the_default_is_the_demo_of_every_experiment_on_data_that_need_no_download() -> None:
     selected = selected_experiments(Settings())
-    studies = [load_study(name) for name in ("spvae", "dvaepp")]
+    studies = [load_study(name) for name in ("spvae", "dvaepp", "emdgn")]
     assert [(one.study.name, one.name) for one in selected] == [
         (study.name, name)
         for study in studies
         for name, experiment in study.experiments.items()
         if "demo" in experiment.scales
     ]
-    assert {name for one in selected for name in one.grid.data_sets} == {"digits"}
+    data_sets = {name for one in selected for name in one.grid.data_sets}
+    assert data_sets == {"digits", "circle", "digits_fours"}
+    assert not any(data_set(name).files for name in data_sets)
 
 
 def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:

@@ -252,6 +252,14 @@ def test_a_metric_of_two_numbers_of_samples_needs_two(tmp_path: Path) -> None:
         load_study(_study(tmp_path, text.replace("[5, 50]", "[50]")))
 
 
+def test_models_that_have_only_a_bound_need_a_number_of_samples(tmp_path: Path) -> None:
+    line = "      importance_samples: [5, 50]\n"
+    assert line in _STUDY
+    with pytest.raises(UserError, match="no more than a bound") as caught:
+        load_study(_study(tmp_path, _STUDY.replace(line, "      samples: 4\n")))
+    assert str(caught.value.place).endswith("experiments.first.measures.importance_samples")
+
+
 def test_a_curve_goes_over_fractions_or_compared_numbers(tmp_path: Path) -> None:
     curve = _STUDY.replace("presentation: table", "presentation: curve\n    compare: [NAME]")
     for name in ("hidden_units", "learning_rate"):

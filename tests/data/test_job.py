@@ -321,3 +321,49 @@ def test_real_mnist_from_the_mirror(tmp_path: Path, mirror: Path) -> None:
     assert float(data.test.max()) == 1
     # MNIST's pixel mean, 0.1307, is raised by the folded noise on the four fifths that are black.
     assert 0.1307 < float(data.train.mean()) < 0.1307 + 1 / 255
+
+
+def test_points_are_prepared_without_files_and_say_no_levels(tmp_path: Path) -> None:
+    circle = data_set("circle")
+    fetch_data_set(circle, tmp_path / "raw", None)
+    fingerprint = current_fingerprint(circle, "gaussian_noise")
+    output = tmp_path / "prepared"
+    prepare_data_set(circle, "gaussian_noise", fingerprint, tmp_path / "raw", output)
+    content = record_of(output)["content"]
+    assert "levels" not in content
+    assert "noise" not in content
+    data = open_prepared(output)
+    assert (data.shape, data.levels, data.train.shape) == ((1, 2), 0, (500, 2))
+    assert data.labels["test"].sum() == 1000
+    verify_prepared(output)
+
+
+def test_normalised_images_say_their_noise(tmp_path: Path) -> None:
+    fours = data_set("digits_fours")
+    fetch_data_set(fours, tmp_path / "raw", None)
+    fingerprint = current_fingerprint(fours, "gaussian_noise")
+    output = tmp_path / "prepared"
+    prepare_data_set(fours, "gaussian_noise", fingerprint, tmp_path / "raw", output)
+    noise = record_of(output)["content"]["noise"]
+    assert noise["standard_deviation"] == 0.1
+    assert len(set(noise["sha256"].values())) == 3
+
+
+def test_shared_files_are_fetched_into_the_publishers_folder(
+    tmp_path: Path, mirror: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = argparse.Namespace(data_set="mnist_fours", data_directory=tmp_path, mirror=mirror)
+    assert fetch_command.run(arguments) == 0
+    assert "mnist: train-images-idx3-ubyte.gz" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "raw").iterdir()] == ["mnist"]
+    arguments = argparse.Namespace(
+        data_set="mnist_fours",
+        likelihood="gaussian_noise",
+        fingerprint=None,
+        data_directory=tmp_path,
+        sources=None,
+    )
+    assert prepare_command.run(arguments) == 0
+    (record,) = tmp_path.glob("prepared/mnist_fours-gaussian_noise-*/record.json")
+    (parent,) = json.loads(record.read_text())["parents"]
+    assert parent["path"].endswith("raw/mnist/record.json")

@@ -18,6 +18,7 @@ from workflow_src.config.data_sets import data_set
 from workflow_src.data.preparation import (
     binarised,
     counts_of,
+    normalised,
     perturbed,
     prepare,
     reflected,
@@ -88,6 +89,19 @@ def test_noise_is_one_draw_whatever_the_chunks() -> None:
     assert np.allclose(result[:, 2:], expected(pixels, noise)[:, 2:], atol=1e-6)
     scaled = (1 / 255) * np.random.default_rng(9).standard_normal(pixels.shape)
     assert digest == hashlib.sha256(scaled.astype("<f8").tobytes()).hexdigest()
+
+
+def test_gaussian_noise_divides_by_the_norm_and_adds_noise_of_a_tenth() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (9_000, 25), dtype=np.uint8)
+    pixels[3] = 0
+    result, digest = normalised(pixels, np.random.default_rng(8))
+    noise = np.random.default_rng(8).normal(0, 0.1, pixels.shape)
+    norms = np.sqrt((pixels.astype(np.float64) ** 2).sum(1))
+    assert np.allclose(result[4] - noise[4], pixels[4] / norms[4], atol=1e-6)
+    assert np.allclose(np.linalg.norm((result - noise)[norms > 0], axis=1), 1, atol=1e-6)
+    assert np.allclose(result[3], noise[3], atol=1e-6)
+    assert digest == hashlib.sha256(noise.astype("<f8").tobytes()).hexdigest()
+    assert result.dtype == np.float32
 
 
 def expected(pixels: np.ndarray, noise: np.ndarray) -> np.ndarray:

@@ -20,6 +20,10 @@ PUBLISHED = {
     "binarised_mnist": {"train": 50_000, "validation": 10_000, "test": 10_000},
     "omniglot": {"train": 24_345, "test": 8_070},
     "caltech101_silhouettes": {"train": 4_100, "validation": 2_264, "test": 2_307},
+    "mnist_fours": {"train": 5_842, "test": 982, "anomalies": 9_018},
+    "digits_fours": {"all": 181, "anomalies": 300},
+    "circle": {"train": 500, "validation": 500, "test": 2_000, "anomalies": 1_000},
+    "wave": {"train": 500, "validation": 500, "test": 2_000, "anomalies": 1_000},
 }
 
 
@@ -56,6 +60,10 @@ def test_splits_use_every_image_once(name: str) -> None:
         ("binarised_mnist", (50_000, 10_000, 10_000)),
         ("omniglot", (23_000, 1_345, 8_070)),
         ("caltech101_silhouettes", (4_100, 2_264, 2_307)),
+        ("mnist_fours", (5_842, 491, 9_509)),
+        ("digits_fours", (121, 30, 330)),
+        ("circle", (500, 500, 3_000)),
+        ("wave", (500, 500, 3_000)),
     ],
 )
 def test_splits_have_the_papers_sizes(name: str, sizes: tuple[int, int, int]) -> None:
@@ -83,7 +91,23 @@ def test_omniglot_validates_on_the_last_training_images() -> None:
     assert np.array_equal(splits["test"], np.arange(24_345, 32_415))
 
 
-@pytest.mark.parametrize("name", ["binarised_mnist", "caltech101_silhouettes"])
+@pytest.mark.parametrize("name", ["mnist_fours", "digits_fours", "circle", "wave"])
+def test_anomalies_end_the_test_set_and_are_nowhere_else(name: str) -> None:
+    *ordinary, anomalies = PUBLISHED[name].values()
+    splits = splits_of(name)
+    assert np.array_equal(splits["test"][-anomalies:], sum(ordinary) + np.arange(anomalies))
+    others = [splits["train"], splits["validation"], splits["test"][:-anomalies]]
+    assert np.array_equal(np.sort(np.concatenate(others)), np.arange(sum(ordinary)))
+
+
+def test_mnists_fours_all_train_and_the_official_test_set_is_shuffled_before_it_is_cut() -> None:
+    splits = splits_of("mnist_fours")
+    assert np.array_equal(splits["train"], np.arange(5_842))
+    # Uniform on 5842..6823: the mean of 491 has standard deviation 9.1.
+    assert abs(splits["validation"].mean() - 6_332.5) < 45
+
+
+@pytest.mark.parametrize("name", ["binarised_mnist", "caltech101_silhouettes", "circle", "wave"])
 def test_published_parts_stay_as_they_are(name: str) -> None:
     together = np.concatenate(list(splits_of(name).values()))
     assert np.array_equal(together, np.arange(len(together)))
@@ -114,6 +138,9 @@ def test_splits_are_fixed_and_differ_between_data_sets() -> None:
         ("cifar10", {"train": 9, "test": 2}),
         ("svhn", {"train": 7, "test": 2, "extra": 2}),
         ("digits", {"all": 13}),
+        ("idx_label", {"train": 7, "test": 5, "anomalies": 1}),
+        ("digits_label", {"all": 12, "anomalies": 1}),
+        ("circle", {"train": 7, "validation": 3, "test": 2, "anomalies": 1}),
     ],
 )
 def test_wrong_counts_are_refused(reader: str, counts: dict[str, int]) -> None:

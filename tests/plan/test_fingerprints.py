@@ -159,6 +159,8 @@ FACTS = {
     "shape": (14, 14),
     "reader": "svhn",
     "files": (),
+    "training_label": 4,
+    "anomalies": 7,
 }
 WORDS = {"title": "Digits by hand", "licence": "none", "homepage": "https://x", "split": "Yes."}
 
@@ -196,6 +198,12 @@ def test_gray_images_keep_the_recipe_from_before_there_were_colour_images() -> N
         "files",
     ]
     assert data_recipe(data_set("cifar10_colour"), "discretised_logistic")["channels"] == 3
+
+
+def test_points_have_no_levels_and_say_what_of_their_test_set_are_anomalies() -> None:
+    recipe = data_recipe(data_set("circle"), "gaussian_noise")
+    assert "levels" not in recipe
+    assert (recipe["anomalies"], recipe["training_label"]) == (1_000, 0)
 
 
 def test_a_file_is_known_in_recipes_by_its_best_checksum() -> None:

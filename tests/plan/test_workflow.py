@@ -8,6 +8,7 @@ import pytest
 
 from workflow_src.errors import UserError
 from workflow_src.plan.workflow import WorkflowPlan, workflow_plan, workflow_plan_of_job
+from workflow_src.storage import read_json_object
 
 
 @pytest.fixture
@@ -40,6 +41,19 @@ def test_the_target_leads_to_every_step(main: WorkflowPlan) -> None:
     assert manifests == set(main.shard_targets())
     prepared = {i for s in main.shards for i in main.shard_inputs(s) if "prepared" in i}
     assert prepared == set(main.prepared_targets())
+
+
+def test_files_that_two_data_sets_share_are_fetched_once(package: Path, root: Path) -> None:
+    asked = {"studies": ["emdgn"], "scale": "paper", "experiments": ["figure10"]}
+    fours = workflow_plan(asked, package_root=package, root=root)
+    assert fours.plan is not None
+    assert {data.data_set for data in fours.plan.prepared} == {"mnist_fours"}
+    assert fours.raw_targets() == ["data/raw/mnist/record.json"]
+    assert fours.raw_record("mnist_fours") == fours.raw_record("mnist")
+    assert fours.raw_record("circle") == "data/raw/circle/record.json"
+    (data,) = fours.plan.prepared
+    membership = read_json_object(root / fours.prepared_membership(data.fingerprint))
+    assert membership["raw"] == "data/raw/mnist"
 
 
 def test_an_evaluation_waits_for_the_shards_of_its_missing_runs_alone(main: WorkflowPlan) -> None:

@@ -22,6 +22,7 @@ from workflow_src.provenance.record import (
     parent,
     record_is_whole,
     slurm_facts,
+    untimed,
     verify_outputs,
 )
 
@@ -235,3 +236,21 @@ def test_a_record_without_tensors_imports_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_times_among_metrics_are_no_part_of_the_result(tmp_path: Path) -> None:
+    def row(metric: str, value: float, unit: str) -> dict[str, Any]:
+        return {"metric": metric, "value": value, "standard_error": None, "unit": unit}
+
+    def of(bound: float, seconds: float) -> dict[str, Any]:
+        rows = [row("test_log_likelihood", bound, "nats"), row("a_time", seconds, "s")]
+        record: dict[str, Any] = make(tmp_path, content={"metrics": rows})
+        return record
+
+    first, slower, other = of(-1.0, 2.0), of(-1.0, 3.0), of(-1.5, 2.0)
+    assert first["result_digest"] == slower["result_digest"] != other["result_digest"]
+    assert first["content"] != slower["content"]
+    without = [row("a_time", 2.0, "s")]
+    assert make(tmp_path, content={"metrics": without})["result_digest"] != first["result_digest"]
+    assert untimed(None) is None
+    assert untimed([7]) == [7]

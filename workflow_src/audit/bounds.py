@@ -58,7 +58,7 @@ def _check_bounds(
     if arrays is None or not _have_shape(place, content, arrays, file, notes):
         return
     counts = [int(one) for one in arrays["importance_samples"]]
-    if counts != list(content["measures"]["importance_samples"]):
+    if counts != list(content["measures"].get("importance_samples", ())):
         notes.find("number", place, f"{file} is of {counts} samples; expected those measured")
     rows = [row for row in content["metrics"] if row["metric"] in metrics.values()]
     claimed = {

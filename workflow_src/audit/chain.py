@@ -18,6 +18,7 @@ from workflow_src.audit.records import Examined
 from workflow_src.config.models import model_declarations
 from workflow_src.evaluate.selection import candidate_of, choose
 from workflow_src.plan.planned import PlannedEvaluation
+from workflow_src.provenance.record import untimed
 
 SELECTION = {"metric": "validation_bound"}
 
@@ -237,7 +238,10 @@ class Chain:
             return
         where = self.known["measurement", named["fingerprint"]].place
         _equal(place, "the measured run", measured["run"], winner, "the winner", notes)
-        _equal(place, "metrics", content["metrics"], measured["metrics"], f"{where}'s", notes)
+        metrics, own = content["metrics"], measured["metrics"]
+        if where in self.remade:
+            metrics, own = untimed(metrics), untimed(own)
+        _equal(place, "metrics", metrics, own, f"{where}'s", notes)
         _equal(place, "measures", content["measures"], measured["measures"], f"{where}'s", notes)
         tail = PurePosixPath(where).parent.parts[-4:]
         _equal(place, "directory", PurePosixPath(named["directory"]).parts[-4:], tail, where, notes)

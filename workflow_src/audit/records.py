@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_src.archive.results import CHECKPOINT, NOT_KEPT, RECORDS, Results
+from workflow_src.audit import exact_densities
 from workflow_src.audit.bounds import (
     BOUNDS,
     SMOOTHED_BOUNDS,
@@ -64,6 +65,7 @@ _CHECKS: dict[tuple[str, str], _Check] = {
     ("measurements", LOG_PARTITION): check_log_partition,
     ("measurements", SMOOTHING): check_smoothing,
     ("measurements", TRAINING_BOUNDS): check_training_bounds,
+    **{("measurements", file): check for file, check in exact_densities.CHECKS.items()},
 }
 
 
@@ -225,7 +227,9 @@ def _check_claims(
     elif record["kind"] == "measurement":
         filled_in = any(row["metric"].startswith("inpainting_") for row in content["metrics"])
         asked = content["measures"].get("inpainting")
-        wanted = {BOUNDS, INPAINTING} if filled_in or asked else {BOUNDS}
+        exact = exact_densities.are_told(content)
+        wanted = exact_densities.wanted_files(content) if exact else {BOUNDS}
+        wanted |= {INPAINTING} if filled_in or asked else set()
         # A model of a single leaf, which has no components, has none.
         if content["measures"].get("leaf_posteriors") and "leaf_components" in content["spec"]:
             wanted.add(LEAF_POSTERIORS)

@@ -84,7 +84,7 @@ _CONTENT: Mapping[str, Any] = {
     "prepared": {
         "data_set": str,
         "likelihood": str,
-        "levels": int,
+        "levels": IfThere(int),
         "shape": Each(int, list),
         "channels": IfThere(int),
         "images": {"train": int, "validation": int, "test": int},
@@ -102,10 +102,12 @@ _CONTENT: Mapping[str, Any] = {
         "run": str,
         "spec": _AXES,
         "measures": {
-            "importance_samples": Each(int, list),
+            "importance_samples": IfThere(Each(int, list)),
             "inpainting": IfThere(Each(str, list)),
             "leaf_posteriors": IfThere(bool),
             "global_samples": IfThere(int),
+            "point_samples": IfThere(int),
+            "gaps": IfThere(int),
         },
         "code": _CODE,
         "metrics": Each(_METRIC, list),

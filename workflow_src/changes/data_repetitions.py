@@ -89,7 +89,7 @@ class DataRepeater:
             return "the registry does not know the data set any more"
         if data_recipe(known, recipe["likelihood"]) != recipe:
             return "the recipe changed too"
-        if not (root / layout.raw(known.name) / RAW_RECORD).is_file():
+        if not (root / layout.raw(known.raw_name) / RAW_RECORD).is_file():
             return "the published files are not here"
         return incomparable(record, None, None) or functools.partial(
             self._prepare, directory, record
@@ -102,7 +102,7 @@ class DataRepeater:
         content = record["content"]
         known = data_set(content["data_set"])
         again = self.folder / directory.name
-        raw = self.plan.root / self.plan.layout.raw(known.name)
+        raw = self.plan.root / self.plan.layout.raw(known.raw_name)
         name = current_fingerprint(known, content["likelihood"])
         prepare_data_set(known, content["likelihood"], name, raw, again)
         found = differences.of_prepared(directory, record, again)

@@ -11,6 +11,7 @@ from typing import Any
 from workflow_src.archive.results import CHECKPOINT, Results
 from workflow_src.changes.earlier import Record
 from workflow_src.plan.layout import PREPARED_RECORD
+from workflow_src.provenance.record import untimed
 from workflow_src.storage import read_json_object, sha256_file
 
 _HISTORY = "history.parquet"
@@ -42,15 +43,17 @@ def of_measurement(results: Results, directory: str, record: Record, again: Any)
     """Metrics and arrays of something measured again."""
     import numpy as np
 
-    before = record["content"]["metrics"]
+    before, now = untimed(record["content"]["metrics"]), untimed(again.metrics)
     lines = []
-    if _exact(before) != _exact(again.metrics):
-        lines += list(_metrics(directory, before, again.metrics))
+    if _exact(before) != _exact(now):
+        lines += list(_metrics(directory, before, now))
     for name in sorted(again.arrays.keys() | {Path(file).stem for file in record["outputs"]}):
         file = f"{name}.npz"
         if name not in again.arrays or file not in record["outputs"]:
             which = "only then" if name not in again.arrays else "only now"
             lines.append(f"{directory}/{file}: there {which}")
+            continue
+        if file in record.get("timed_outputs", ()):
             continue
         with np.load(io.BytesIO(results.read(directory, file)), allow_pickle=False) as stored:
             old = {key: stored[key] for key in stored.files}

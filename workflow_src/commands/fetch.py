@@ -27,11 +27,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Fetch what is missing and say where each file came from."""
-    wanted = data_set(arguments.data_set)
+    # Files that two data sets share are fetched once, by the one that publishes them.
+    wanted = data_set(data_set(arguments.data_set).raw_name)
     directory = Layout(data=arguments.data_directory, results=Path()).raw(wanted.name)
     files = fetch_data_set(wanted, directory, mirror_directory(arguments.mirror))
     for file in files:
         print(f"{wanted.name}: {file.name} ({file.origin})", file=sys.stderr)
     if not files:
-        print(f"{wanted.name}: comes with a dependency; nothing to fetch", file=sys.stderr)
+        origin = "is drawn here" if wanted.is_drawn else "comes with a dependency"
+        print(f"{wanted.name}: {origin}; nothing to fetch", file=sys.stderr)
     return 0

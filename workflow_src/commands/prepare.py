@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     fingerprint = arguments.fingerprint or current_fingerprint(wanted, likelihood)
     layout = Layout(data=arguments.data_directory, results=Path())
     output = layout.prepared(wanted.name, likelihood, fingerprint)
-    raw = layout.raw(wanted.name)
+    raw = layout.raw(wanted.raw_name)
     made = prepare_data_set(wanted, likelihood, fingerprint, raw, output, sources=arguments.sources)
     print(f"{output}: {'prepared' if made else 'already there'}", file=sys.stderr)
     return 0

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from workflow_src.config.complaints import unknown, validate
 from workflow_src.config.strict import Distinct, Likelihood, Name, StrictModel
-from workflow_src.config.yaml_lines import read_yaml
+from workflow_src.config.yaml_lines import KeyPath, read_yaml
 
 REGISTRY = Path(__file__).with_name("data_sets.yaml")
 
@@ -45,30 +45,50 @@ class SourceFile(StrictModel):
 
 
 class Sizes(StrictModel):
-    """Number of images in each part."""
+    """Number of images, or points, in each part."""
 
     train: Positive = Field(description="Images to train on.")
     validation: Positive = Field(description="Images to stop and choose by.")
-    test: Positive = Field(description="Images that results are measured on.")
+    test: Positive = Field(description="Images that results are measured on, anomalies included.")
 
 
 class DataSet(StrictModel):
-    """One data set: facts about the prepared images, and where the files come from."""
+    """One data set: facts about the prepared images or points, and where the files come from."""
 
     name: Name = Field(description="Name in settings, paths and columns.")
     title: str = Field(description="Name in tables and figures.")
     shape: Annotated[tuple[Positive, Positive], Field(strict=False)] = Field(
-        description="Height and width of a prepared image, in pixels."
+        description="Height and width of a prepared image in pixels; 1 and the number of "
+        "coordinates for points."
     )
     channels: Literal[1, 3] = Field(1, description="1 for gray images, 3 for red, green and blue.")
-    levels: Positive = Field(
-        le=255, description="Largest count of a pixel: 255 for 8-bit images, 1 for binary ones."
+    levels: Annotated[int, Field(ge=1, le=255)] | None = Field(
+        None,
+        description="Largest count of a pixel: 255 for 8-bit images, 1 for binary ones; points, "
+        "which are real numbers, have none.",
     )
     likelihoods: Distinct[Likelihood] = Field(
         description="Likelihoods that its images can be prepared for."
     )
-    superpixel: Positive = Field(
-        description="Step of the Poon-Domingos splits in pixels (Delta), giving 4 x 4 super-pixels."
+    superpixel: Positive | None = Field(
+        None,
+        description="Step of the Poon-Domingos splits in pixels (Delta), giving 4 x 4 "
+        "super-pixels; points have none.",
+    )
+    training_label: Annotated[int, Field(ge=0, le=255)] | None = Field(
+        None,
+        description="Label of all training and validation images, where they have but one; test "
+        "images of other labels are anomalies.",
+    )
+    anomalies: int = Field(
+        0,
+        ge=0,
+        description="How many of the test images are anomalies, told by labels that no training "
+        "image has. They stand last.",
+    )
+    published_as: Name | None = Field(
+        None,
+        description="Data set whose files these are; they are fetched once, into its folder.",
     )
     licence: str = Field(description="Terms of use, as far as the publisher states them.")
     homepage: str = Field(description="Page of the publisher.")
@@ -81,12 +101,26 @@ class DataSet(StrictModel):
         "binarised_mnist",
         "omniglot",
         "silhouettes",
+        "idx_label",
+        "digits_label",
+        "circle",
+        "wave",
     ] = Field(description="Format of the files, and how the images are divided.")
     sizes: Sizes = Field(description="Number of images in each part.")
     split: str = Field(description="How the parts are made, in a sentence.")
     files: Annotated[tuple[SourceFile, ...], Field(strict=False)] = Field(
-        description="Files to fetch; none where the data come with a dependency."
+        description="Files to fetch; none where the data come with a dependency or are drawn."
     )
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether it is of points that this program draws; nobody publishes them."""
+        return self.levels is None
+
+    @property
+    def raw_name(self) -> str:
+        """The data set in whose raw folder its files lie; itself, but where it shares them."""
+        return self.published_as or self.name
 
 
 class _Registry(StrictModel):
@@ -111,11 +145,16 @@ def _data_sets() -> dict[str, DataSet]:
     registry = validate(_Registry, document.value, document.place)
 
     def one(name: str, facts: dict[str, Any]) -> DataSet:
-        return validate(
-            DataSet,
-            {"name": name, **facts},
-            lambda key: document.place(("data_sets", name, *key)),
-        )
+        def place(key: KeyPath) -> str:
+            return document.place(("data_sets", name, *key))
+
+        publisher = facts.get("published_as")
+        if publisher is not None:
+            if publisher not in registry.data_sets:
+                key = ("published_as",)
+                raise unknown(key, "data set", publisher, registry.data_sets).error(place)
+            facts = facts | {"files": registry.data_sets[publisher].get("files", [])}
+        return validate(DataSet, {"name": name, **facts}, place)
 
     return {name: one(name, facts) for name, facts in registry.data_sets.items()}
 

@@ -6,7 +6,7 @@ where the part stands.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from workflow_src.config.complaints import Complaint, shown, unknown
 from workflow_src.config.metrics import LOG_PARTITION
@@ -20,7 +20,19 @@ _PICTURES = (
     "inpainting",
     "global_samples",
     "inverse_cdfs",
+    "partition",
+    "densities",
+    "posteriors",
+    "point_samples",
+    "zero_noise",
+    "components",
+    "reference",
+    "gaps",
+    "costs",
 )
+_ALONG_ROWS = {"curve": "a curve", "costs": "costs"}
+"""Presentations that draw lines over what the table has in its rows, with words."""
+_SAMPLES = "importance_samples"
 _MEASURE_OF = {
     "inpainting_log_density": ("inpainting", "masks under inpainting"),
     "inpainting_error": ("inpainting", "masks under inpainting"),
@@ -29,6 +41,23 @@ _MEASURE_OF = {
     "test_joint_bound": ("training_bounds", "training_bounds"),
     "test_marginal_bound": ("training_bounds", "training_bounds"),
     "marginal_bound_gain": ("training_bounds", "training_bounds"),
+    "approximation_gap": ("gaps", "gaps"),
+    "amortisation_gap": ("gaps", "gaps"),
+    "multimodal_share": ("gaps", "gaps"),
+    "akaike_criterion": ("model_selection", "model_selection"),
+    "bayesian_criterion": ("model_selection", "model_selection"),
+    "akaike_criterion_of_rank": ("model_selection", "model_selection"),
+    "bayesian_criterion_of_rank": ("model_selection", "model_selection"),
+    "score_rank": ("model_selection", "model_selection"),
+    "anomaly_auc": ("anomalies", "anomalies"),
+    "imputation_error": ("imputation", "imputation"),
+    "imputation_log_density": ("imputation", "imputation"),
+    "encoder_imputation_error": ("imputation", "imputation"),
+    "mean_imputation_error": ("imputation", "imputation"),
+    "enumeration_seconds": ("costs", "costs"),
+    "expectation_seconds": ("costs", "costs"),
+    "reference_seconds": ("reference", "points under reference"),
+    "reference_difference": ("reference", "points under reference"),
 }
 """Metrics that are computed where something is measured that need not be: its name, and words."""
 
@@ -59,8 +88,11 @@ def check_layout(
         ).raised_in_validator()
 
 
-def check_measurable(measured: Iterable[str], models: Iterable[str]) -> None:
-    """Everything that is to be measured can be, on every model of the experiment."""
+def check_measurable(measured: Collection[str], models: Iterable[str]) -> None:
+    """Everything that is to be measured can be, on every model of the experiment.
+
+    Models of which there is no more than a bound are measured with some number of samples.
+    """
     for model in models:
         known = evaluation_of(model).measures
         for name in sorted(set(measured) - set(known)):
@@ -69,11 +101,17 @@ def check_measurable(measured: Iterable[str], models: Iterable[str]) -> None:
                 f"{name} is not measured on models such as {model}",
                 expected="of the measures: " + ", ".join(known),
             ).raised_in_validator()
+        if _SAMPLES in known and _SAMPLES not in measured:
+            raise Complaint(
+                ("measures", _SAMPLES),
+                f"models such as {model} have no more than a bound of so many samples",
+                expected="numbers of importance samples, ascending, such as [100]",
+            ).raised_in_validator()
 
 
 def check_measured(
     metric: str,
-    importance_samples: Sequence[int],
+    importance_samples: Sequence[int] | None,
     measured: Iterable[str],
     models: Iterable[str],
     key: KeyPath,
@@ -81,7 +119,7 @@ def check_measured(
     """What the ``metric``, which stands under ``key``, is computed from is measured."""
     models = list(models)
     lacking = None
-    if metric == "test_bound_gain" and len(importance_samples) < 2:
+    if metric == "test_bound_gain" and len(importance_samples or ()) < 2:
         lacking = "two numbers of importance_samples or more among the measures"
     measure, words = _MEASURE_OF.get(metric, (None, ""))
     if measure is not None and measure not in set(measured):
@@ -107,11 +145,12 @@ def check_presentation(
             f"{presentation} is not measured in this experiment",
             expected=f"{presentation} among the measures",
         ).raised_in_validator()
-    if presentation == "curve" and not _is_numeric(rows, models):
+    words = _ALONG_ROWS.get(presentation)
+    if words is not None and not _is_numeric(rows, models):
         raise Complaint(
             ("presentation",),
-            f"a curve over {rows}, which is no number",
-            expected="a curve over the fraction or a compared hyperparameter in the table's rows",
+            f"{words} over {rows}, which is no number",
+            expected=f"{words} over the fraction or a compared hyperparameter in the table's rows",
         ).raised_in_validator()
 
 

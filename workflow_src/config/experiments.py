@@ -50,6 +50,17 @@ Presentation = Literal[
     "inpainting",
     "global_samples",
     "inverse_cdfs",
+    "likelihood_curves",
+    "divergence_curves",
+    "partition",
+    "densities",
+    "posteriors",
+    "point_samples",
+    "zero_noise",
+    "components",
+    "reference",
+    "gaps",
+    "costs",
 ]
 Mask = Literal["left", "right", "top", "bottom", "center", "random_pixels"]
 Entry = dict[Name, Distinct[Scalar]]
@@ -104,8 +115,10 @@ class Grid(StrictModel):
 class Measures(StrictModel):
     """What is measured on the winner of a group."""
 
-    importance_samples: Ascending = Field(
-        description="Numbers of importance samples to give the test bound for, ascending."
+    importance_samples: Ascending | None = Field(
+        None,
+        description="Numbers of importance samples to give the test bound for, ascending; needed "
+        "where a model has no more than a bound.",
     )
     samples: int = Field(0, ge=0, description="Number of images to sample.")
     leaf_manifolds: bool = Field(
@@ -134,6 +147,58 @@ class Measures(StrictModel):
         False,
         description="Whether to give the test bound also at the temperature of training, for every "
         "number of importance samples; of models that can be weighed so.",
+    )
+    partition: bool = Field(
+        False,
+        description="Whether to list the regions on which the generator is affine, inside a "
+        "window; of one or two latent dimensions.",
+    )
+    densities: bool = Field(
+        False, description="Whether to give the exact density on a grid; of points in the plane."
+    )
+    posteriors: int = Field(
+        0,
+        ge=0,
+        description="Number of test points to give the exact posterior of; with one or two "
+        "latent dimensions.",
+    )
+    point_samples: int = Field(0, ge=0, description="Number of points to sample.")
+    zero_noise: bool = Field(
+        False,
+        description="Whether to find the latent point that the posterior tends to as the noise "
+        "goes to zero.",
+    )
+    components: bool = Field(
+        False, description="Whether to write the model out as a mixture, a component per region."
+    )
+    gaps: int = Field(
+        0,
+        ge=0,
+        description="Number of test points to search the best Gaussian posterior of, for the gaps "
+        "of approximation and amortisation.",
+    )
+    imputation: bool = Field(
+        False,
+        description="Whether to hide each half of the values of test points and to expect them "
+        "from the other half.",
+    )
+    anomalies: bool = Field(
+        False,
+        description="Whether to tell test points apart by their density that are of no training "
+        "label.",
+    )
+    model_selection: bool = Field(
+        False, description="Whether to give information criteria, on the training points."
+    )
+    costs: bool = Field(
+        False,
+        description="Whether to time the enumeration of regions and one expectation step.",
+    )
+    reference: int = Field(
+        0,
+        ge=0,
+        description="Number of test points to repeat the expectation step on with the paper's "
+        "simplices, for time and agreement.",
     )
 
 

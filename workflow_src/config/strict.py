@@ -146,8 +146,8 @@ Scalar = Annotated[int | float | str, BeforeValidator(_scalar)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 """A name in code, files and columns."""
 
-Likelihood = Literal["gaussian", "binomial", "bernoulli", "discretised_logistic"]
-"""How pixels are read: continuous in [0, 1], or counts."""
+Likelihood = Literal["gaussian", "binomial", "bernoulli", "discretised_logistic", "gaussian_noise"]
+"""How values are read: pixels in [0, 1], counts, or real vectors with Gaussian noise."""
 
 ProtocolName = Literal["authors", "text"]
 """Whose answer to what the paper leaves open about training."""

@@ -21,6 +21,7 @@ PIXEL_TYPES: dict[str, np.dtype[Any]] = {
     "binomial": np.dtype(np.uint8),
     "bernoulli": np.dtype(np.uint8),
     "discretised_logistic": np.dtype(np.uint8),
+    "gaussian_noise": np.dtype(np.float32),
 }
 LABEL_TYPE = np.dtype(np.uint8)
 
@@ -30,10 +31,12 @@ class PreparedData:
     """One data set, prepared for one likelihood.
 
     Images have shape [images, channels * height * width], one channel after the other and each row
-    by row: float32 in [0, 1] for the Gaussian, uint8 for all others. These are counts in 0..levels
-    for the binomial and the discretised logistic. For the Bernoulli, training images are counts
-    too, of which each over ``levels`` is the probability of a 1, while validation and test images
-    are 0 or 1. Labels have shape [images]; they are all 0 where the publisher gives none.
+    by row: float32 in [0, 1] for the Gaussian, float32 of any size for Gaussian noise, uint8 for
+    all others. These are counts in 0..levels for the binomial and the discretised logistic. For the
+    Bernoulli, training images are counts too, of which each over ``levels`` is the probability of a
+    1, while validation and test images are 0 or 1. Points have shape [points, coordinates] and
+    ``levels`` 0, since they are no counts. Labels have shape [images]; they are all 0 where the
+    publisher gives none. Test images whose label no training image has are anomalies.
     """
 
     train: NDArray[Any]

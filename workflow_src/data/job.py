@@ -16,7 +16,7 @@ from typing import Any
 from workflow_src.config.data_sets import DataSet
 from workflow_src.data.arrays import write_arrays
 from workflow_src.data.fetching import FetchedFile, checksum_difference, fetch
-from workflow_src.data.preparation import NOISE_STANDARD_DEVIATION, PreparedSplit, prepare
+from workflow_src.data.preparation import NOISE_STANDARD_DEVIATIONS, PreparedSplit, prepare
 from workflow_src.data.prepared import (
     RECORD,
     open_prepared,
@@ -43,6 +43,7 @@ def fetch_data_set(
 ) -> list[FetchedFile]:
     """Fetch a data set's files and write the record of where each came from.
 
+    The record is that of the data set which publishes the files, where another one shares them.
     A record that already vouches for exactly these files stays, since it knows their origin.
     """
     started = datetime.now(UTC)
@@ -53,9 +54,9 @@ def fetch_data_set(
         return files
     record = build_record(
         "raw",
-        fingerprint=digest({"data_set": data_set.name, "files": sums})[:16],
+        fingerprint=digest({"data_set": data_set.raw_name, "files": sums})[:16],
         content={
-            "data_set": data_set.name,
+            "data_set": data_set.raw_name,
             "licence": data_set.licence,
             "homepage": data_set.homepage,
             "origins": {file.name: file.origin for file in files},
@@ -200,7 +201,8 @@ def _verified_raw_record(data_set: DataSet, raw_directory: Path) -> dict[str, An
 
 def _fetch_command(data_set: DataSet, raw_directory: Path) -> str:
     folder = raw_directory.parent.parent
-    return f"python -m workflow_src fetch --data-set {data_set.name} --data-directory {folder}"
+    name = data_set.raw_name
+    return f"python -m workflow_src fetch --data-set {name} --data-directory {folder}"
 
 
 def _content(
@@ -211,14 +213,14 @@ def _content(
         "likelihood": likelihood,
         "shape": list(data_set.shape),
         "channels": data_set.channels,
-        "levels": data_set.levels,
+        **({} if data_set.levels is None else {"levels": data_set.levels}),
         "split": data_set.split,
         "images": {name: len(split.images) for name, split in splits.items()},
         "constant_images": {name: split.constant_images for name, split in splits.items()},
     }
-    if likelihood == "gaussian":
+    if any(split.noise_sha256 for split in splits.values()):
         content["noise"] = {
-            "standard_deviation": NOISE_STANDARD_DEVIATION,
+            "standard_deviation": NOISE_STANDARD_DEVIATIONS[likelihood],
             "sha256": {name: split.noise_sha256 for name, split in splits.items()},
         }
     return content

@@ -9,7 +9,11 @@ Bernoulli (DVAE++ paper): nothing is stretched. A gray level over the largest on
 of a 1. Validation and test images are drawn once, fixed per data set and split; training images
 stay gray levels, of which a trainer draws anew or once. Binary images are what they are.
 
-Discretised logistic: nothing is changed. Writing and recording are job.py's.
+Discretised logistic: nothing is changed.
+
+Gaussian noise (EM-DGN paper's published program): every image is divided by its Euclidean norm, and
+one draw of noise with standard deviation 0.1, fixed per data set and split, is added. Points are
+what they are: their noise is part of how they were drawn. Writing and recording are job.py's.
 """
 
 from __future__ import annotations
@@ -27,8 +31,9 @@ from workflow_src.data.readers import read
 from workflow_src.data.splitting import Indices, split_indices
 from workflow_src.plan import seeds
 
-LIKELIHOODS = ("gaussian", "binomial", "bernoulli", "discretised_logistic")
-NOISE_STANDARD_DEVIATION = 1 / 255
+LIKELIHOODS = ("gaussian", "binomial", "bernoulli", "discretised_logistic", "gaussian_noise")
+NOISE_STANDARD_DEVIATIONS = {"gaussian": 1 / 255, "gaussian_noise": 0.1}
+"""Of the noise that is added to images, where any is."""
 _CHUNK = 8192
 
 Reals = NDArray[np.float64]
@@ -38,8 +43,9 @@ Reals = NDArray[np.float64]
 class PreparedSplit:
     """One split: images [images, channels * height * width], labels and image numbers [images].
 
-    ``constant_images`` counts images of one gray level; ``noise_sha256`` is the digest of the noise
-    that was added (little-endian float64, image after image), empty where none was.
+    ``constant_images`` counts images of one gray level, and is 0 for points; ``noise_sha256`` is
+    the digest of the noise that was added (little-endian float64, image after image), empty where
+    none was.
     """
 
     images: NDArray[Any]
@@ -71,14 +77,20 @@ def prepare(facts: Facts, likelihood: str, raw_directory: Path) -> dict[str, Pre
     prepared = {}
     for split, indices in splits.items():
         raw = images[indices]
-        constant = int(np.sum(raw.min(axis=1) == raw.max(axis=1)))
+        constant = 0 if _are_points(raw) else int(np.sum(raw.min(axis=1) == raw.max(axis=1)))
         pixels, noise_sha256 = _pixels(raw, facts, likelihood, split)
         prepared[split] = PreparedSplit(pixels, labels[indices], indices, constant, noise_sha256)
     return prepared
 
 
-def _pixels(raw: Pixels, facts: Facts, likelihood: str, split: str) -> tuple[NDArray[Any], str]:
+def _pixels(
+    raw: NDArray[Any], facts: Facts, likelihood: str, split: str
+) -> tuple[NDArray[Any], str]:
     """One split's images as ``likelihood`` reads them, and the digest of noise, if any."""
+    if likelihood == "gaussian_noise":
+        if _are_points(raw):
+            return raw.astype(np.float32), ""
+        return normalised(raw, _generator("noise", facts, split))
     if likelihood == "gaussian":
         return perturbed(raw, _generator("noise", facts, split))
     if likelihood == "binomial":
@@ -118,7 +130,7 @@ def perturbed(images: Pixels, generator: np.random.Generator) -> tuple[NDArray[n
     digest = hashlib.sha256()
     for start in range(0, len(images), _CHUNK):
         chunk = images[start : start + _CHUNK]
-        noise = NOISE_STANDARD_DEVIATION * generator.standard_normal(chunk.shape)
+        noise = NOISE_STANDARD_DEVIATIONS["gaussian"] * generator.standard_normal(chunk.shape)
         digest.update(noise.astype("<f8", copy=False).tobytes())
         noisy = reflected(stretched(chunk) + noise)
         # Stretching what was a constant image would blow its noise up to the full range.
@@ -127,10 +139,30 @@ def perturbed(images: Pixels, generator: np.random.Generator) -> tuple[NDArray[n
     return result, digest.hexdigest()
 
 
+def normalised(images: Pixels, generator: np.random.Generator) -> tuple[NDArray[np.float32], str]:
+    """Images over their Euclidean norm, plus noise, and the sha256 of the noise.
+
+    A black image has no direction and stays 0 before the noise.
+    """
+    result = np.empty(images.shape, dtype=np.float32)
+    digest = hashlib.sha256()
+    for start in range(0, len(images), _CHUNK):
+        chunk = images[start : start + _CHUNK].astype(np.float64)
+        noise = NOISE_STANDARD_DEVIATIONS["gaussian_noise"] * generator.standard_normal(chunk.shape)
+        digest.update(noise.astype("<f8", copy=False).tobytes())
+        norms = np.linalg.norm(chunk, axis=1, keepdims=True)
+        result[start : start + _CHUNK] = chunk / np.where(norms == 0, 1, norms) + noise
+    return result, digest.hexdigest()
+
+
 def reflected(values: Reals) -> Reals:
     """Values in (-1, 2) folded back into [0, 1] at both ends."""
     folded = np.abs(values)
     return np.where(folded > 1, 2 - folded, folded)
+
+
+def _are_points(raw: NDArray[Any]) -> bool:
+    return raw.dtype.kind == "f"
 
 
 def _generator(purpose: str, facts: Facts, split: str) -> np.random.Generator:

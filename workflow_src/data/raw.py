@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
+Points = NDArray[np.float64]
 Labels = NDArray[np.uint8]
 
 
@@ -42,8 +43,11 @@ class DataError(Exception):
 class Facts:
     """What preparation must know of a data set.
 
-    ``shape`` is (height, width) of an image, ``levels`` the largest count of a pixel, ``sizes`` the
-    images of train, validation and test, ``channels`` 1 for gray images and 3 for colour.
+    ``shape`` is (height, width) of an image, or (1, coordinates) of a point; ``levels`` the largest
+    count of a pixel, 0 for points, which are no counts; ``sizes`` the images of train, validation
+    and test, ``channels`` 1 for gray images and 3 for colour. The last ``anomalies`` test images
+    have labels that no training image has; ``training_label`` is the one label that training images
+    have, None where they have several or none.
     """
 
     name: str
@@ -52,6 +56,8 @@ class Facts:
     levels: int
     sizes: Mapping[str, int]
     channels: int = 1
+    training_label: int | None = None
+    anomalies: int = 0
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -66,9 +72,11 @@ def facts_of(recipe: Mapping[str, Any]) -> Facts:
         name=recipe["data_set"],
         reader=recipe["reader"],
         shape=(height, width),
-        levels=recipe["levels"],
+        levels=recipe.get("levels", 0),
         sizes=recipe["sizes"],
         channels=recipe.get("channels", 1),
+        training_label=recipe.get("training_label"),
+        anomalies=recipe.get("anomalies", 0),
     )
 
 
@@ -76,12 +84,12 @@ def facts_of(recipe: Mapping[str, Any]) -> Facts:
 class RawImages:
     """Images and labels of one published part (such as train, test or extra) of a data set.
 
-    Gray images have shape [images, height, width], colour images [images, 3, height, width], labels
-    [images].
+    Gray images have shape [images, height, width] and colour images [images, 3, height, width], all
+    uint8; points have shape [points, 1, coordinates] and are float64; labels have shape [images].
     """
 
     part: str
-    images: Pixels
+    images: NDArray[Any]
     labels: Labels
 
     def __len__(self) -> int:

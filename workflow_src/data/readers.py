@@ -27,6 +27,8 @@ from workflow_src.data.binary_images import (
     read_silhouettes,
 )
 from workflow_src.data.matlab import matlab_variables
+from workflow_src.data.one_label import of_one_label
+from workflow_src.data.points import drawn_circle, drawn_wave
 from workflow_src.data.raw import DataError, Facts, Labels, Pixels, RawImages, missing
 
 IDX_UNSIGNED_BYTE = 8
@@ -216,6 +218,10 @@ _READERS: dict[str, Callable[[Facts, Path], tuple[RawImages, ...]]] = {
     "binarised_mnist": read_binarised_mnist,
     "omniglot": read_omniglot,
     "silhouettes": read_silhouettes,
+    "idx_label": lambda facts, directory: of_one_label(facts, _read_idx(facts, directory)),
+    "digits_label": lambda facts, directory: of_one_label(facts, _read_digits(facts, directory)),
+    "circle": lambda facts, directory: drawn_circle(facts),
+    "wave": lambda facts, directory: drawn_wave(facts),
 }
 
 

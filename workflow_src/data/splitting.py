@@ -1,7 +1,8 @@
-"""Which published images train, validate and test.
+"""Which published images, or drawn points, train, validate and test.
 
-The splits are those of the SPVAE paper's supplement and of the publishers whose data the DVAE++
-paper uses; what is drawn at random is fixed by the data set's name. Images are numbered through all
+The splits are those of the SPVAE paper's supplement, of the publishers whose data the DVAE++ paper
+uses, and, for the EM-DGN paper, of one label with anomalies at the end of the test set; what is
+drawn at random is fixed by the data set's name. Images are numbered through all
 parts in the order in which readers.py gives them. Nothing is random across seeds: every run of a
 data set has the same three sets.
 """
@@ -94,6 +95,34 @@ def _published(facts: Facts, counts: dict[str, int]) -> dict[str, Indices]:
     }
 
 
+def _test_validates(facts: Facts, counts: dict[str, int]) -> dict[str, Indices]:
+    """All training images of a label; its official test images, shuffled, validate and test."""
+    order = counts["train"] + _permutation(facts, counts["test"])
+    validation = facts.sizes["validation"]
+    return {
+        "train": _range(0, counts["train"]),
+        "validation": order[:validation],
+        "test": np.concatenate([order[validation:], _anomalies(counts)]),
+    }
+
+
+def _shuffled_with_anomalies(facts: Facts, counts: dict[str, int]) -> dict[str, Indices]:
+    """All images of a label shuffled and cut into three; anomalies end the test set."""
+    shuffled = _shuffled(facts, {"all": counts["all"]})
+    return shuffled | {"test": np.concatenate([shuffled["test"], _anomalies(counts)])}
+
+
+def _drawn(facts: Facts, counts: dict[str, int]) -> dict[str, Indices]:
+    """The three parts that are drawn; anomalies end the test set (points)."""
+    splits = _published(facts, counts)
+    return splits | {"test": np.concatenate([splits["test"], _anomalies(counts)])}
+
+
+def _anomalies(counts: dict[str, int]) -> Indices:
+    """The image numbers of the last part."""
+    return _range(sum(counts.values()) - counts["anomalies"], counts["anomalies"])
+
+
 _SPLITS: dict[str, Callable[[Facts, dict[str, int]], dict[str, Indices]]] = {
     "digits": _shuffled,
     "cifar10": _shuffled,
@@ -103,6 +132,10 @@ _SPLITS: dict[str, Callable[[Facts, dict[str, int]], dict[str, Indices]]] = {
     "omniglot": _last_validate,
     "binarised_mnist": _published,
     "silhouettes": _published,
+    "idx_label": _test_validates,
+    "digits_label": _shuffled_with_anomalies,
+    "circle": _drawn,
+    "wave": _drawn,
 }
 
 

@@ -38,6 +38,9 @@ from workflow_src.train.run_directory import read_parameters, read_run
 
 log = logging.getLogger(__name__)
 
+TIMED_OUTPUTS = frozenset({"costs.npz"})
+"""Files of arrays that tell how long something took, in which equal measurements differ."""
+
 PACKAGE_ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -196,6 +199,7 @@ def _write_measurement(
                 parent("prepared", group["prepared"]["fingerprint"], data_path),
             ],
             outputs=outputs,
+            timed_outputs=TIMED_OUTPUTS & outputs.keys(),
             started=started,
             threads=settings()["threads"],
             determinism=settings(),

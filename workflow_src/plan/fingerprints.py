@@ -164,7 +164,8 @@ def _measuring(model: str) -> tuple[str, ...]:
 def data_recipe(data_set: DataSet, likelihood: str) -> dict[str, Any]:
     """What prepared data are made from, but for the code: source files by digest, shape, sizes.
 
-    Channels are told of colour images alone, so that gray ones keep the recipe they had before.
+    What only some data have (levels, channels, anomalies) is told of these alone, so that the
+    others keep the recipe that they had before.
     """
     files = {
         file.name: file.sha256 or file.git_blob or file.md5 or "unknown" for file in data_set.files
@@ -174,10 +175,12 @@ def data_recipe(data_set: DataSet, likelihood: str) -> dict[str, Any]:
         "likelihood": likelihood,
         "reader": data_set.reader,
         "shape": list(data_set.shape),
-        "levels": data_set.levels,
+        **({} if data_set.levels is None else {"levels": data_set.levels}),
         "sizes": data_set.sizes.model_dump(),
         "files": files,
         **({} if data_set.channels == 1 else {"channels": data_set.channels}),
+        **({} if data_set.training_label is None else {"training_label": data_set.training_label}),
+        **({} if data_set.anomalies == 0 else {"anomalies": data_set.anomalies}),
     }
 
 

@@ -23,6 +23,9 @@ STEPS = 16_000
 _ALL_STEPS = frozenset({"discrete_vae", "dvaepp"})
 """Models that no rule stops early."""
 
+_IN_EPOCHS = frozenset({"deep_generative_network"})
+"""Models whose trainings are passes over their points."""
+
 GPU_STEP_SECONDS = 0.02
 """Whatever the sizes: starting kernels, not arithmetic, bounds small networks on a GPU. No GPU has
 been measured yet."""
@@ -57,6 +60,14 @@ _CORE_STEPS: Mapping[str, _CoreStep] = {
 _OTHER_MODELS = _CoreStep(40.0, 0.0, 0.0)
 _PIXELS = 28 * 28
 
+_VARIATIONAL_SECONDS = 0.001
+"""An update of a small variational autoencoder."""
+
+_SECONDS_PER_MILLION_INTEGRALS: Mapping[int, float] = {1: 1.0, 2: 15.0, 3: 3000.0}
+"""Of a truncated Gaussian for each point and region, by latent dimensions."""
+
+_SECONDS_OF_MANY_DIMENSIONS = 6000.0
+
 _MILLISECONDS_PER_MILLION_PRODUCTS = 0.23
 """Of dense layers: weights times images, forwards, backwards and in the optimizer."""
 
@@ -76,10 +87,41 @@ _RESIDUAL_MILLISECONDS: Mapping[str, tuple[float, float]] = {
 def guessed_seconds(spec: RunSpec, *, on_gpu: bool) -> float:
     """Seconds of one run from its first step until it stops."""
     values = dict(spec.hyperparameters)
+    if spec.model in _IN_EPOCHS:
+        return _epochs_seconds(spec, values)
     steps = _number(values, "maximum_steps", STEPS)
     if spec.model not in _ALL_STEPS:
         steps = min(steps, STEPS)
     return steps * (GPU_STEP_SECONDS if on_gpu else _core_step_seconds(spec, values))
+
+
+def _epochs_seconds(spec: RunSpec, values: Mapping[str, Scalar]) -> float:
+    """Of a run in epochs, each with a validation; on a GPU alike, where little of it is done."""
+    known = DATA_SETS.get(spec.data_set)
+    points = known.sizes.train * spec.fraction if known else 1000.0
+    batch = min(_number(values, "batch_size", 0) or points, points)
+    expectation = _expectation_seconds(values, points)
+    epochs = _number(values, "maximum_epochs", 0)
+    validations = 2 * expectation * (1 + epochs / _number(values, "validation_interval", 1))
+    updates = epochs * math.ceil(points / batch)
+    if values.get("method") == "variational":
+        return validations + updates * _VARIATIONAL_SECONDS
+    one = _expectation_seconds(values, batch)
+    if values.get("method") == "exact_gradient":
+        return validations + updates * one
+    # A block for each layer and the noise, and steps that are halved.
+    return validations + updates * one * 2 * (_number(values, "hidden_layers", 1) + 2)
+
+
+def _expectation_seconds(values: Mapping[str, Scalar], points: float) -> float:
+    """Of an expectation step over so many points."""
+    layers = _number(values, "hidden_layers", 1)
+    units = layers * _number(values, "hidden_units", 8)
+    dimensions = int(_number(values, "latent_dimensions", 1))
+    # Lines cut a plane in up to so many parts; deeper layers fold, and cut a little oftener.
+    regions = sum(math.comb(int(units), k) for k in range(dimensions + 1))
+    seconds = _SECONDS_PER_MILLION_INTEGRALS.get(dimensions, _SECONDS_OF_MANY_DIMENSIONS)
+    return 0.001 + points * regions / 1e6 * seconds
 
 
 def _core_step_seconds(spec: RunSpec, values: Mapping[str, Scalar]) -> float:

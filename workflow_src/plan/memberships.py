@@ -61,7 +61,7 @@ def discard_outdated(plan: Plan) -> None:
     """
     for data in plan.prepared:
         if not (plan.root / data.record).is_file():
-            raw = plan.root / plan.layout.raw(data.data_set)
+            raw = plan.root / plan.layout.raw(data.raw_name)
             _drop_outdated_raw_record(raw / RAW_RECORD, data)
 
 
@@ -94,7 +94,7 @@ def prepared_membership(plan: Plan, data: PlannedData) -> dict[str, Any]:
             "likelihood": data.likelihood,
             "recipe": data.recipe,
             "code": _code(plan.closures.of_preparation()),
-            "raw": plan.layout.raw(data.data_set).as_posix(),
+            "raw": plan.layout.raw(data.raw_name).as_posix(),
             "output": data.directory.as_posix(),
             **_circumstances(plan),
         }

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workflow_src.config.data_sets import data_set
 from workflow_src.plan.grids import Group
 from workflow_src.plan.layout import EVALUATION_RECORD, PREPARED_RECORD, RUN_RECORD
 from workflow_src.plan.specs import RunSpec, Scalar
@@ -28,6 +29,11 @@ class PlannedData:
     def record(self) -> Path:
         """The file that says that it is there."""
         return self.directory / PREPARED_RECORD
+
+    @property
+    def raw_name(self) -> str:
+        """The data set in whose raw folder its published files lie."""
+        return data_set(self.data_set).raw_name
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from typing import Any
 from workflow_src.archive.results import Results
 from workflow_src.cluster.profile import asked_partition
 from workflow_src.cluster.queue import Partition, QueuedJob, limits_of, partitions
+from workflow_src.config.data_sets import data_set
 from workflow_src.config.loading import settings_from_mapping
 from workflow_src.config.settings import Settings
 from workflow_src.errors import UserError
@@ -64,8 +65,12 @@ class WorkflowPlan:
         """The records of the published files of all data sets."""
         if self.plan is None:
             return []
-        names = dict.fromkeys(data.data_set for data in self.plan.prepared)
+        names = dict.fromkeys(data.raw_name for data in self.plan.prepared)
         return [(self.layout.raw(name) / RAW_RECORD).as_posix() for name in names]
+
+    def raw_record(self, name: str) -> str:
+        """The record of the published files that the data set ``name`` is made from."""
+        return (self.layout.raw(data_set(name).raw_name) / RAW_RECORD).as_posix()
 
     def prepared_targets(self) -> list[str]:
         """The records of all prepared data."""

@@ -131,9 +131,27 @@ def result_digest(record: Mapping[str, Any]) -> str:
                 if name not in record["timed_outputs"]
             },
             "result": {name: one for name, one in result.items() if name != "device_seconds"},
-            **{name: content.get(name) for name in ("status", "metrics", "winner")},
+            "metrics": untimed(content.get("metrics")),
+            "status": content.get("status"),
+            "winner": content.get("winner"),
         }
     )
+
+
+def untimed(metrics: Any) -> Any:
+    """Rows of metrics, those in seconds without their values, in which equal results differ.
+
+    What are no rows, as in a damaged record, stays as it is.
+    """
+    if not isinstance(metrics, list):
+        return metrics
+    return [_without_time(row) for row in metrics]
+
+
+def _without_time(row: Any) -> Any:
+    if not isinstance(row, Mapping) or row.get("unit") != "s":
+        return row
+    return {name: one for name, one in row.items() if name != "value"}
 
 
 def _described_repository(root: Path, sources: Path | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from workflow_src.config.data_sets import data_set
 from workflow_src.release.crate_entities import COMPLETED, Described, Entities
 from workflow_src.storage import read_json_object
 
@@ -33,7 +34,8 @@ class Actions(Entities):
             self._job("fetch", name, place, tools, inputs=files, outputs=[place])
         for place in sorted(name for name in self.files if _is_prepared(name)):
             content = read_json_object(self.of.folder / place)["content"]
-            inputs = self.known([f"data/raw/{content['data_set']}/record.json"])
+            name = data_set(content["data_set"]).raw_name
+            inputs = self.known([f"data/raw/{name}/record.json"])
             folder = place.rpartition("/")[0]
             outputs = [place, f"{folder}/split_indices.npz"]
             self._job("prepare", Path(folder).name, place, tools, inputs=inputs, outputs=outputs)

@@ -119,15 +119,17 @@ class Entities:
     def add_raw_data(self) -> dict[str, list[Any]]:
         """Published files by data set; a data set without files stands for itself."""
         runs = (self.of.record(directory, "run.json") for directory in self.of.winners)
-        names = sorted({run["content"]["spec"]["data_set"] for run in runs})
+        wanted = (data_set(run["content"]["spec"]["data_set"]) for run in runs)
+        names = sorted({one.raw_name for one in wanted})
         return {name: self._raw(data_set(name)) for name in names}
 
     def _raw(self, one: DataSet) -> list[Any]:
         if not one.files:
             version = self.packages.get("scikit-learn", "")
+            origin = "Drawn by this program." if one.is_drawn else f"From scikit-learn {version}."
             properties = {
                 "name": one.title,
-                "description": f"{one.split} Taken from scikit-learn {version}.",
+                "description": f"{one.split} {origin}",
                 "license": one.licence,
             }
             return [self.crate.add_dataset(source=one.homepage, properties=properties)]

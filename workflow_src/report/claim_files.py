@@ -70,7 +70,7 @@ def claims_markdown_text(claims: Sequence[JudgedClaim], study: Study) -> str:
 LEGEND = (
     "A claim holds where all of its checks hold in all of its cells (data set and likelihood), and "
     "fails where one fails. Numbers are paired by seed; brackets hold the 95 % confidence interval "
-    "over seeds (Student's t), of a single seed that of the estimate over test images; the "
+    "over seeds (Student's t), of a single seed that of the estimate over the test set; the "
     "standard error of a log partition function is added in quadrature and does not become less "
     "with the number of seeds, because estimators share their bias. Undecided: "
     "the interval holds values of either kind. A model without any finite number counts as worse "

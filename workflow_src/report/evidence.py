@@ -10,7 +10,7 @@ import hashlib
 import io
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from workflow_src.config.metrics import LOG_PARTITION, METRICS
 from workflow_src.config.studies import Study, load_study
 from workflow_src.errors import UserError
 from workflow_src.provenance.record import record_is_whole, refuse_newer_record
+from workflow_src.report.convergence import convergence
 from workflow_src.storage import read_json_object
 
 MEASURED = "measured"
@@ -316,7 +317,7 @@ def _read_evaluation(fingerprint: str, path: Path, archive: Results) -> Evaluati
     winner = next((run for run in runs if run.fingerprint == content["winner"]), None)
     measured = content["measurement"]
     measurement = Path(measured["directory"]) if measured else None
-    return Evaluation(
+    found = Evaluation(
         fingerprint=fingerprint,
         path=path,
         state=NO_WINNER if winner is None else MEASURED,
@@ -329,6 +330,7 @@ def _read_evaluation(fingerprint: str, path: Path, archive: Results) -> Evaluati
         ended=record["time"]["ended"],
         archive=archive,
     )
+    return replace(found, metrics=(*found.metrics, *_metrics_of_history(found)))
 
 
 def _dimensions(archive: Results, measurement: Path | None) -> int | None:
@@ -360,16 +362,8 @@ def _run(candidate: Mapping[str, Any]) -> Run:
 
 
 def _metrics(rows: list[Mapping[str, Any]], winner: Run | None) -> tuple[Metric, ...]:
-    metrics = [
-        Metric(
-            row["metric"],
-            row["value"],
-            row["standard_error"],
-            row["unit"],
-            row["importance_samples"],
-        )
-        for row in rows
-    ]
+    names = ("metric", "value", "standard_error", "unit", "importance_samples")
+    metrics = [Metric(*(row[name] for name in names)) for row in rows]
     return (*metrics, *_metrics_of_training(winner)) if winner else tuple(metrics)
 
 
@@ -381,6 +375,17 @@ def _metrics_of_training(winner: Run) -> Iterator[Metric]:
         yield Metric("validation_bound", bound, None, "nats", samples)
     if seconds is not None and winner.steps:
         yield Metric("seconds_per_step", seconds / winner.steps, None, "s", None)
+
+
+def _metrics_of_history(evaluation: Evaluation) -> Iterator[Metric]:
+    """When the winner had converged, of models whose bounds are exact, so that steps are epochs."""
+    winner, dimensions = evaluation.winner, evaluation.dimensions
+    if not winner or not dimensions or not evaluation.metric("test_log_likelihood"):
+        return
+    history = read_history(evaluation, winner)
+    found = {} if history is None else convergence(history, dimensions)
+    for name, value in found.items():
+        yield Metric(name, value, None, METRICS[name].unit, None)
 
 
 def _damaged(problem: str, path: Path, directory: Path) -> UserError:

@@ -46,7 +46,8 @@ AXES = (
         "likelihood",
         "string",
         None,
-        "How pixels are read: gaussian, binomial, bernoulli or discretised_logistic.",
+        "How pixels are read: gaussian, binomial, bernoulli, discretised_logistic or "
+        "gaussian_noise (real vectors, such as points).",
     ),
     Column("fraction", "number", "1", "Part of the training images trained on, in (0, 1]."),
     Column("seed", "integer", None, "Seed that all random streams are derived from."),

@@ -183,7 +183,7 @@ def _spread_sentence(table: Table) -> str:
     ours = "Ours is the mean over seeds, their number in parentheses"
     if not kinds:
         return f"{ours}."
-    over = " over test images" if kinds[0] == OF_ESTIMATE else ""
+    over = " over the test set" if kinds[0] == OF_ESTIMATE else ""
     single = f", of a single seed the {kinds[1]}" if len(kinds) == 2 else ""
     return f"{ours}; ± is the {kinds[0]}{over}{single}.{_interval_sentence(table)}"
 

@@ -39,6 +39,7 @@ _LIKELIHOODS = {
     "binomial": "Binomial",
     "bernoulli": "Bernoulli",
     "discretised_logistic": "discretised logistics",
+    "gaussian_noise": "Gaussian noise",
 }
 PROPER_NAMES = {
     "nvil": "NVIL",
@@ -48,6 +49,11 @@ PROPER_NAMES = {
     "boltzmann_machine": "Boltzmann machine",
     "bernoulli": "Bernoulli",
     "kl_balancing": "KL balancing",
+    "expectation_maximization": "EM",
+    "relu": "ReLU",
+    "leaky_relu": "leaky ReLU",
+    "gaussian": "Gaussian",
+    "laplace": "Laplace",
 }
 """Names of methods, and of hyperparameters after them, that are not written as words."""
 

@@ -156,7 +156,7 @@ def prepared_link(ground: Ground, entry: Mapping[str, str]) -> Link:
     facts = (
         f"record sha256 {seen.sha256}",
         f"{recipe.get('data_set')} for {recipe.get('likelihood')}, reader {recipe.get('reader')}, "
-        f"shape {recipe.get('shape')}, levels {recipe.get('levels')}; images: {sizes}",
+        f"shape {recipe.get('shape')}, levels {recipe.get('levels', 'none')}; images: {sizes}",
         f"split indices sha256 {indices}",
         *seen.remarks,
     )

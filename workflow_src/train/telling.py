@@ -30,7 +30,7 @@ class BankTeller:
             bank=described(spec),
             bank_runs=runs,
             step=first_step,
-            maximum_steps=spec.get("maximum_steps"),
+            maximum_steps=spec.get("maximum_steps", spec.get("maximum_epochs")),
             active_runs=runs,
             best_bound=None,
             steps_per_second=None,

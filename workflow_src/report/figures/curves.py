@@ -112,8 +112,7 @@ def draw_curve(
         else:
             yield Point(x, one.value, one.standard_error)
 
-    values = {group.value_of(across) for group in groups} - {None}
-    if not values or not all(_is_number(value) for value in values):
+    if not is_numeric(groups, across):
         return []
     panels = panels_of(groups, marks, across)
     if not any(line.points for lines in panels.values() for line in lines):
@@ -136,6 +135,12 @@ def draw_curve(
             Labels(label, "{:g}", metric(metric_name).unit),
         )
     ]
+
+
+def is_numeric(groups: Sequence[Group], across: str) -> bool:
+    """Whether the values of that axis or hyperparameter are numbers, and there are any."""
+    values = {group.value_of(across) for group in groups} - {None}
+    return bool(values) and all(_is_number(value) for value in values)
 
 
 def _is_number(value: object) -> bool:

@@ -12,15 +12,27 @@ from dataclasses import dataclass
 from workflow_src.config.experiments import Experiment
 from workflow_src.config.studies import Study
 from workflow_src.report.evidence import Evidence, Group
+from workflow_src.report.figures.components import draw_components
+from workflow_src.report.figures.costs import draw_costs
 from workflow_src.report.figures.curves import draw_curve, draw_importance_samples
+from workflow_src.report.figures.densities import draw_densities, draw_point_posteriors
+from workflow_src.report.figures.gaps import draw_gaps
 from workflow_src.report.figures.global_samples import draw_global_samples
 from workflow_src.report.figures.inpainting import draw_inpainting
+from workflow_src.report.figures.integrals import draw_integrals
 from workflow_src.report.figures.inverse_cdfs import draw_inverse_cdfs
 from workflow_src.report.figures.learning_curves import draw_learning_curves
 from workflow_src.report.figures.leaves import draw_leaves
+from workflow_src.report.figures.partitions import draw_partitions
+from workflow_src.report.figures.point_samples import draw_point_samples
 from workflow_src.report.figures.posteriors import draw_posteriors
+from workflow_src.report.figures.run_curves import (
+    draw_divergence_curves,
+    draw_likelihood_curves,
+)
 from workflow_src.report.figures.samples import draw_samples
 from workflow_src.report.figures.style import Figure, Styles
+from workflow_src.report.figures.zero_noise import draw_zero_noise
 from workflow_src.report.tables import known_order
 
 _PICTURES: Mapping[str, Callable[[str, Sequence[Group]], list[Figure]]] = {
@@ -29,6 +41,18 @@ _PICTURES: Mapping[str, Callable[[str, Sequence[Group]], list[Figure]]] = {
     "inpainting": draw_inpainting,
     "global_samples": draw_global_samples,
     "inverse_cdfs": draw_inverse_cdfs,
+    "partition": draw_partitions,
+    "densities": draw_densities,
+    "posteriors": draw_point_posteriors,
+    "point_samples": draw_point_samples,
+    "zero_noise": draw_zero_noise,
+    "components": draw_components,
+    "reference": draw_integrals,
+    "gaps": draw_gaps,
+}
+_OF_HISTORIES: Mapping[str, Callable[[str, Sequence[Group], str], list[Figure]]] = {
+    "likelihood_curves": draw_likelihood_curves,
+    "divergence_curves": draw_divergence_curves,
 }
 
 
@@ -50,15 +74,8 @@ def draw_study(evidence: Evidence, study: Study) -> dict[str, Gallery]:
         if not groups:
             continue
         prefix = f"{study.name}_{name}"
-        figures: list[Figure] = []
         whole = _largest_fraction(groups)
-        if experiment.presentation == "curve":
-            table = experiment.table
-            figures += draw_curve(prefix, groups, styles, table.metric, table.rows)
-        if experiment.presentation == "learning_curves":
-            figures += draw_learning_curves(prefix, whole, experiment.table.columns)
-        if experiment.presentation in _PICTURES:
-            figures += _PICTURES[experiment.presentation](prefix, whole)
+        figures = _presented(experiment, prefix, groups, styles)
         winners = frozenset(group.evaluation.fingerprint for group in whole)
         elsewhere = next((where for seen, where in shown.items() if winners <= seen), None)
         if elsewhere is None:
@@ -67,6 +84,22 @@ def draw_study(evidence: Evidence, study: Study) -> dict[str, Gallery]:
             shown[winners] = name
         galleries[name] = Gallery(tuple(figures), elsewhere)
     return galleries
+
+
+def _presented(
+    experiment: Experiment, prefix: str, groups: Sequence[Group], styles: Styles
+) -> list[Figure]:
+    """What the experiment's presentation asks for."""
+    form, table, whole = experiment.presentation, experiment.table, _largest_fraction(groups)
+    if form == "curve":
+        return draw_curve(prefix, groups, styles, table.metric, table.rows)
+    if form == "costs":
+        return draw_costs(prefix, groups, styles, table.rows)
+    if form == "learning_curves":
+        return draw_learning_curves(prefix, whole, table.columns)
+    if form in _OF_HISTORIES:
+        return _OF_HISTORIES[form](prefix, whole, table.rows)
+    return _PICTURES[form](prefix, whole) if form in _PICTURES else []
 
 
 def _in_order(experiment: Experiment, groups: Sequence[Group]) -> tuple[Group, ...]:

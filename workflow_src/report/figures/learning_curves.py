@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,11 +77,15 @@ def draw_learning_curves(
     ]
 
 
-def panel_axes(groups: Sequence[Group], columns: Sequence[str]) -> tuple[str, ...]:
+def panel_axes(
+    groups: Sequence[Group],
+    columns: Sequence[str],
+    numbers: type | tuple[type, ...] = int,
+) -> tuple[str, ...]:
     """The hyperparameters that panels are told apart by, beside data and way of training.
 
     Those of the table's columns; and where more kinds of winners would be left in a panel than
-    there are colours, those that are numbers, as far as that takes.
+    there are colours, those whose values are all of the types ``numbers``, as far as that takes.
     """
     variants = [group.variant for group in groups]
     names = [name for name in columns if all(name in variant for variant in variants)]
@@ -93,7 +97,7 @@ def panel_axes(groups: Sequence[Group], columns: Sequence[str]) -> tuple[str, ..
         if len(kinds) <= len(COMPONENT_COLOURS):
             break
         values = [variant.get(name) for variant in variants]
-        if name not in names and all(isinstance(value, int) for value in values):
+        if name not in names and all(isinstance(value, numbers) for value in values):
             names.append(name)
     return tuple(names)
 
@@ -106,15 +110,22 @@ def curves_of(groups: Sequence[Group], names: Sequence[str]) -> dict[Place, list
         history = None if winner is None else read_history(group.evaluation, winner)
         if history is None or not len(history["step"]):
             continue
-        axes = group.axes
-        fixed = (axes[n] for n in ("data_set", "likelihood", "protocol", "stream"))
-        place = (*fixed, *(group.variant[name] for name in names))
-        rest = (("model", axes["model"]), *group.variant.items())
-        variant = tuple((name, one) for name, one in rest if name not in names)
+        place, variant = place_and_variant(group, names)
         bounds = {name: history[name] for name, _ in _BOUNDS}
         curve = Curve(variant, history["step"], bounds, group.evaluation.fingerprint)
         panels.setdefault(place, []).append(curve)
     return panels
+
+
+def place_and_variant(group: Group, names: Sequence[str]) -> tuple[Place, Variant]:
+    """Which panel a group is in, if ``names`` tell panels apart, and what kind of winner it has."""
+    axes = group.axes
+    fixed = (axes[name] for name in ("data_set", "likelihood", "protocol", "stream"))
+    rest = (("model", axes["model"]), *group.variant.items())
+    return (
+        (*fixed, *(group.variant[name] for name in names)),
+        tuple((name, one) for name, one in rest if name not in names),
+    )
 
 
 def lowest(curves: Sequence[Curve]) -> float:
@@ -134,18 +145,20 @@ def lowest(curves: Sequence[Curve]) -> float:
 def _drawn(
     panels: Mapping[Place, Sequence[Curve]], names: Sequence[str], variants: Sequence[Variant]
 ) -> Canvas:
-    titles = _titles(variants)
+    titles = variant_titles(variants)
     across = min(_ACROSS, len(panels))
     width = max(_WIDE * across, legend_entry(titles))
     figure, grid = panel_grid(len(panels), across, _HIGH, width, 0.2, titles)
     data: dict[Place, list[Axes]] = {}
     for axes, (place, here) in zip(grid, panels.items(), strict=True):
         _draw_panel(axes, here, variants)
-        axes.set_title(_panel_title(place, names, panels), loc="left")
+        axes.set_title(place_title(place, names, panels), loc="left")
         data.setdefault(place[:2], []).append(axes)
     for alike, beside in data.items():
         _share(beside, [one for place in panels if place[:2] == alike for one in panels[place]])
-    handles = [Line2D([], [], label=title, **_style(place)) for place, title in enumerate(titles)]
+    handles = [
+        Line2D([], [], label=title, **variant_style(place)) for place, title in enumerate(titles)
+    ]
     columns = legend_columns(titles, width)
     figure.legend(handles=handles, loc="outside upper left", ncols=columns)
     return figure
@@ -168,7 +181,7 @@ def _caption(variants: Sequence[Variant]) -> str:
 def _draw_panel(axes: Axes, curves: Sequence[Curve], variants: Sequence[Variant]) -> None:
     crowded = len(variants) > len(COMPONENT_COLOURS)
     for curve in curves:
-        style = _style(variants.index(curve.variant))
+        style = variant_style(variants.index(curve.variant))
         for name, dash in _BOUNDS[:1] if crowded else _BOUNDS:
             look = {"linewidth": 1.3, "alpha": 0.85} | style
             if dash == "--":
@@ -189,13 +202,13 @@ def _share(panels: Sequence[Axes], curves: Sequence[Curve]) -> None:
         axes.set_ylim(bottom - 0.05 * (top - bottom), top)
 
 
-def _style(place: int) -> dict[str, Any]:
+def variant_style(place: int) -> dict[str, Any]:
     """Colour, and where there are more lines than colours, dashes beside it."""
     times, colour = divmod(place, len(COMPONENT_COLOURS))
     return {"color": COMPONENT_COLOURS[colour], "linestyle": DASHES[times % len(DASHES)]}
 
 
-def _titles(variants: Sequence[Variant]) -> list[str]:
+def variant_titles(variants: Sequence[Variant]) -> list[str]:
     """Of each the values that are not those of all."""
     differing = {
         name
@@ -213,15 +226,14 @@ def _titles(variants: Sequence[Variant]) -> list[str]:
     return titles
 
 
-def _panel_title(
-    place: Place, names: Sequence[str], panels: Mapping[Place, Sequence[Curve]]
-) -> str:
+def place_title(place: Place, names: Sequence[str], places: Iterable[Place]) -> str:
     """What differs between panels, the data set always."""
+    every = list(places)
     data_set, likelihood, protocol, stream, *values = place
     words = [axis_value("data_set", data_set)]
-    if len({one[1] for one in panels}) > 1:
+    if len({one[1] for one in every}) > 1:
         words.append(axis_value("likelihood", likelihood))
     words += [hyperparameter_text(*pair) for pair in zip(names, values, strict=True)]
-    if len({one[2:4] for one in panels}) > 1:
+    if len({one[2:4] for one in every}) > 1:
         words += [protocol, stream]
     return ", ".join(words)

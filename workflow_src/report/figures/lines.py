@@ -106,11 +106,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Labels:
-    """What the axes are called, and how ticks across are written."""
+    """What the axes are called, how ticks across are written, and whether the one up is in logs."""
 
     across: str
     across_format: str
     up: str
+    logarithmic: bool = False
 
 
 Panels = dict[tuple[str, str], list[Line]]
@@ -174,10 +175,10 @@ def _drawn(
     width = max(wide * across, 4.6, entry, min(2.01 * entry, _WIDEST) if crowded else 0)
     figure, grid = panel_grid(len(panels), across, high, width, 0.35, texts)
     for axes, (place, here) in zip(grid, panels.items(), strict=True):
-        _draw_panel(axes, here, styles, labels.across_format, hollow)
+        _draw_panel(axes, here, styles, labels, hollow)
         axes.set_title(panel_title(place), loc="left")
         axes.set(xlabel=labels.across, ylabel=labels.up)
-    if share_the_vertical_axis([axes.get_ylim() for axes in grid]):
+    if labels.logarithmic or share_the_vertical_axis([axes.get_ylim() for axes in grid]):
         limits = [limit for axes in grid for limit in axes.get_ylim()]
         for axes in grid:
             axes.set_ylim(min(limits), max(limits))
@@ -228,7 +229,7 @@ def _draw_panel(
     axes: Axes,
     lines: Sequence[Line],
     styles: Mapping[Way, LineStyle],
-    x_format: str,
+    labels: Labels,
     hollow: Callable[[Line], bool],
 ) -> None:
     for height, line in enumerate(lines):
@@ -239,7 +240,9 @@ def _draw_panel(
             # One above the other, where several models have no number.
             bottom = axes.get_xaxis_transform()
             axes.plot(x, 0.05 + 0.06 * height, "x", color=style.color, transform=bottom)
-    if any(line.gaps for line in lines):
+    if labels.logarithmic:
+        axes.set_yscale("log")
+    elif any(line.gaps for line in lines):
         # Room for the crosses below the lines.
         bottom_value, top = axes.get_ylim()
         axes.set_ylim(bottom_value - 0.07 * len(lines) * (top - bottom_value), top)
@@ -248,9 +251,13 @@ def _draw_panel(
     axes.set_xscale("log" if logarithmic else "linear")
     axes.set_xticks(_apart(values, logarithmic=logarithmic))
     axes.set_xticks(values, minor=True)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: x_format.format(value)))
+    axes.xaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: labels.across_format.format(value))
+    )
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", MINUS)))
+    if labels.logarithmic:
+        axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _draw_line(axes: Axes, line: Line, style: LineStyle, *, hollow: bool, band: bool) -> None:
@@ -335,7 +342,9 @@ def _how(panels: Panels) -> str:
     )
     if all(len(here) > _MOST_BANDS for here in panels.values()):
         return f"Lines are too many for bands ({ways})."
-    band = "standard deviation over seeds" if seeds > 1 else "standard error over test images"
+    if seeds <= 1 and not any(point.error for line in lines for point in line.points):
+        return f"One seed, so that there are no bands ({ways})."
+    band = "standard deviation over seeds" if seeds > 1 else "standard error over the test set"
     few = any(len(here) > _MOST_BANDS for here in panels.values())
     where = f", in panels of up to {_MOST_BANDS} lines" if few else ""
     return f"Bands: {band}{where} ({ways})."

@@ -26,14 +26,19 @@ class Pictured:
         return self.group.axes["protocol"], self.group.axes["stream"]
 
 
-def pictured(groups: Sequence[Group], name: str) -> dict[Cell, list[Pictured]]:
-    """Winners with that file of arrays by data set and likelihood, the first seed of each alone."""
+def pictured(
+    groups: Sequence[Group], name: str, *, every_seed: bool = False
+) -> dict[Cell, list[Pictured]]:
+    """Winners with that file of arrays by data set and likelihood.
+
+    Of those that differ in nothing but the seed the first alone, unless all are asked for.
+    """
     found: dict[Cell, list[Pictured]] = {}
     seen = set()
     for group in groups:
         fixed = {axis: value for axis, value in group.axes.items() if axis != "seed"}
         way = (*fixed.items(), *group.variant.items())
-        if way in seen:
+        if way in seen and not every_seed:
             continue
         arrays = read_arrays(group.evaluation, name)
         if arrays is not None:

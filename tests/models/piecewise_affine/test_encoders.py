@@ -1,0 +1,169 @@
+"""Tests of Gaussian approximations of the posterior against quadrature."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal, norm
+from support.generative_oracles import (
+    forward,
+    knots,
+    line_log_densities,
+    noise_matrix,
+    panels,
+    random_model,
+    separable,
+)
+
+from workflow_src.models.piecewise_affine.encoders import (
+    Gaussians,
+    best_gaussians,
+    divergences,
+    evidence_lower_bounds,
+)
+from workflow_src.models.piecewise_affine.inference import (
+    DeepGenerativeNetwork,
+    log_likelihoods,
+    sampled_points,
+)
+from workflow_src.models.piecewise_affine.networks import Activation, Network
+from workflow_src.models.piecewise_affine.noise import NoiseCovariance
+from workflow_src.models.piecewise_affine.partitions import partition
+
+
+def drawn(model, count, seed=0):
+    return sampled_points(model, count, np.random.default_rng(seed))[2]
+
+
+def some_gaussians(count, latent, seed=0):
+    generator = np.random.default_rng(seed)
+    roots = generator.normal(size=(count, latent, latent))
+    covariances = 0.02 * np.eye(latent) + 0.3 * roots @ roots.transpose(0, 2, 1)
+    return Gaussians(generator.normal(size=(count, latent)), covariances)
+
+
+def quadrature_bound(model, point, mean, variance):
+    """The ELBO, S = 1: integrand on panels between kinks, 11 standard deviations around."""
+    scale = np.sqrt(variance)
+    inside = knots(model.network)
+    inside = inside[np.abs(inside - mean) < 11 * scale]
+    limits = np.unique(np.concatenate([mean + scale * np.linspace(-11, 11, 89), inside]))
+    nodes, weights = panels(limits)
+    joint = multivariate_normal(point, noise_matrix(model)).logpdf(
+        forward(model.network, nodes[:, None])
+    ) + norm.logpdf(nodes)
+    q = norm(mean, scale)
+    return float((weights * q.pdf(nodes) * (joint - q.logpdf(nodes))).sum())
+
+
+@pytest.mark.parametrize(("kind", "noise"), [("relu", "full"), ("leaky_relu", "diagonal")])
+def test_bounds_and_divergences_of_one_latent(kind, noise):
+    model = random_model((1, 4, 3, 2), kind=kind, noise=noise)
+    regions, points, q = partition(model.network), drawn(model, 6), some_gaussians(6, 1)
+    expected = np.array(
+        [
+            quadrature_bound(model, point, mean[0], covariance[0, 0])
+            for point, mean, covariance in zip(points, q.means, q.covariances, strict=True)
+        ]
+    )
+    bounds = evidence_lower_bounds(model, regions, points, q)
+    assert np.allclose(bounds, expected, rtol=1e-9, atol=1e-9)
+    kl = divergences(model, regions, points, q)
+    assert np.allclose(kl, line_log_densities(model, points) - expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("sizes", [(1, 6, 2), (2, 4, 2), (3, 3, 3), (1, 3, 4, 30)])
+def test_the_bound_and_the_divergence_make_the_log_likelihood(sizes):
+    """They are computed apart: one from the likelihood, one from the posterior's pieces."""
+    model = random_model(sizes, variance=0.02)
+    regions, points, q = partition(model.network), drawn(model, 4), some_gaussians(4, sizes[0])
+    kl = divergences(model, regions, points, q)
+    total = evidence_lower_bounds(model, regions, points, q) + kl
+    expected = log_likelihoods(model, regions, points)
+    assert np.all(kl >= 0)
+    assert np.allclose(total, expected, rtol=0, atol=1e-9 * (1 + np.abs(kl).max()))
+
+
+def test_bounds_of_independent_latents_add_up():
+    case = separable(2)
+    points = drawn(case.model, 3)
+    means, variances = np.array([[0.3, -0.5]] * 3), np.array([0.2, 0.6])
+    covariance = case.rotation @ np.diag(variances) @ case.rotation.T
+    q = Gaussians(means @ case.rotation.T, np.tile(covariance, (3, 1, 1)))
+    expected = [
+        sum(
+            quadrature_bound(factor, point[[index]], means[0, index], variances[index])
+            for index, factor in enumerate(case.factors)
+        )
+        for point in points
+    ]
+    found = evidence_lower_bounds(case.model, partition(case.model.network), points, q)
+    assert np.allclose(found, expected, rtol=1e-8, atol=1e-8)
+
+
+def test_an_affine_networks_posterior_is_its_best_gaussian():
+    generator = np.random.default_rng(0)
+    weights, biases = generator.normal(size=(3, 2)), generator.normal(size=3)
+    model = DeepGenerativeNetwork(
+        Network((weights,), (biases,), Activation("relu")), NoiseCovariance.isotropic(0.3, 3)
+    )
+    points = drawn(model, 5)
+    covariance = np.linalg.inv(np.eye(2) + weights.T @ weights / 0.3)
+    means = (points - biases) @ weights @ covariance / 0.3
+    regions = partition(model.network)
+    best = best_gaussians(model, regions, points, starts=1)
+    assert np.allclose(best.means, means, atol=1e-6)
+    assert np.allclose(best.covariances, covariance, atol=1e-6)
+    assert np.allclose(divergences(model, regions, points, best), 0, atol=1e-10)
+    q = some_gaussians(5, 2)
+    away = q.means - means
+    inverse = np.linalg.inv(covariance)
+    expected = 0.5 * (
+        np.trace(inverse @ q.covariances, axis1=1, axis2=2)
+        + np.einsum("ns,st,nt->n", away, inverse, away)
+        - 2
+        + np.linalg.slogdet(covariance)[1]
+        - np.linalg.slogdet(q.covariances)[1]
+    )
+    assert np.allclose(divergences(model, regions, points, q), expected, rtol=1e-10)
+
+
+def test_no_gaussian_on_a_grid_is_better_than_the_best():
+    model = random_model((1, 6, 2), variance=0.1, seed=4)
+    regions, points = partition(model.network), drawn(model, 8)
+    best = best_gaussians(model, regions, points)
+    lowest = divergences(model, regions, points, best)
+    grid = [
+        divergences(
+            model, regions, points, Gaussians(np.full((8, 1), m), np.full((8, 1, 1), s * s))
+        )
+        for m in np.linspace(-3.5, 3.5, 15)
+        for s in np.geomspace(0.05, 2, 7)
+    ]
+    assert np.all(lowest >= 0)
+    assert np.all(lowest <= np.min(grid, axis=0) + 1e-9)
+
+
+@pytest.mark.parametrize("sizes", [(1, 6, 2), (2, 4, 2)])
+def test_the_best_gaussian_is_a_stationary_point(sizes):
+    """Central differences of the divergence by every parameter vanish there."""
+    model = random_model(sizes, variance=0.1, seed=4)
+    regions, points = partition(model.network), drawn(model, 3)
+    best = best_gaussians(model, regions, points, starts=2)
+    latent = sizes[0]
+    scale = np.sqrt(np.trace(best.covariances, axis1=1, axis2=2))[:, None]
+
+    def moved(means, spread):
+        q = Gaussians(best.means + means, best.covariances + spread)
+        return divergences(model, regions, points, q)
+
+    for index in range(latent):
+        step = 1e-4 * scale * np.eye(latent)[index]
+        zero = np.zeros_like(best.covariances)
+        assert np.allclose((moved(step, zero) - moved(-step, zero)) / 2e-4, 0, atol=1e-5)
+        for other in range(index + 1):
+            unit = np.zeros((latent, latent))
+            unit[index, other] = unit[other, index] = 1
+            turn = 1e-4 * (np.linalg.eigvalsh(best.covariances)[:, :1, None]) * unit
+            none = np.zeros_like(best.means)
+            assert np.allclose((moved(none, turn) - moved(none, -turn)) / 2e-4, 0, atol=1e-5)

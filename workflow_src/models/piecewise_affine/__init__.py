@@ -1,0 +1,1 @@
+"""Deep generative networks of piecewise-affine units: partitions, exact integrals, inference, EM."""

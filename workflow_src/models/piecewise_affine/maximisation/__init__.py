@@ -1,0 +1,1 @@
+"""The maximisation step of expectation-maximisation, its weight priors, and whole sweeps."""
