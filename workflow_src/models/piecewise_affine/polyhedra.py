@@ -107,7 +107,7 @@ def _negligible_to_zero(values: Floats, sizes: Floats) -> Floats:
 
 
 def _settled(network: Network, signs: Booleans, points: Floats, directions: Floats) -> _Frontier:
-    """With one sign for each unit that is constant on a region, which rounding may have given two."""
+    """With the one sign of units that are constant on a region; rounding may have said another."""
     signs, start = signs.copy(), 0
     for layer, units in enumerate(network.hidden_units, start=1):
         planes = hyperplanes(network, signs, layer)

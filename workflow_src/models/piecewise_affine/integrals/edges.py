@@ -117,7 +117,7 @@ def mass_beyond(heights: Floats, outwards: Floats) -> Floats:
     """Mass beyond a line at h and, seen from the origin, beyond its point t, over exp(-r^2 / 2).
 
     Of ``heights [M]`` and ``outwards [M]``, both >= 0, with r^2 = h^2 + t^2. Relative error some
-    1e-14 for r > `NEAR`, absolute 1e-16 below.
+    1e-14 for r > `NEAR`, absolute 1e-14 below.
     """
     values = np.empty_like(heights)
     squares = heights * heights + outwards * outwards
