@@ -55,7 +55,7 @@ if gpus and workflow.is_main_process and requested.nodes is None:
 
 wildcard_constraints:
     data_set=r"[a-z0-9_]+",
-    likelihood=r"[a-z]+",
+    likelihood=r"[a-z_]+",
     digest=r"[0-9a-f]{16}",
     fingerprint=r"[0-9a-f]{16}",
 

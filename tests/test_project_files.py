@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from support import lock
+
+from workflow_src.config.data_sets import DATA_SETS
+from workflow_src.config.strict import Likelihood
 
 ROOT = Path(__file__).parents[1]
 
@@ -82,6 +86,20 @@ def test_rules_read_in_one_order_and_call_one_command(rules: Path) -> None:
             (command,) = re.findall(r'"exec python -m workflow_src (\w+)', body)
             assert (ROOT / "workflow_src" / "commands" / f"{command}.py").is_file()
             assert "ancient(" in body or command == "fetch"
+
+
+def test_every_name_in_a_path_is_one_that_the_workflow_matches() -> None:
+    found = re.findall(
+        r'^    (data_set|likelihood)=r"(.*)",$', (ROOT / "Snakefile").read_text(), re.M
+    )
+    patterns = dict(found)
+    assert patterns.keys() == {"data_set", "likelihood"}
+    for pattern, names in (
+        (patterns["likelihood"], get_args(Likelihood)),
+        (patterns["data_set"], DATA_SETS),
+    ):
+        assert all(re.fullmatch(pattern, name) for name in names)
+        assert not re.fullmatch(pattern, "two-parts")
 
 
 def test_every_target_of_make_is_explained_and_works_dry() -> None:
