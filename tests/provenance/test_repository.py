@@ -70,6 +70,19 @@ def test_the_copy_of_changes_makes_them_again(clone: Path, tmp_path: Path) -> No
         assert (other / name).read_bytes() == (clone / name).read_bytes()
 
 
+def test_a_change_as_old_as_the_index_and_as_long_as_before_is_kept(clone: Path) -> None:
+    # What a quick edit after a checkout is: to git's eyes size and time say that nothing changed.
+    git(clone, "config", "core.trustctime", "false")
+    moment = 1_700_000_000 * 10**9
+    os.utime(clone / "code.py", ns=(moment, moment))
+    git(clone, "update-index", "--refresh")
+    (clone / "code.py").write_text("x = 2\n")
+    (clone / "new.py").write_text("y = 1\n")
+    for path in (clone / "code.py", clone / ".git" / "index"):
+        os.utime(path, ns=(moment, moment))
+    assert "+x = 2" in describe(clone)["difference"]
+
+
 def test_different_changes_have_different_digests(clone: Path) -> None:
     digests = set()
     for name, text in [

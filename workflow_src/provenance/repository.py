@@ -107,7 +107,8 @@ def _difference(root: Path, top: Path, base: str | None, new: list[str]) -> byte
         index = Path(folder) / "index"
         try:
             if real.exists():
-                shutil.copyfile(real, index)
+                # With its time: git compares the content of files that are no older than the index.
+                shutil.copy2(real, index)
         except OSError as error:
             raise _CopyError(f"the index cannot be read ({error.strerror})") from None
         if names := b"\0".join(os.fsencode(f":(top,literal){name}") for name in new):

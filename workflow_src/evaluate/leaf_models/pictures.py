@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 from torch import Tensor
 
 from workflow_src.models.banks import Parameters
@@ -100,7 +100,7 @@ def leaf_manifolds(model: LeafModel, drawing: Drawing, parameters: Parameters) -
     if bank.latent_dimensions != 2:
         raise ValueError(f"a manifold needs 2 latent dimensions, not {bank.latent_dimensions}")
     rows, columns, _ = drawing.leaf_layout(model)
-    quantiles = norm.ppf(np.linspace(_MANIFOLD_EDGE, 1 - _MANIFOLD_EDGE, MANIFOLD_POINTS))
+    quantiles = ndtri(np.linspace(_MANIFOLD_EDGE, 1 - _MANIFOLD_EDGE, MANIFOLD_POINTS))
     grid = torch.tensor(np.stack(np.meshgrid(quantiles, quantiles, indexing="ij")))
     device = next(iter(parameters.values())).device
     codes = grid.reshape(1, 2, -1).expand(bank.members, -1, -1).to(device, torch.float32)
