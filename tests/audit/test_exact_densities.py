@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from support.exact_densities import SPEC, density, points, subject
 
-from workflow_src.audit.exact_densities import CHECKS, METRICS, are_told, wanted_files
+from workflow_src.audit.density_files import CHECKS, PICTURES, one_flip, wanted_files
+from workflow_src.audit.exact_densities import METRICS, are_told
 from workflow_src.audit.findings import Notes
 from workflow_src.audit.recompute import _is_within
 from workflow_src.config.models import evaluation_declarations
@@ -20,21 +21,23 @@ from workflow_src.evaluate.exact_densities.measurement import measure
 from workflow_src.evaluate.measurement import Arrays
 
 MEASURES = dict.fromkeys(evaluation_declarations()["exact_densities"].measures, True) | {
-    "posteriors": 0,
+    "posteriors": 2,
     "point_samples": 3,
-    "gaps": 4,
+    "gaps": 9,
     "reference": 2,
 }
 
 
 @functools.cache
 def _measured(encoder: bool) -> tuple[dict[str, Any], dict[str, Arrays]]:
-    model = density(hidden=3)
+    # Its posteriors have one mode at four of the nine points and two at the others.
+    model = density(hidden=4)
     one = subject(model, (np.array([[0.7, 0.2]]), 0.3) if encoder else None)
     size = sum(array.size for array in (*model.network.weights, *model.network.biases)) + 1
     found = measure(one, points(), MEASURES, size)
     content = {
-        "spec": SPEC,
+        # A name that the registry does not have, of data without anomalies of its own.
+        "spec": {**SPEC, "data_set": "some_points", "latent_dimensions": 1},
         "measures": MEASURES,
         "metrics": found.metrics,
         "images": found.images,
@@ -50,11 +53,11 @@ def measured(encoder: bool = True) -> tuple[dict[str, Any], dict[str, Arrays]]:
 
 def said(record: dict[str, Any], arrays: dict[str, Arrays]) -> list[str]:
     notes = Notes()
-    for file, check in CHECKS.items():
+    for file, kept in arrays.items():
         stream = io.BytesIO()
-        np.savez_compressed(stream, allow_pickle=False, **arrays[file.removesuffix(".npz")])
+        np.savez_compressed(stream, allow_pickle=False, **kept)
         with notes.reading("measurement.json"):
-            check("measurement.json", record, stream.getvalue(), notes)
+            CHECKS[f"{file}.npz"]("measurement.json", record, stream.getvalue(), notes)
     return [finding.text for finding in notes.findings]
 
 
@@ -63,10 +66,15 @@ def test_what_was_measured_stands(encoder: bool) -> None:
     record, arrays = measured(encoder)
     assert said(record, arrays) == []
     assert are_told(record["content"])
-    assert wanted_files(record["content"]) == set(CHECKS)
+    assert wanted_files(record["content"]) == {f"{file}.npz" for file in arrays}
+    # Triangles are of planes.
+    assert {f"{file}.npz" for file in arrays} == set(CHECKS) - {"triangulation.npz"}
 
 
-_ELSEWHERE = {"isotropic_gaussian_log_likelihood", "noise_standard_deviation"}
+_ELSEWHERE = {
+    *("isotropic_gaussian_log_likelihood", "isotropic_gaussian_validation_log_likelihood"),
+    "noise_standard_deviation",
+}
 TOLD = sorted(METRICS - _ELSEWHERE)
 """What follows from arrays; the others are only measured again."""
 
@@ -135,6 +143,148 @@ def test_arrays_of_other_points_are_found() -> None:
     assert any("noisy of shape (2, 2); expected (3, 2)" in text for text in said(record, arrays))
 
 
+def test_gaps_are_of_all_points_that_were_asked_for_and_are_there() -> None:
+    record, arrays = measured()
+    content = record["content"]
+    # Of 1009 test points of the circle 1000 are anomalies.
+    content["spec"] = {**content["spec"], "data_set": "circle"}
+    content["images"] = 1_009
+    content["measures"] = {**content["measures"], "gaps": 20}
+    assert not any("gaps.npz" in text for text in said(record, arrays))
+    content["images"] = 1_010
+    assert any("gaps.npz is not of 10 points" in text for text in said(record, arrays))
+
+
+def test_a_rank_that_its_singular_values_do_not_have_is_found() -> None:
+    record, arrays = measured()
+    kept = arrays["model_selection"]
+    assert 0 < kept["rank"] == np.linalg.matrix_rank(np.diag(kept["singular_values"]), tol=1e-7)
+    kept["singular_values"][kept["rank"] - 1] = 0
+    assert said(record, arrays) == [
+        "model_selection.npz has a rank that its singular values do not have"
+    ]
+
+
+def test_areas_that_nobody_asked_for_are_found() -> None:
+    record, arrays = measured()
+    record["content"]["measures"] = {**record["content"]["measures"], "anomalies": False}
+    (told,) = said(record, arrays)
+    assert told.startswith("the anomaly auc is said")
+    assert "expected None" in told
+
+
+@pytest.mark.parametrize("latent", [1, 2])
+def test_arrays_of_pictures_have_the_shapes_that_belong_together(latent: int) -> None:
+    record, arrays = pictures(latent)
+    assert said(record, arrays) == []
+    assert wanted_files(record["content"]) >= {f"{file}.npz" for file in arrays}
+    names = [(file, name) for file, kept in arrays.items() for name in kept if kept[name].ndim]
+    assert {f"{file}.npz" for file, _ in names} == PICTURES - (
+        {"triangulation.npz"} if latent == 1 else set()
+    )
+    for file, name in names:
+        if (file, name) in ALONE:
+            continue
+        whole = arrays[file][name]
+        # One entry more or less along every axis but those whose length is their own.
+        for axis in range(whole.ndim):
+            arrays[file][name] = whole.take(range(whole.shape[axis] - 1), axis=axis)
+            if (file, name, axis) not in FREE[latent]:
+                assert any(f"{file}.npz" in text for text in said(record, arrays)), (name, axis)
+        arrays[file][name] = whole
+
+
+ALONE = {("posteriors", "encoder_mean"), ("posteriors", "encoder_covariance")}
+FREE = {
+    1: {
+        ("marginal", "test", 0),
+        ("marginal", "train", 0),
+        ("marginal", "curve", 0),
+        ("posteriors", "boundaries", 0),
+    },
+    2: {("marginal", "test", 0), ("marginal", "train", 0), ("partition", "vertices", 0)},
+}
+"""Axes of lengths that nothing else tells."""
+
+
+@functools.cache
+def _pictures(latent: int) -> tuple[dict[str, Any], dict[str, Arrays]]:
+    shown = {"partition": True, "densities": True, "posteriors": 2}
+    measures = dict.fromkeys(MEASURES, 0) | shown
+    found = measure(subject(density(latent, hidden=3)), points(), measures, 16)
+    content = {
+        "spec": {**SPEC, "latent_dimensions": latent},
+        "measures": measures,
+        "metrics": found.metrics,
+        "images": found.images,
+        "dimensions": found.dimensions,
+    }
+    return {"content": content}, {k: v for k, v in found.arrays.items() if f"{k}.npz" in PICTURES}
+
+
+def pictures(latent: int) -> tuple[dict[str, Any], dict[str, Arrays]]:
+    """The record and arrays of a measurement that is shown, to do with as one likes."""
+    return copy.deepcopy(_pictures(latent))
+
+
+@pytest.mark.parametrize(
+    ("latent", "values", "lacking"),
+    [
+        (1, 2, {"triangulation"}),
+        (1, 1, {"triangulation", "marginal", "imputation"}),
+        (2, 2, {"modes"}),
+        (3, 2, {"partition", "triangulation", "posteriors", "modes"}),
+        (
+            4,
+            784,
+            {
+                *("partition", "triangulation", "posteriors", "modes", "marginal", "imputation"),
+                *("zero_noise", "components", "gaps", "integrals"),
+            },
+        ),
+    ],
+)
+def test_the_files_that_must_be_there_follow_from_sizes(
+    latent: int, values: int, lacking: set[str]
+) -> None:
+    content = {
+        "spec": {"latent_dimensions": latent},
+        "dimensions": values,
+        "measures": MEASURES,
+        "metrics": [],
+    }
+    assert wanted_files(content) == set(CHECKS) - {f"{file}.npz" for file in lacking}
+    nothing = dict.fromkeys(MEASURES, 0)
+    assert wanted_files({**content, "measures": nothing}) == {"log_likelihoods.npz"}
+    costs = wanted_files({**content, "measures": {**nothing, "reference": 5}})
+    assert ("costs.npz" in costs) == (latent <= 3)
+
+
+def test_counts_and_shares_may_move_by_one_entry() -> None:
+    record, arrays = measured()
+    rows = record["content"]["metrics"]
+    flips = one_flip(arrays)
+    # 9 test points, 4 anomalies, 12 training points, gaps of 9 and references of 2 points.
+    wanted = {
+        "region_count": 1,
+        "multimodal_share": 1 / 9,
+        "unfinished_search_share": 1 / 9,
+        "reference_lost_share": 1 / 2,
+        "score_rank": 1,
+        "akaike_criterion_of_rank": 2,
+        "bayesian_criterion_of_rank": math.log(12),
+        "anomaly_auc": 1 / 36,
+    }
+    assert flips == pytest.approx(wanted)
+    for metric, step in wanted.items():
+        again = copy.deepcopy(rows)
+        row = next(row for row in again if row["metric"] == metric)
+        row["value"] += step
+        assert _is_within(again, rows, device=True, flips=flips), metric
+        row["value"] += step + 0.01
+        assert not _is_within(again, rows, device=True, flips=flips), metric
+
+
 def test_estimates_have_their_own_errors_in_the_standard_error() -> None:
     record, arrays = measured()
     errors = np.full(9, 0.3)
@@ -143,6 +293,45 @@ def test_estimates_have_their_own_errors_in_the_standard_error() -> None:
     row = next(row for row in rows if row["metric"] == "test_log_likelihood")
     assert any("test log likelihood" in text for text in said(record, arrays))
     row["standard_error"] = math.hypot(row["standard_error"], 0.3 / 3)
+    assert said(record, arrays) == []
+
+
+def test_estimated_bounds_of_an_encoder_have_errors_too() -> None:
+    record, arrays = measured()
+    rows = record["content"]["metrics"]
+    for metric, name in (
+        ("test_elbo", "encoder_elbo_errors"),
+        ("encoder_kl_divergence", "encoder_divergence_errors"),
+    ):
+        arrays["log_likelihoods"][name] = np.full(9, 0.3)
+        assert any(metric.replace("_", " ") in text for text in said(record, arrays))
+        row = next(row for row in rows if row["metric"] == metric)
+        row["standard_error"] = math.hypot(row["standard_error"], 0.3 / 3)
+        assert said(record, arrays) == []
+
+
+def test_criteria_of_an_estimate_have_twice_its_error() -> None:
+    record, arrays = measured()
+    arrays["model_selection"]["train_log_likelihood_error"] = np.array(0.5)
+    criteria = [row for row in record["content"]["metrics"] if "criterion" in row["metric"]]
+    assert len(said(record, arrays)) == len(criteria) == 4
+    for row in criteria:
+        row["standard_error"] = 1.0
+    assert said(record, arrays) == []
+
+
+def test_a_mean_of_no_points_stands_and_no_other_number_does() -> None:
+    record, arrays = measured()
+    rows = record["content"]["metrics"]
+    arrays["gaps"]["modes"] = np.ones(9, dtype=np.int64)
+    approximation = next(row for row in rows if row["metric"] == "approximation_gap")
+    several, one = (
+        next(row for row in rows if row["metric"] == f"{kind}_approximation_gap")
+        for kind in ("multimodal", "unimodal")
+    )
+    one |= {name: approximation[name] for name in ("value", "standard_error")}
+    assert len(said(record, arrays)) == 1
+    several |= {"value": math.nan, "standard_error": math.nan}
     assert said(record, arrays) == []
 
 

@@ -157,13 +157,13 @@ def test_a_check_on_data_that_the_paper_lacks_is_about_the_grid_that_has_them(
         ("        fraction: 0.5\n", "", 20, "checks[1]", "the key 'fraction' is missing"),
         # The first cell of each that no entry is for, by what entries say of data and of values.
         ("        data_sets: [mnist]\n      - kind", "      - kind", 16, "checks[0].first",
-         "does not train it on svhn gaussian; expected cells where it does: mnist gaussian, mnist "
-         "binomial"),
+         "does not train spvae (hidden_layers 3) on svhn gaussian; expected cells where it does: "
+         "mnist gaussian, mnist binomial"),
         ("spvae, hidden_layers: 3", "spvae, hidden_layers: 5", 16, "checks[0].first",
-         "does not train it on mnist binomial"),
+         "does not train spvae (hidden_layers 5) on mnist binomial"),
         ("{model: vae, hidden_layers: 2}\n        relation: higher",
          "{model: spvae, hidden_layers: 5}\n        relation: higher", 17, "checks[0].second",
-         "does not train it on mnist binomial"),
+         "does not train spvae (hidden_layers 5) on mnist binomial"),
         ("tolerance: 0.1", "tolerance: -0.1", 25, "checks[1].tolerance", "at least 0"),
         (",\n         at_most: 1.5", "", 26, "checks[2]", "a check without a bound"),
         ("at_most: 1.5", "at_most: 1.5, at_least: 2.0", 27, "checks[2].at_most", "is below"),

@@ -159,6 +159,64 @@ def test_a_publisher_that_does_not_exist_is_refused(
         data_sets._data_sets.__wrapped__()
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (
+            "    training_label: 4\n    anomalies: 300\n",
+            "    anomalies: 300\n",
+            r"line \d+, key data_sets.digits_fours.anomalies.*no training_label",
+        ),
+        (
+            "    anomalies: 300\n",
+            "    anomalies: 330\n",
+            r"line \d+, key data_sets.digits_fours.anomalies.*fewer than 330",
+        ),
+        (
+            "    shape: [8, 8]\n    levels: 16\n",
+            "    shape: [8, 8]\n",
+            r"line \d+.*'levels' is missing",
+        ),
+        (
+            "    title: Circle\n",
+            "    title: Circle\n    levels: 1\n",
+            r"line \d+, key data_sets.circle.levels.*no counts",
+        ),
+        (
+            "    published_as: mnist\n",
+            "    published_as: mnist\n    files: []\n",
+            r"line \d+, key data_sets.mnist_fours.files.*those of mnist",
+        ),
+        (
+            "    anomalies: 300\n",
+            "    anomalies: 300\n    published_as: mnist_fours\n",
+            r"line \d+, key data_sets.digits_fours.*no files beside",
+        ),
+    ],
+)
+def test_facts_that_contradict_each_other_are_refused_with_their_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str, after: str, words: str
+) -> None:
+    text = data_sets.REGISTRY.read_text()
+    assert before in text
+    registry = tmp_path / "data_sets.yaml"
+    registry.write_text(text.replace(before, after, 1))
+    monkeypatch.setattr(data_sets, "REGISTRY", registry)
+    with pytest.raises(UserError, match=rf"(?s)data_sets.yaml, {words}"):
+        data_sets._data_sets.__wrapped__()
+
+
+def test_who_shares_files_is_no_publisher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = data_sets.REGISTRY.read_text()
+    before, wanted = text.split("  digits_fours:\n")
+    wanted = wanted.replace("    files: []\n", "    published_as: mnist_fours\n", 1)
+    registry = tmp_path / "data_sets.yaml"
+    registry.write_text(f"{before}  digits_fours:\n{wanted}")
+    monkeypatch.setattr(data_sets, "REGISTRY", registry)
+    with pytest.raises(UserError, match=r"digits_fours.published_as.*publishes them, mnist"):
+        data_sets._data_sets.__wrapped__()
+
+
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UserError, match="write fashion_mnist"):
         data_set("fashion-mnist")

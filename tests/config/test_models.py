@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from workflow_src.config.data_sets import DataSet, data_set
+from workflow_src.config.data_sets import DATA_SETS, DataSet, data_set
 from workflow_src.config.experiments import Measures
 from workflow_src.config.metrics import METRICS
 from workflow_src.config.models import (
@@ -195,8 +195,12 @@ def test_unknown_names_are_refused_with_the_known_ones() -> None:
         trainer_declaration("gradients")
 
 
-def test_defaults_from_data_sets_are_numbers_of_the_data_set() -> None:
-    for name in model_declarations():
-        for one in hyperparameters_of(name).values():
-            if one.default_from_data_set is not None:
-                assert DataSet.model_fields[one.default_from_data_set].annotation is int
+def test_defaults_from_data_sets_are_numbers_of_every_data_set_that_the_model_takes() -> None:
+    for name, model in model_declarations().items():
+        for key, one in hyperparameters_of(name).items():
+            if one.default_from_data_set is None:
+                continue
+            assert one.default_from_data_set in DataSet.model_fields
+            for data in DATA_SETS.values():
+                if set(model.likelihoods) & set(data.likelihoods):
+                    assert type(one.default_for(data)) is int, (name, key, data.title)

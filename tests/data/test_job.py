@@ -323,19 +323,33 @@ def test_real_mnist_from_the_mirror(tmp_path: Path, mirror: Path) -> None:
     assert 0.1307 < float(data.train.mean()) < 0.1307 + 1 / 255
 
 
-def test_points_are_prepared_without_files_and_say_no_levels(tmp_path: Path) -> None:
+def test_points_are_prepared_without_files_and_have_no_levels(tmp_path: Path) -> None:
     circle = data_set("circle")
     fetch_data_set(circle, tmp_path / "raw", None)
     fingerprint = current_fingerprint(circle, "gaussian_noise")
     output = tmp_path / "prepared"
     prepare_data_set(circle, "gaussian_noise", fingerprint, tmp_path / "raw", output)
     content = record_of(output)["content"]
-    assert "levels" not in content
+    assert content["levels"] == 0
     assert "noise" not in content
     data = open_prepared(output)
     assert (data.shape, data.levels, data.train.shape) == ((1, 2), 0, (500, 2))
     assert data.labels["test"].sum() == 1000
     verify_prepared(output)
+
+
+@pytest.mark.parametrize("name", ["circle", "digits_fours"])
+def test_a_record_without_levels_is_damaged(name: str, tmp_path: Path) -> None:
+    one = data_set(name)
+    fetch_data_set(one, tmp_path / "raw", None)
+    fingerprint = current_fingerprint(one, "gaussian_noise")
+    output = tmp_path / "prepared"
+    prepare_data_set(one, "gaussian_noise", fingerprint, tmp_path / "raw", output)
+    record = record_of(output)
+    del record["content"]["levels"]
+    (output / "record.json").write_text(json.dumps(record))
+    with pytest.raises(UserError, match=r"record of the prepared data is damaged.*levels"):
+        open_prepared(output)
 
 
 def test_normalised_images_say_their_noise(tmp_path: Path) -> None:

@@ -202,7 +202,7 @@ def test_gray_images_keep_the_recipe_from_before_there_were_colour_images() -> N
 
 def test_points_have_no_levels_and_say_what_of_their_test_set_are_anomalies() -> None:
     recipe = data_recipe(data_set("circle"), "gaussian_noise")
-    assert "levels" not in recipe
+    assert recipe["levels"] == 0
     assert (recipe["anomalies"], recipe["training_label"]) == (1_000, 0)
 
 

@@ -8,7 +8,7 @@ from workflow_src.plan.guesses import guessed_seconds
 from workflow_src.plan.specs import RunSpec, Scalar
 
 VALUES: dict[str, Scalar] = {
-    "method": "expectation_maximization",
+    "method": "expectation_maximisation",
     "latent_dimensions": 1,
     "hidden_units": 8,
     "hidden_layers": 1,
@@ -38,8 +38,22 @@ def test_deeper_wider_and_more_are_slower() -> None:
     assert guess(fraction=0.1) == pytest.approx(0.1 * guess(), rel=0.1)
 
 
+def test_divergences_of_encoders_count_by_their_points() -> None:
+    def variational(points: int) -> float:
+        return guess(method="variational", latent_dimensions=2, divergence_points=points)
+
+    # MNIST has 50,000 training points.
+    whole, half, none = variational(0), variational(25_000), variational(1)
+    assert whole > 1.5 * none
+    assert whole - half == pytest.approx(half - none, rel=0.01)
+    assert variational(10**6) == whole
+    em = guess(latent_dimensions=2, maximum_epochs=0)
+    assert guess(method="variational", latent_dimensions=2, maximum_epochs=0) > 1.5 * em
+
+
 def test_updates_of_batches_count() -> None:
-    few = guess(method="variational", batch_size=5000, validation_interval=150)
-    many = guess(method="variational", batch_size=50, validation_interval=150)
+    followed = {"validation_interval": 150, "divergence_points": 100}
+    few = guess(method="variational", batch_size=5000, **followed)
+    many = guess(method="variational", batch_size=50, **followed)
     assert many > 10 * few
     assert guess(method="exact_gradient") < guess()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -274,6 +275,29 @@ def test_a_limit_is_of_the_mean_over_seeds() -> None:
     assert limit(gains, None, 0.8).outcome == UNDECIDED
     assert limit(gains, 1.0, None).outcome == FAILS
     assert limit(seeds(0.9, error=0.01), None, 1.0).interval == pytest.approx((0.8804, 0.9196))
+
+
+def test_one_seed_refutes_what_is_never_to_be() -> None:
+    # The mean of the three, 0.1 +- 0.43, says nothing.
+    falls = (0.0, 0.0, 0.3)
+    assert limit(seeds(*falls), None, 0.01).outcome == UNDECIDED
+    found = limit(seeds(*falls, largest=True), None, 0.01)
+    assert (found.outcome, found.value, found.interval, found.seeds) == (FAILS, 0.3, None, 3)
+    assert limit(seeds(0.0, 1e-9, largest=True), None, 1e-8).outcome == HOLDS
+    # Errors over test images and the spread over seeds have no say.
+    assert limit(seeds(0.0, 0.9, error=5.0, largest=True), None, 1.0).outcome == HOLDS
+
+
+def test_a_run_that_was_lost_is_an_infinite_fall() -> None:
+    lost = replace(partly({0: 0.0}, diverged=(1,)), largest=True)
+    found = limit(lost, None, 1.0)
+    assert (found.outcome, found.value, found.reason) == (
+        FAILS,
+        0.0,
+        "1 of 2 seeds diverged; a reason",
+    )
+    assert limit(replace(DIVERGED, largest=True), None, 1.0).outcome == FAILS
+    assert limit(replace(lost, pending=frozenset({2})), None, 1.0).outcome == NOT_RUN
 
 
 def test_a_loss_is_a_share_of_the_value_on_everything() -> None:

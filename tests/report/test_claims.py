@@ -369,6 +369,14 @@ def test_the_page_shows_every_verdict_with_its_cells(winners: Any) -> None:
 
 def test_claims_are_titled_as_people_call_models_and_data_sets() -> None:
     assert claim_title("conv_spvae_below_vae_on_mnist") == "Conv-SPVAE below VAE on MNIST"
+    title = claim_title("em_is_faster_on_mnist_fours_from_starting_noise_0_05")
+    assert title == "EM is faster on MNIST fours from starting noise 0.05"
+    # Only a whole word is a name.
+    assert claim_title("them_and_em") == "Them and EM"
+
+
+def test_claims_for_several_values_have_decimal_points_in_their_titles() -> None:
+    assert claim_title("vae_is_worse_at_width_16_rate_0_05") == "VAE is worse at width 16 rate 0.05"
 
 
 def test_checks_that_differ_in_the_fraction_share_a_line() -> None:

@@ -34,7 +34,7 @@ from workflow_src.report.figures.axes_panels import ellipse
 from workflow_src.report.figures.style import Figure
 from workflow_src.report.figures.winners import Pictured
 
-EM = {"method": "expectation_maximization"}
+EM = {"method": "expectation_maximisation"}
 VARIATIONAL = {"method": "variational", "learning_rate": 0.005}
 Draw = Callable[[str, Sequence[Group]], list[Figure]]
 Axes = list[Any]
@@ -93,7 +93,7 @@ def test_intervals_have_the_colour_of_their_map_and_its_outputs(
     (figure,) = partitions.draw_partitions("x", groups())
     assert figure.name == "x_partition-circle-gaussian_noise"
     assert "Regions: 2, 2 (seed 0" in figure.caption
-    assert figure.evaluations == ("expectation_maximization-0", "variational-0")
+    assert figure.evaluations == ("expectation_maximisation-0", "variational-0")
     axes = axes_of(canvases[0])[0]
     assert [tuple(patch.get_facecolor()[:3]) for patch in axes.patches] == [
         (0.9, 0.4, 0.2),
@@ -187,7 +187,7 @@ def test_samples_have_a_column_per_seed_and_gaps_where_there_is_no_winner(
 def test_images_are_drawn_with_one_scale_of_grays(monkeypatch: pytest.MonkeyPatch) -> None:
     give(monkeypatch, made.images())
     (figure,) = point_samples.draw_point_samples("x", groups((0, 1)))
-    assert figure.evaluations == ("expectation_maximization-0", "variational-0")
+    assert figure.evaluations == ("expectation_maximisation-0", "variational-0")
     assert Image.open(io.BytesIO(figure.images[".png"])).size[0] > 300
     values = np.array([[0.5, 1.0, 2.0, 3.0]])
     np.testing.assert_array_equal(

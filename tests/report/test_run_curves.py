@@ -24,7 +24,7 @@ from workflow_src.report.figures.run_curves import (
 from workflow_src.report.figures.run_curves import run_curves as curves_of
 
 EPOCHS = np.arange(11)
-EM: dict[str, Any] = {"method": "expectation_maximization"}
+EM: dict[str, Any] = {"method": "expectation_maximisation"}
 SLOW: dict[str, Any] = {"method": "variational", "learning_rate": 0.001}
 FAST: dict[str, Any] = {"method": "variational", "learning_rate": 0.005}
 
@@ -93,7 +93,7 @@ def test_only_encoders_diverge_from_a_posterior(groups: list[Group]) -> None:
 def test_values_of_names_are_panels(groups: list[Group]) -> None:
     panels, _ = curves_of(groups, ("method",), TRAINING)
     assert {place[-1]: len(curves) for place, curves in panels.items()} == {
-        "expectation_maximization": 2,
+        "expectation_maximisation": 2,
         "variational": 2,
     }
 
@@ -199,3 +199,32 @@ def test_lines_that_leave_their_panel_are_counted(
     monkeypatch.setattr(run_curves, "read_history", lambda *_: rising)
     figures = draw_likelihood_curves("x", groups, "method")
     assert "panel at the bottom" not in figures[0].caption
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_likelihoods_are_read_by_the_isotropic_gaussian_s(
+    known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[list[float]] = []
+
+    def seen(figure: Any, **_: Any) -> bytes:
+        dashed = [
+            line for axes in figure.axes for line in axes.lines if line.get_linestyle() == "--"
+        ]
+        drawn.append([float(np.asarray(line.get_ydata())[0]) for line in dashed])
+        for line in dashed:
+            low, high = line.axes.get_ylim()
+            assert low < np.asarray(line.get_ydata())[0] < high
+        return b""
+
+    monkeypatch.setattr(run_curves, "svg", seen)
+    monkeypatch.setattr(run_curves, "png", unrendered)
+    monkeypatch.setattr(run_curves, "read_history", lambda *_: history(-1.0, divergence=True))
+    metrics = {"isotropic_gaussian_validation_log_likelihood": -2.15} if known else {}
+    figures = draw_likelihood_curves("x", [group_of("slow0", SLOW, metrics=metrics)], "method")
+    # Training, validation and seconds; the divergence is no likelihood.
+    assert drawn == ([[-2.15]] * 3 if known else [[]] * 3) + [[]]
+    for figure in figures[:3]:
+        assert ("an isotropic Gaussian fitted to the training set" in figure.caption) == known
+        assert ("(\N{MINUS SIGN}2.15 nats)" in figure.caption) == known
+    assert "Gaussian" not in figures[3].caption.replace("Kullback-Leibler", "")

@@ -84,19 +84,25 @@ def pre_activation_signs(network: Network, latents: np.ndarray) -> np.ndarray:
 def particle_statistics(
     model: DeepGenerativeNetwork, particles: Particles
 ) -> tuple[Any, ExpectedStatistics]:
-    """The regions that hold the particles, and the statistics of the particles."""
+    """The regions that hold the particles, and the statistics of the particles.
+
+    Their center is none that the points suggest: nothing may depend on it.
+    """
     signs = pre_activation_signs(model.network, particles.latents)
     flat = signs.reshape(-1, signs.shape[-1])
     regions, numbers = np.unique(flat, axis=0, return_inverse=True)
     inside = np.eye(len(regions))[numbers.reshape(signs.shape[:2])]
     share = particles.weights[:, :, None] * inside
-    points, latents = particles.points, particles.latents
+    center = np.linspace(-0.7, 1.1, particles.points.shape[1])
+    points, latents = particles.points - center, particles.latents
     statistics = ExpectedStatistics(
         points=float(len(points)),
         log_likelihood=np.zeros(len(points)),
+        log_likelihood_error=np.zeros(len(points)),
         mass=share.sum((0, 1)),
         first=np.einsum("nmr,nms->rs", share, latents),
         second=np.einsum("nmr,nms,nmt->rst", share, latents, latents),
+        center=center,
         points_mass=np.einsum("nmr,nd->rd", share, points),
         points_first=np.einsum("nmr,nd,nms->rds", share, points, latents),
         squares=(points**2).sum(0),
@@ -201,9 +207,11 @@ def quadrature(
     return ExpectedStatistics(
         points=float(len(points)),
         log_likelihood=log_likelihood,
+        log_likelihood_error=np.zeros(len(points)),
         mass=share.sum(0) @ inside,
         first=((share.sum(0) * z) @ inside)[:, None],
         second=((share.sum(0) * z * z) @ inside)[:, None, None],
+        center=np.zeros(points.shape[1]),
         points_mass=inside.T @ (share.T @ points),
         points_first=(inside.T @ (z[:, None] * (share.T @ points)))[:, :, None],
         squares=(points**2).sum(0),

@@ -131,7 +131,7 @@ class SkewedBoxes:
                     ]
                     starts[edge], ends[edge] = places
                     edge += 1
-        return Polygons(*parts, starts, ends, np.zeros(len(parts[0])))
+        return Polygons(*parts, starts, ends)
 
     def _polyhedra(self) -> Polyhedra:
         vertices, rays, first_vertex, first_ray = [], [], [0], [0]

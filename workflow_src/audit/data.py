@@ -218,9 +218,7 @@ def _check_recipe(place: str, content: Mapping[str, Any], notes: Notes, *, now: 
     name, recipe = content["data_set"], content["recipe"]
     if now and name in DATA_SETS and recipe != data_recipe(data_set(name), content["likelihood"]):
         notes.find("identity", place, "another recipe; expected the registry's")
-    names = ("data_set", "likelihood", "levels", "shape")
-    # Points have no levels.
-    said = {key: content[key] for key in names if key in content or key in recipe}
+    said = {key: content[key] for key in ("data_set", "likelihood", "levels", "shape")}
     # Gray images need not say that they have one channel.
     same = content.get("channels", 1) == recipe.get("channels", 1)
     if (

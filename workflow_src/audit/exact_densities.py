@@ -8,11 +8,14 @@ from typing import Any
 
 from workflow_src.audit.findings import Notes
 from workflow_src.audit.numbers import arrays_of, is_near, mean_of
+from workflow_src.config.data_sets import DATA_SETS
 
 LOG_LIKELIHOODS = "log_likelihoods.npz"
 
 # Means of float64 numbers, added up in another order.
 _SUMMING = 1e-10
+# Of the largest singular value; scores are right to about 1e-12.
+_SMALLEST_SHARE = 1e-8
 _SPLITS = ("test", "train", "validation")
 _OF_ENCODER = {"test_elbo": "encoder_elbo", "encoder_kl_divergence": "encoder_divergence"}
 _OF_IMPUTATION = {
@@ -20,12 +23,18 @@ _OF_IMPUTATION = {
     "encoder_imputation_error": "encoder_squared_errors",
     "mean_imputation_error": "mean_squared_errors",
 }
-_OF_GAPS = ("approximation_gap", "amortisation_gap", "multimodal_share")
+_OF_SECOND_HALF = {metric: f"{metric}_of_second_half" for metric in _OF_IMPUTATION}
 _FILES = {
-    "gaps.npz": _OF_GAPS,
-    "imputation.npz": (*_OF_IMPUTATION, "imputation_log_density"),
+    "gaps.npz": (
+        *("approximation_gap", "amortisation_gap", "unfinished_search_share"),
+        *("multimodal_approximation_gap", "unimodal_approximation_gap"),
+    ),
+    "modes.npz": ("multimodal_share",),
+    "imputation.npz": (*_OF_IMPUTATION, *_OF_SECOND_HALF.values(), "imputation_log_density"),
+    "zero_noise.npz": ("zero_noise_distance",),
+    "components.npz": ("mixture_difference",),
     "model_selection.npz": ("akaike_criterion", "bayesian_criterion", "score_rank"),
-    "integrals.npz": ("reference_difference",),
+    "integrals.npz": ("reference_difference", "reference_lost_share"),
     "costs.npz": ("enumeration_seconds", "expectation_seconds", "reference_seconds"),
 }
 METRICS = frozenset(
@@ -34,7 +43,8 @@ METRICS = frozenset(
         *_OF_ENCODER,
         *(metric for file in _FILES.values() for metric in file),
         *("akaike_criterion_of_rank", "bayesian_criterion_of_rank"),
-        *("isotropic_gaussian_log_likelihood", "noise_standard_deviation", "anomaly_auc"),
+        *("isotropic_gaussian_log_likelihood", "isotropic_gaussian_validation_log_likelihood"),
+        *("noise_standard_deviation", "anomaly_auc"),
     }
 )
 """What is computed without noise and in double precision."""
@@ -48,19 +58,14 @@ def are_told(content: Mapping[str, Any]) -> bool:
     return any(row["metric"] == "test_log_likelihood" for row in content["metrics"])
 
 
-def wanted_files(content: Mapping[str, Any]) -> set[str]:
-    """The files that a measurement's numbers and measures need."""
-    told = {row["metric"] for row in content["metrics"]}
-    files = {file for file, metrics in _FILES.items() if told & set(metrics)}
-    samples = {"point_samples.npz"} if content["measures"].get("point_samples") else set()
-    return {LOG_LIKELIHOODS} | files | samples
-
-
 def _check_log_likelihoods(
     place: str, record: Mapping[str, Any], data: bytes, notes: Notes
 ) -> None:
     """Means over splits and of the encoder, and how well densities tell anomalies."""
-    optional = ("standard_errors", *_OF_ENCODER.values())
+    errors_of = {"test": "standard_errors"} | {
+        name: f"{name}_errors" for name in _OF_ENCODER.values()
+    }
+    optional = (*errors_of.values(), *_OF_ENCODER.values())
     splits = (*_SPLITS, "anomalies")
     arrays = arrays_of(place, LOG_LIKELIHOODS, data, splits, notes, if_there=optional)
     if arrays is None:
@@ -76,19 +81,12 @@ def _check_log_likelihoods(
     }
     if "standard_errors" in arrays:
         # Other splits' estimates have errors, too, which are not kept.
-        mean, error = mean_of(arrays["test"])
-        errors = arrays["standard_errors"]
-        expected = {
-            "test_log_likelihood": (
-                mean,
-                math.hypot(error, math.sqrt(float((errors**2).sum())) / images),
-            )
-        }
-    for metric, name in _OF_ENCODER.items():
-        expected[metric] = mean_of(arrays[name]) if name in arrays else None
-    if record["content"]["measures"].get("anomalies"):
-        usual, anomalies = arrays["test"], arrays["anomalies"]
-        expected["anomaly_auc"] = _area(usual, anomalies) if len(anomalies) else None
+        expected = {}
+    for metric, name in {"test_log_likelihood": "test", **_OF_ENCODER}.items():
+        expected[metric] = _estimated(arrays, name, errors_of[name]) if name in arrays else None
+    usual, anomalies = arrays["test"], arrays["anomalies"]
+    asked = record["content"]["measures"].get("anomalies") and len(anomalies)
+    expected["anomaly_auc"] = _area(usual, anomalies) if asked else None
     if "encoder_divergence" in arrays and "standard_errors" not in arrays:
         gap = arrays["test"] - arrays["encoder_elbo"] - arrays["encoder_divergence"]
         if not _is_small(gap, arrays["test"]):
@@ -98,13 +96,13 @@ def _check_log_likelihoods(
 
 def _check_gaps(place: str, record: Mapping[str, Any], data: bytes, notes: Notes) -> None:
     """Gaps: of as many points as asked for, and the differences of what they are between."""
-    file, names = "gaps.npz", ("log_likelihood", "best_elbo", "approximation")
+    file, names = "gaps.npz", ("log_likelihood", "best_elbo", "approximation", "converged")
     optional = ("encoder_elbo", "amortisation", "modes")
     arrays = arrays_of(place, file, data, names, notes, if_there=optional)
     if arrays is None:
         return
-    asked, count = record["content"]["measures"]["gaps"], len(arrays["log_likelihood"])
-    if count > asked or any(one.shape != (count,) for one in arrays.values()):
+    asked = min(record["content"]["measures"]["gaps"], _test_points(record["content"]))
+    if any(one.shape != (asked,) for one in arrays.values()):
         _tell(place, f"{file} is not of {asked} points", notes)
         return
     differences = [("approximation", "log_likelihood", "best_elbo")]
@@ -114,13 +112,25 @@ def _check_gaps(place: str, record: Mapping[str, Any], data: bytes, notes: Notes
             arrays[more] - arrays[less] - arrays[name], arrays[more]
         ):
             _tell(place, f"{file} has {name} that is not what is lost", notes)
-    several = arrays["modes"] > 1 if "modes" in arrays else None
-    parts = (arrays["approximation"], arrays.get("amortisation"), several)
+    lost, several = arrays["approximation"], arrays["modes"] > 1 if "modes" in arrays else None
+    amortised = arrays.get("amortisation")
     expected = {
-        metric: None if values is None else mean_of(values.astype(float))
-        for metric, values in zip(_OF_GAPS, parts, strict=True)
+        "approximation_gap": _mean(lost),
+        "unfinished_search_share": _mean((~arrays["converged"]).astype(float)),
+        "amortisation_gap": None if amortised is None else _mean(amortised),
+        "multimodal_approximation_gap": None if several is None else _mean(lost[several]),
+        "unimodal_approximation_gap": None if several is None else _mean(lost[~several]),
     }
     _compare(place, record, expected, file, notes)
+
+
+def _check_modes(place: str, record: Mapping[str, Any], data: bytes, notes: Notes) -> None:
+    """The share of points with several modes."""
+    file = "modes.npz"
+    arrays = arrays_of(place, file, data, ("modes",), notes)
+    if arrays is not None:
+        several = (arrays["modes"] > 1).astype(float)
+        _compare(place, record, {"multimodal_share": _mean(several)}, file, notes)
 
 
 def _check_imputation(place: str, record: Mapping[str, Any], data: bytes, notes: Notes) -> None:
@@ -140,12 +150,10 @@ def _check_imputation(place: str, record: Mapping[str, Any], data: bytes, notes:
         return
     expected: dict[str, tuple[float, float | None] | None] = {}
     for metric, name in _OF_IMPUTATION.items():
-        if name in squares:
-            mean, error = mean_of(squares[name].mean(axis=0))
-            root = math.sqrt(mean)
-            expected[metric] = (root, error / (2 * root) if root > 0 else 0.0)
-        else:
-            expected[metric] = None
+        known = name in squares
+        expected[metric] = _root_of_mean(squares[name].mean(axis=0)) if known else None
+        second = _root_of_mean(squares[name][1]) if known else None
+        expected[_OF_SECOND_HALF[metric]] = second
     per_value = arrays["log_densities"] / hidden.sum(axis=1)[:, None]
     expected["imputation_log_density"] = mean_of(per_value.mean(axis=0))
     points = arrays["points"]
@@ -166,10 +174,14 @@ def _check_model_selection(
     """Criteria: of both counts of parameters, and of the training log likelihood told."""
     file = "model_selection.npz"
     names = ("singular_values", "rank", "parameters", "train_log_likelihood", "points")
-    arrays = arrays_of(place, file, data, names, notes)
+    of_sum = "train_log_likelihood_error"
+    arrays = arrays_of(place, file, data, names, notes, if_there=(of_sum,))
     if arrays is None:
         return
+    error = 2 * float(arrays[of_sum]) if of_sum in arrays else None
     rank, points = int(arrays["rank"]), int(arrays["points"])
+    if rank != _rank(arrays["singular_values"]):
+        _tell(place, f"{file} has a rank that its singular values do not have", notes)
     likelihood = float(arrays["train_log_likelihood"])
     counts = {"": int(arrays["parameters"]), "_of_rank": rank if rank >= 0 else None}
     expected: dict[str, tuple[float, float | None] | None] = {
@@ -177,7 +189,7 @@ def _check_model_selection(
     }
     for suffix, count in counts.items():
         for name, weight in (("akaike", 2.0), ("bayesian", math.log(points))):
-            value = None if count is None else (weight * count - 2 * likelihood, None)
+            value = None if count is None else (weight * count - 2 * likelihood, error)
             expected[f"{name}_criterion{suffix}"] = value
     told = [_told(record, f"{name}") for name in ("train_log_likelihood", "parameter_count")]
     if not is_near(
@@ -190,7 +202,7 @@ def _check_model_selection(
 
 
 def _check_integrals(place: str, record: Mapping[str, Any], data: bytes, notes: Notes) -> None:
-    """The largest difference from the reference, of points that it gives a density."""
+    """The largest difference from the reference, of points that it gives a density, and others."""
     import numpy as np
 
     file, names = "integrals.npz", ("log_likelihood", "reference_log_likelihood")
@@ -200,7 +212,32 @@ def _check_integrals(place: str, record: Mapping[str, Any], data: bytes, notes: 
     off = np.abs(arrays[names[0]] - arrays[names[1]])
     known = off[np.isfinite(off)]
     largest = float(known.max()) if len(known) else math.nan
-    _compare(place, record, {"reference_difference": (largest, None)}, file, notes)
+    lost = (len(off) - len(known)) / len(off)
+    expected = {"reference_difference": (largest, None), "reference_lost_share": (lost, None)}
+    _compare(place, record, expected, file, notes)
+
+
+def _check_zero_noise(place: str, record: Mapping[str, Any], data: bytes, notes: Notes) -> None:
+    """The distance of the posterior from its limit, at the smallest noise."""
+    file, names = "zero_noise.npz", ("latents", "single", "noise_standard_deviations", "means")
+    arrays = arrays_of(place, file, data, names, notes)
+    if arrays is None:
+        return
+    smallest = arrays["noise_standard_deviations"].argmin()
+    squares = ((arrays["means"][smallest] - arrays["latents"]) ** 2).sum(axis=1)
+    distance = _mean(squares[arrays["single"]] ** 0.5)
+    _compare(place, record, {"zero_noise_distance": distance}, file, notes)
+
+
+def _check_components(place: str, record: Mapping[str, Any], data: bytes, notes: Notes) -> None:
+    """The largest difference of two log densities, where both are there."""
+    file, names = "components.npz", ("mixture_log_density", "log_likelihood")
+    arrays = arrays_of(place, file, data, (), notes, if_there=names)
+    if arrays is None:
+        return
+    off = abs(arrays[names[0]] - arrays[names[1]]) if len(arrays) == len(names) else None
+    largest = None if off is None else (float(off.max()), None)
+    _compare(place, record, {"mixture_difference": largest}, file, notes)
 
 
 def _check_costs(place: str, record: Mapping[str, Any], data: bytes, notes: Notes) -> None:
@@ -231,6 +268,9 @@ def _check_point_samples(place: str, record: Mapping[str, Any], data: bytes, not
 CHECKS: Mapping[str, Callable[[str, Mapping[str, Any], bytes, Notes], None]] = {
     LOG_LIKELIHOODS: _check_log_likelihoods,
     "gaps.npz": _check_gaps,
+    "modes.npz": _check_modes,
+    "zero_noise.npz": _check_zero_noise,
+    "components.npz": _check_components,
     "imputation.npz": _check_imputation,
     "model_selection.npz": _check_model_selection,
     "integrals.npz": _check_integrals,
@@ -238,6 +278,42 @@ CHECKS: Mapping[str, Callable[[str, Mapping[str, Any], bytes, Notes], None]] = {
     "point_samples.npz": _check_point_samples,
 }
 """How each file of arrays is checked against the rows of its record."""
+
+
+def _test_points(content: Mapping[str, Any]) -> int:
+    """Test points that are no anomalies, by the registry."""
+    known = DATA_SETS.get(content["spec"]["data_set"])
+    return int(content["images"]) - (known.anomalies if known else 0)
+
+
+def _rank(singular_values: Any) -> int:
+    """How many are more than rounding; -1 where there are none, as no rank was asked for."""
+    if not len(singular_values):
+        return -1
+    return int((singular_values > _SMALLEST_SHARE * singular_values.max()).sum())
+
+
+def _mean(values: Any) -> tuple[float, float]:
+    """The mean over points and its standard error; NaN where there are too few for one."""
+    if len(values) > 1:
+        return mean_of(values)
+    return float(values[0]) if len(values) else math.nan, math.nan
+
+
+def _estimated(arrays: Mapping[str, Any], name: str, errors: str) -> tuple[float, float]:
+    """The mean over points, whose standard error holds those of estimates."""
+    mean, error = mean_of(arrays[name])
+    if errors in arrays:
+        of_estimates = math.sqrt(float((arrays[errors] ** 2).sum())) / len(arrays[errors])
+        error = math.hypot(error, of_estimates)
+    return mean, error
+
+
+def _root_of_mean(squares: Any) -> tuple[float, float]:
+    """The root of a mean over points; its error by the slope of the root."""
+    mean, error = _mean(squares)
+    root = math.sqrt(mean)
+    return root, error / (2 * root) if root > 0 else 0.0
 
 
 def _area(usual: Any, anomalies: Any) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_src.archive.results import CHECKPOINT, NOT_KEPT, RECORDS, Results
-from workflow_src.audit import exact_densities
+from workflow_src.audit import density_files, exact_densities
 from workflow_src.audit.bounds import (
     BOUNDS,
     SMOOTHED_BOUNDS,
@@ -65,7 +65,7 @@ _CHECKS: dict[tuple[str, str], _Check] = {
     ("measurements", LOG_PARTITION): check_log_partition,
     ("measurements", SMOOTHING): check_smoothing,
     ("measurements", TRAINING_BOUNDS): check_training_bounds,
-    **{("measurements", file): check for file, check in exact_densities.CHECKS.items()},
+    **{("measurements", file): check for file, check in density_files.CHECKS.items()},
 }
 
 
@@ -201,7 +201,7 @@ def _check_files(
                     check(place, record, data, notes)
         elif kept.get(name) != (expected["sha256"], expected["bytes"]):
             notes.find("missing", path, "the file is missing; expected it as its record says")
-        elif (kind, name) in _CHECKS and name != CHECKPOINT:
+        elif (kind, name) in _CHECKS and name not in (CHECKPOINT, *density_files.PICTURES):
             notes.find("missing", path, "the file was not kept; the numbers cannot be followed")
     for name in sorted(kept.keys() - outputs.keys()):
         notes.find("extra", f"{shown / directory}/{NOT_KEPT}", f"no record knows of a {name}")
@@ -228,7 +228,7 @@ def _check_claims(
         filled_in = any(row["metric"].startswith("inpainting_") for row in content["metrics"])
         asked = content["measures"].get("inpainting")
         exact = exact_densities.are_told(content)
-        wanted = exact_densities.wanted_files(content) if exact else {BOUNDS}
+        wanted = density_files.wanted_files(content) if exact else {BOUNDS}
         wanted |= {INPAINTING} if filled_in or asked else set()
         # A model of a single leaf, which has no components, has none.
         if content["measures"].get("leaf_posteriors") and "leaf_components" in content["spec"]:

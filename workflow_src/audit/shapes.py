@@ -84,7 +84,7 @@ _CONTENT: Mapping[str, Any] = {
     "prepared": {
         "data_set": str,
         "likelihood": str,
-        "levels": IfThere(int),
+        "levels": int,
         "shape": Each(int, list),
         "channels": IfThere(int),
         "images": {"train": int, "validation": int, "test": int},

@@ -62,7 +62,9 @@ def _check(key: KeyPath, check: Check, experiment: Experiment) -> None:
         _check_subject((*key, name), subject, check.experiment, experiment)
     if check.first == second:
         raise Complaint(
-            (*key, "second"), "the first is compared with itself", expected="another one"
+            (*key, "second"),
+            f"{_told(check.first)} is compared with itself",
+            expected="another one",
         ).raised_in_validator()
     grid = checked_grid(check, experiment)
     named: dict[str, tuple[Sequence[object], Sequence[object]]] = {
@@ -121,9 +123,16 @@ def _check_cells(
             ]
             raise Complaint(
                 key,
-                f"the experiment {check.experiment} does not train it on {data_set} {likelihood}",
+                f"the experiment {check.experiment} does not train {_told(subject)} on {data_set}"
+                f" {likelihood}",
                 expected="cells where it does: " + (", ".join(there) or "there is none"),
             ).raised_in_validator()
+
+
+def _told(subject: Mapping[str, Scalar]) -> str:
+    """A subject with all its values, since a file may list several in one place."""
+    values = ", ".join(f"{name} {value}" for name, value in subject.items() if name != "model")
+    return f"{subject['model']} ({values})" if values else str(subject["model"])
 
 
 def _check_known(key: KeyPath, one: object, known: Sequence[object], experiment: str) -> None:

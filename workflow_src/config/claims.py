@@ -1,7 +1,8 @@
 """`Claim`: a statement of a paper as checks over metrics that an experiment measures.
 
 What a check compares, in which cells (data set and likelihood) and by which threshold. Whether it
-holds is found by `workflow_src.report`.
+holds is found by `workflow_src.report`. These are plain claims; a study's file may write several at
+once, which `claim_expansion` takes apart before the types here look at them.
 """
 
 from __future__ import annotations
@@ -9,7 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    GetJsonSchemaHandler,
+    Tag,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from workflow_src.config.complaints import Complaint, unknown
 from workflow_src.config.strict import (
@@ -21,8 +31,26 @@ from workflow_src.config.strict import (
     StrictModel,
 )
 
-Subject = Annotated[dict[Name, Scalar], Field(min_length=1)]
+
+class _OrListInFiles:
+    """Lets the schema of files have a list of values where a plain claim has one of them."""
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        one = handler(core)
+        several = {"type": "array", "items": one, "minItems": 1}
+        return {"anyOf": [*one.get("anyOf", [one]), several]}
+
+
+OneValue = Annotated[Scalar, _OrListInFiles()]
+"""The value of one hyperparameter; in a file it may be several, a check or claim for each."""
+
+Subject = Annotated[dict[Name, OneValue], Field(min_length=1)]
 """What is compared: a model, and the value of every hyperparameter that the experiment compares."""
+
+OneFraction = Annotated[Fraction, _OrListInFiles()]
+"""The part of the training images; in a file it may be several, a check for each."""
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -67,7 +95,7 @@ class Comparison(_OfTwo):
 
     kind: Literal["comparison"] = Field(description="comparison: the first against the second.")
     relation: Literal["higher", "lower"] = Field(description="Where the first's metric must be.")
-    fraction: Fraction = Field(1.0, description="Part of the training set trained on.")
+    fraction: OneFraction = Field(1.0, description="Part of the training set trained on.")
 
 
 class Ratio(_OfTwo):
@@ -76,7 +104,7 @@ class Ratio(_OfTwo):
     kind: Literal["ratio"] = Field(description="ratio: the first divided by the second.")
     at_least: Finite | None = Field(None, description="Smallest ratio, where there is one.")
     at_most: Finite | None = Field(None, description="Largest ratio, where there is one.")
-    fraction: Fraction = Field(1.0, description="Part of the training set trained on.")
+    fraction: OneFraction = Field(1.0, description="Part of the training set trained on.")
 
     @model_validator(mode="after")
     def _has_bounds(self) -> Ratio:
@@ -90,7 +118,7 @@ class Limit(_Check):
     kind: Literal["limit"] = Field(description="limit: the first against fixed bounds.")
     at_least: Finite | None = Field(None, description="Smallest value, where there is one.")
     at_most: Finite | None = Field(None, description="Largest value, where there is one.")
-    fraction: Fraction = Field(1.0, description="Part of the training set trained on.")
+    fraction: OneFraction = Field(1.0, description="Part of the training set trained on.")
 
     @model_validator(mode="after")
     def _has_bounds(self) -> Limit:
@@ -102,7 +130,7 @@ class Stability(_Check):
     """Trained on a fraction, the first is not much below itself trained on everything."""
 
     kind: Literal["stability"] = Field(description="stability: a fraction against everything.")
-    fraction: Fraction = Field(description="Part of the training set that is to suffice.")
+    fraction: OneFraction = Field(description="Part of the training set that is to suffice.")
     tolerance: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         description="Loss allowed, as a share of the metric's size when trained on everything."
     )
@@ -112,7 +140,7 @@ class SmallerLoss(_OfTwo):
     """From its best fraction to the given one, the first loses less than the second."""
 
     kind: Literal["smaller_loss"] = Field(description="smaller_loss: the first's and the second's.")
-    fraction: Fraction = Field(description="Part of the training set where the loss is taken.")
+    fraction: OneFraction = Field(description="Part of the training set where the loss is taken.")
 
 
 Check = Comparison | Ratio | Limit | Stability | SmallerLoss
@@ -126,6 +154,11 @@ class Claim(StrictModel):
     statement: str = Field(description="What is claimed, in one sentence.")
     place: str = Field(description="Where the paper claims it, or that it does not.")
     note: str | None = Field(None, description="How it is read, such as what a threshold means.")
+    for_each: dict[Name, OneValue] = Field(
+        {},
+        description="Values that it is stated for, put into the first and second of every check. "
+        "In a file they are lists, and there is one claim for each value.",
+    )
     checks: Annotated[
         tuple[
             Annotated[

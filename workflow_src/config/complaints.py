@@ -76,13 +76,13 @@ def validate(model: type[Model], value: Mapping[str, Any], place: Place) -> Mode
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        details = error.errors(include_url=False)
-        complaint = _translated(details[0])
-        if len(details) > 1:
-            complaint = replace(
-                complaint, problem=f"{complaint.problem} (the first of {len(details)} problems)"
-            )
-        raise complaint.error(place) from None
+        complaints = [_translated(detail) for detail in error.errors(include_url=False)]
+        first = complaints[0]
+        # What is written once for several claims is wrong in each of them, and told once.
+        count = len({(place(one.key), one.problem) for one in complaints})
+        if count > 1:
+            first = replace(first, problem=f"{first.problem} (the first of {count} problems)")
+        raise first.error(place) from None
 
 
 _EXPECTED = {

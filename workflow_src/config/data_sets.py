@@ -11,15 +11,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from workflow_src.config.complaints import unknown, validate
+from workflow_src.config.complaints import Complaint, Place, unknown, validate
 from workflow_src.config.strict import Distinct, Likelihood, Name, StrictModel
 from workflow_src.config.yaml_lines import KeyPath, read_yaml
 
 REGISTRY = Path(__file__).with_name("data_sets.yaml")
 
 Positive = Annotated[int, Field(ge=1)]
+
+_DRAWN = ("circle", "wave")
+"""Readers of points that this program draws."""
 
 
 class SourceFile(StrictModel):
@@ -115,12 +118,50 @@ class DataSet(StrictModel):
     @property
     def is_drawn(self) -> bool:
         """Whether it is of points that this program draws; nobody publishes them."""
-        return self.levels is None
+        return self.reader in _DRAWN
+
+    @property
+    def largest_count(self) -> int:
+        """`levels` as recipes and records say it: 0 for points."""
+        return self.levels or 0
 
     @property
     def raw_name(self) -> str:
         """The data set in whose raw folder its files lie; itself, but where it shares them."""
         return self.published_as or self.name
+
+    @model_validator(mode="after")
+    def _facts_agree(self) -> DataSet:
+        for complaint in (self._wrong_levels(), self._wrong_anomalies()):
+            if complaint is not None:
+                raise complaint.raised_in_validator()
+        return self
+
+    def _wrong_levels(self) -> Complaint | None:
+        if self.is_drawn == (self.levels is None):
+            return None
+        if self.is_drawn:
+            return Complaint(
+                ("levels",), "points have a number of levels", expected="none, they are no counts"
+            )
+        return Complaint(
+            (), "the key 'levels' is missing", expected="levels: largest count of a pixel"
+        )
+
+    def _wrong_anomalies(self) -> Complaint | None:
+        if self.anomalies and self.training_label is None:
+            return Complaint(
+                ("anomalies",),
+                "nothing tells the anomalies, as there is no training_label",
+                expected="training_label: the label of all training images",
+            )
+        if self.anomalies >= self.sizes.test:
+            return Complaint(
+                ("anomalies",),
+                f"of {self.sizes.test} test images {self.anomalies} are anomalies",
+                expected=f"fewer than {self.sizes.test}",
+            )
+        return None
 
 
 class _Registry(StrictModel):
@@ -148,15 +189,31 @@ def _data_sets() -> dict[str, DataSet]:
         def place(key: KeyPath) -> str:
             return document.place(("data_sets", name, *key))
 
-        publisher = facts.get("published_as")
-        if publisher is not None:
-            if publisher not in registry.data_sets:
-                key = ("published_as",)
-                raise unknown(key, "data set", publisher, registry.data_sets).error(place)
-            facts = facts | {"files": registry.data_sets[publisher].get("files", [])}
-        return validate(DataSet, {"name": name, **facts}, place)
+        return validate(DataSet, {"name": name, **_with_files(facts, registry, place)}, place)
 
     return {name: one(name, facts) for name, facts in registry.data_sets.items()}
+
+
+def _with_files(facts: dict[str, Any], registry: _Registry, place: Place) -> dict[str, Any]:
+    """The facts of one data set, with the files of its publisher where it names one."""
+    publisher = facts.get("published_as")
+    if publisher is None:
+        return facts
+    if publisher not in registry.data_sets:
+        raise unknown(("published_as",), "data set", publisher, registry.data_sets).error(place)
+    if "files" in facts:
+        raise Complaint(
+            ("files",),
+            f"the files are those of {publisher}",
+            expected="no files beside published_as",
+        ).error(place)
+    if (first := registry.data_sets[publisher].get("published_as")) is not None:
+        raise Complaint(
+            ("published_as",),
+            f"{publisher} has no files of its own",
+            expected=f"the data set that publishes them, {first}",
+        ).error(place)
+    return facts | {"files": registry.data_sets[publisher].get("files", [])}
 
 
 def __getattr__(name: str) -> Any:

@@ -43,7 +43,10 @@ _MEASURE_OF = {
     "marginal_bound_gain": ("training_bounds", "training_bounds"),
     "approximation_gap": ("gaps", "gaps"),
     "amortisation_gap": ("gaps", "gaps"),
+    "unfinished_search_share": ("gaps", "gaps"),
     "multimodal_share": ("gaps", "gaps"),
+    "multimodal_approximation_gap": ("gaps", "gaps"),
+    "unimodal_approximation_gap": ("gaps", "gaps"),
     "akaike_criterion": ("model_selection", "model_selection"),
     "bayesian_criterion": ("model_selection", "model_selection"),
     "akaike_criterion_of_rank": ("model_selection", "model_selection"),
@@ -54,10 +57,16 @@ _MEASURE_OF = {
     "imputation_log_density": ("imputation", "imputation"),
     "encoder_imputation_error": ("imputation", "imputation"),
     "mean_imputation_error": ("imputation", "imputation"),
+    "imputation_error_of_second_half": ("imputation", "imputation"),
+    "encoder_imputation_error_of_second_half": ("imputation", "imputation"),
+    "mean_imputation_error_of_second_half": ("imputation", "imputation"),
+    "zero_noise_distance": ("zero_noise", "zero_noise"),
+    "mixture_difference": ("components", "components"),
     "enumeration_seconds": ("costs", "costs"),
     "expectation_seconds": ("costs", "costs"),
     "reference_seconds": ("reference", "points under reference"),
     "reference_difference": ("reference", "points under reference"),
+    "reference_lost_share": ("reference", "points under reference"),
 }
 """Metrics that are computed where something is measured that need not be: its name, and words."""
 

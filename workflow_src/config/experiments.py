@@ -159,8 +159,9 @@ class Measures(StrictModel):
     posteriors: int = Field(
         0,
         ge=0,
-        description="Number of test points to give the exact posterior of; with one or two "
-        "latent dimensions.",
+        description="Number of observations of each kind to give the exact posterior of: outputs "
+        "of the generator, the same with noise, and test points; with one or two latent "
+        "dimensions.",
     )
     point_samples: int = Field(0, ge=0, description="Number of points to sample.")
     zero_noise: bool = Field(

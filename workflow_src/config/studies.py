@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import Field, PrivateAttr, model_validator
 
 from workflow_src.config.claim_checks import check_claims
+from workflow_src.config.claim_expansion import expand_claims
 from workflow_src.config.claims import Claim
 from workflow_src.config.complaints import Complaint, unknown, validate
 from workflow_src.config.experiments import Experiment, Grid
@@ -25,7 +26,7 @@ from workflow_src.config.study_checks import (
     check_models,
     check_training,
 )
-from workflow_src.config.yaml_lines import KeyPath, read_yaml
+from workflow_src.config.yaml_lines import Document, KeyPath, read_yaml
 
 STUDIES = Path(__file__).parent.parent / "studies"
 
@@ -166,7 +167,7 @@ def load_study(name_or_path: str) -> Study:
         The first thing wrong, with file, key and line.
     """
     document = read_yaml(study_path(name_or_path))
-    study = validate(Study, document.value, document.place)
+    study = _with_plain_claims(document)
     study._path = document.path
     if study.name != document.path.stem:
         raise Complaint(
@@ -175,3 +176,11 @@ def load_study(name_or_path: str) -> Study:
     for experiment in study.experiments:
         study.published_values(experiment)
     return study
+
+
+def _with_plain_claims(document: Document) -> Study:
+    if "claims" not in document.value:
+        return validate(Study, document.value, document.place)
+    expanded = expand_claims(document.value["claims"], document.place)
+    plain = {**document.value, "claims": expanded.claims}
+    return validate(Study, plain, lambda key: document.place(expanded.written(key)))

@@ -213,7 +213,7 @@ def _content(
         "likelihood": likelihood,
         "shape": list(data_set.shape),
         "channels": data_set.channels,
-        **({} if data_set.levels is None else {"levels": data_set.levels}),
+        "levels": data_set.largest_count,
         "split": data_set.split,
         "images": {name: len(split.images) for name, split in splits.items()},
         "constant_images": {name: split.constant_images for name, split in splits.items()},

@@ -61,8 +61,7 @@ def open_prepared(directory: Path) -> PreparedData:
         likelihood = str(content["likelihood"])
         pixels = PIXEL_TYPES[likelihood]
         counts = {split: int(content["images"][split]) for split in SPLITS}
-        # Points are no counts, and their records do not say a largest one.
-        levels, data_set = int(content.get("levels", 0)), str(content["data_set"])
+        levels, data_set = int(content["levels"]), str(content["data_set"])
         fingerprint = str(record["fingerprint"])
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(

@@ -72,7 +72,7 @@ def facts_of(recipe: Mapping[str, Any]) -> Facts:
         name=recipe["data_set"],
         reader=recipe["reader"],
         shape=(height, width),
-        levels=recipe.get("levels", 0),
+        levels=recipe["levels"],
         sizes=recipe["sizes"],
         channels=recipe.get("channels", 1),
         training_label=recipe.get("training_label"),

@@ -164,8 +164,8 @@ def _measuring(model: str) -> tuple[str, ...]:
 def data_recipe(data_set: DataSet, likelihood: str) -> dict[str, Any]:
     """What prepared data are made from, but for the code: source files by digest, shape, sizes.
 
-    What only some data have (levels, channels, anomalies) is told of these alone, so that the
-    others keep the recipe that they had before.
+    What only some data have (channels, a training label, anomalies) is told of these alone, so that
+    the others keep the recipe that they had before.
     """
     files = {
         file.name: file.sha256 or file.git_blob or file.md5 or "unknown" for file in data_set.files
@@ -175,7 +175,7 @@ def data_recipe(data_set: DataSet, likelihood: str) -> dict[str, Any]:
         "likelihood": likelihood,
         "reader": data_set.reader,
         "shape": list(data_set.shape),
-        **({} if data_set.levels is None else {"levels": data_set.levels}),
+        "levels": data_set.largest_count,
         "sizes": data_set.sizes.model_dump(),
         "files": files,
         **({} if data_set.channels == 1 else {"channels": data_set.channels}),

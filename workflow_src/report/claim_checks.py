@@ -55,6 +55,8 @@ class Series:
         Seeds that were not measured.
     reason:
         Why seeds have no value; None where all have one.
+    largest:
+        Whether a fixed bound is asked of the largest value of any seed, and not of their mean.
     """
 
     values: Mapping[int, float]
@@ -64,6 +66,7 @@ class Series:
     pending: frozenset[int] = frozenset()
     reason: str | None = None
     shared_errors: Mapping[int, float] = field(default_factory=dict)
+    largest: bool = False
 
     @property
     def mean(self) -> float | None:
@@ -168,9 +171,11 @@ def ratio(
 
 
 def limit(first: Series, at_least: float | None, at_most: float | None) -> Judgement:
-    """Whether ``first`` itself lies within the bounds; value: its mean over seeds."""
+    """Whether ``first`` itself lies within the bounds; value: its mean, or largest, over seeds."""
     if found := _not_run(first):
         return found
+    if first.largest:
+        return _largest_within(first, at_least, at_most)
     seeds = _common(first)
     if not seeds:
         return _undecided(first)
@@ -183,6 +188,13 @@ def limit(first: Series, at_least: float | None, at_most: float | None) -> Judge
     outcome = _within(value, interval, at_least, at_most)
     found = _judgement(outcome, value, interval, value, None, seeds)
     return _tempered(found, {UNDECIDED: (first,)})
+
+
+def _largest_within(first: Series, at_least: float | None, at_most: float | None) -> Judgement:
+    """By the largest value of any seed; what diverged has none that is small enough."""
+    most = max(first.values.values(), default=None)
+    outcome = _within(math.inf if first.diverged or most is None else most, None, at_least, at_most)
+    return Judgement(outcome, most, None, most, None, len(first.measured), _divergence(first))
 
 
 def stability(whole: Series, part: Series, tolerance: float, better: Direction) -> Judgement:
@@ -316,8 +328,7 @@ def _tempered(found: Judgement, worse: Mapping[Outcome, Iterable[Series]]) -> Ju
     diverged leave the cell undecided unless the others say that outcome without them.
     """
     partly = {key: [one for one in series if one.diverged] for key, series in worse.items()}
-    every = [one for series in partly.values() for one in series]
-    if not every:
+    if not (every := [one for series in partly.values() for one in series]):
         return found
     confirmed = all(key == found.outcome for key, series in partly.items() if series)
     outcome = found.outcome if confirmed else UNDECIDED

@@ -76,7 +76,9 @@ LEGEND = (
     "the interval holds values of either kind. A model without any finite number counts as worse "
     "than one that has some; where some of its seeds diverged, a cell is undecided, unless the "
     "others already show it to be the worse. A cell is not run while a seed is missing. "
-    "Counts of parameters and times per step are judged by their means, without an interval. "
+    "Counts of parameters and times per step are judged by their means, without an interval; what "
+    "is to stay below a bound in every run by the largest of all, which a run without a finite "
+    "number has not. "
     "Published: the paper's own printed numbers, which "
     "have no interval. Other data sets are ones that the claim does not name."
 )

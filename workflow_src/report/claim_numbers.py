@@ -154,6 +154,7 @@ def _series(groups: list[Group], metric_name: str) -> Series:
         errors,
         shared_errors=shared,
         exact=not metric(metric_name).has_interval,
+        largest=metric(metric_name).over_seeds == "largest",
         diverged=frozenset(diverged),
         pending=frozenset(pending),
         reason="; ".join(reasons) or None,

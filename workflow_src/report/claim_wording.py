@@ -35,11 +35,14 @@ _SHARE = "%"
 
 
 def claim_title(name: str) -> str:
-    """The name of a claim with models, data sets and methods as people call them."""
+    """The name of a claim with models, data sets and methods as people call them.
+
+    Between digits an underscore is a decimal point, as in names of claims for several values.
+    """
     titles = {key: axis_value("model", key) for key in model_declarations()}
     titles |= {key: axis_value("data_set", key) for key in DATA_SETS}
     titles |= PROPER_NAMES
-    words = name.replace("_", " ")
+    words = re.sub(r"(?<=\d)_(?=\d)", ".", name).replace("_", " ")
     # The longer names first: one may be a part of another.
     for key in sorted(titles, key=len, reverse=True):
         words = re.sub(rf"\b{key.replace('_', ' ')}\b", titles[key], words)
@@ -86,7 +89,8 @@ def _phrase(check: Check) -> str:
         case Ratio():
             return f"{first} / {subject(check.second)} {_bounds(check)}: {title}{where}"
         case Limit():
-            return f"{first} {_bounds(check)}: {title}{where}"
+            every = " in every run" if metric(check.metric).over_seeds == "largest" else ""
+            return f"{first} {_bounds(check)}{every}: {title}{where}"
         case Stability():
             few, loss = (axis_value("fraction", one) for one in (check.fraction, check.tolerance))
             return (

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,11 @@ from numpy.typing import NDArray
 
 from workflow_src.archive.results import Results, making_anew
 from workflow_src.config.metrics import LOG_PARTITION, METRICS
+from workflow_src.config.models import model_declaration
 from workflow_src.config.studies import Study, load_study
 from workflow_src.errors import UserError
 from workflow_src.provenance.record import record_is_whole, refuse_newer_record
-from workflow_src.report.convergence import convergence
+from workflow_src.report.convergence import Course, convergences
 from workflow_src.storage import read_json_object
 
 MEASURED = "measured"
@@ -224,21 +226,14 @@ def read_evidence(membership: Path) -> Evidence:
         name = row["evaluation"]
         if name not in evaluations:
             evaluations[name] = _read_evaluation(name, Path(row["path"]), archive)
-        groups.append(
-            Group(
-                row["study"],
-                row["experiment"],
-                row["axes"],
-                evaluations[name],
-                row.get("variant", {}),
-            )
-        )
+        place = row["study"], row["experiment"], row["axes"]
+        groups.append(Group(*place, evaluations[name], row.get("variant", {})))
     return Evidence(
         fingerprint=content["fingerprint"],
         manifest=manifest,
         code=content["code"],
         studies=tuple(load_study(path) for path in content["studies"]),
-        groups=tuple(groups),
+        groups=_with_convergence(groups),
         settings=content["settings"],
         sources=Path(content["sources"]),
     )
@@ -317,7 +312,7 @@ def _read_evaluation(fingerprint: str, path: Path, archive: Results) -> Evaluati
     winner = next((run for run in runs if run.fingerprint == content["winner"]), None)
     measured = content["measurement"]
     measurement = Path(measured["directory"]) if measured else None
-    found = Evaluation(
+    return Evaluation(
         fingerprint=fingerprint,
         path=path,
         state=NO_WINNER if winner is None else MEASURED,
@@ -330,7 +325,6 @@ def _read_evaluation(fingerprint: str, path: Path, archive: Results) -> Evaluati
         ended=record["time"]["ended"],
         archive=archive,
     )
-    return replace(found, metrics=(*found.metrics, *_metrics_of_history(found)))
 
 
 def _dimensions(archive: Results, measurement: Path | None) -> int | None:
@@ -377,15 +371,27 @@ def _metrics_of_training(winner: Run) -> Iterator[Metric]:
         yield Metric("seconds_per_step", seconds / winner.steps, None, "s", None)
 
 
-def _metrics_of_history(evaluation: Evaluation) -> Iterator[Metric]:
-    """When the winner had converged, of models whose bounds are exact, so that steps are epochs."""
-    winner, dimensions = evaluation.winner, evaluation.dimensions
-    if not winner or not dimensions or not evaluation.metric("test_log_likelihood"):
-        return
-    history = read_history(evaluation, winner)
-    found = {} if history is None else convergence(history, dimensions)
-    for name, value in found.items():
-        yield Metric(name, value, None, METRICS[name].unit, None)
+def _with_convergence(groups: Sequence[Group]) -> tuple[Group, ...]:
+    """The groups with when their winners had converged, of models whose bounds are exact."""
+    found = []
+    for group, values in zip(groups, convergences([_course(one) for one in groups]), strict=True):
+        more = (Metric(name, one, None, METRICS[name].unit, None) for name, one in values.items())
+        evaluation = replace(group.evaluation, metrics=(*group.evaluation.metrics, *more))
+        found.append(replace(group, evaluation=evaluation))
+    return tuple(found)
+
+
+def _course(group: Group) -> Course | None:
+    """How the winner went; its target is that of all in the experiment that start as it did."""
+    evaluation, winner = group.evaluation, group.evaluation.winner
+    gaussian = evaluation.metric("isotropic_gaussian_validation_log_likelihood")
+    if not winner or not gaussian or (history := read_history(evaluation, winner)) is None:
+        return None
+    # The network and where it starts, but for the noise, which the starting weights do not know.
+    network = model_declaration(winner.spec["model"]).hyperparameters.keys() - {"starting_noise"}
+    start = {name: winner.spec.get(name) for name in network} | dict(group.axes)
+    problem = json.dumps([group.study, group.experiment, start], sort_keys=True)
+    return Course(problem, gaussian.value, history)
 
 
 def _damaged(problem: str, path: Path, directory: Path) -> UserError:

@@ -13,6 +13,18 @@ from typing import Any
 from workflow_src.config.studies import Study
 from workflow_src.report.evidence import Evidence, Group, Metric, Run
 
+_NEVER = "it never came 95 % of the way to the best run from the same start"
+_NOT_FINITE = {
+    "epochs_to_converge": _NEVER,
+    "seconds_to_converge": _NEVER,
+    "largest_likelihood_fall": "its training log likelihood was not finite",
+    "multimodal_approximation_gap": "none of its points has a posterior of several modes",
+    "unimodal_approximation_gap": "all of its points have posteriors of several modes",
+    "zero_noise_distance": "none of its points has a limit of one point",
+    "reference_difference": "the reference gives none of its points a positive density",
+}
+"""Why the evaluation or the training leaves these without a number."""
+
 
 def metric_rows(evidence: Evidence) -> list[dict[str, Any]]:
     """Rows for the columns `workflow_src.report.schema.METRICS`."""
@@ -62,6 +74,8 @@ def _metric(metric: Metric) -> dict[str, Any]:
 
 def not_finite(metric: Metric) -> str:
     """Why a metric that was measured has no number."""
+    if metric.name in _NOT_FINITE:
+        return _NOT_FINITE[metric.name]
     return f"the {metric.name.replace('_', ' ')} was {metric.value}"
 
 

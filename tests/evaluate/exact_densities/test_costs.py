@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 from support.exact_densities import Quadrature, density, points, subject
 
+from workflow_src.evaluate.exact_densities import reference as module
 from workflow_src.evaluate.exact_densities.costs import (
     cost_arrays,
     cost_rows,
@@ -17,6 +19,7 @@ from workflow_src.evaluate.exact_densities.costs import (
     seconds_of,
 )
 from workflow_src.evaluate.exact_densities.reference import conditioned, reference
+from workflow_src.models.piecewise_affine.integrals.reference import reference_moments
 from workflow_src.models.piecewise_affine.networks import affine_maps
 
 
@@ -71,13 +74,34 @@ def test_the_reference_agrees_where_it_has_digits() -> None:
         np.testing.assert_allclose(arrays[f"reference_{name}"], arrays[name], atol=1e-7)
     largest = np.abs(arrays["log_likelihood"] - arrays["reference_log_likelihood"]).max()
     assert rows[0]["value"] == largest
+    assert rows[1]["metric"] == "reference_lost_share"
+    assert rows[1]["value"] == 0
     assert seconds > 0
 
 
-def test_points_without_a_reference_are_left_out() -> None:
+def test_points_without_a_reference_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As inclusion and exclusion that lost all digits: masses of 0, or below, at two of three."""
+    one, data = subject(density(hidden=3)), points()
+    calls = iter(range(10_000))
+
+    def spoilt(*known: Any) -> tuple[float, Any, Any]:
+        e0, e1, e2 = reference_moments(*known)
+        lost = next(calls) // one.partition.regions
+        return {0: e0, 1: 0.0, 2: -e0}[lost], e1, e2
+
+    monkeypatch.setattr(module, "reference_moments", spoilt)
+    rows, arrays, _ = reference(one, data.test[:3])
+    told = {row["metric"]: row["value"] for row in rows}
+    assert np.isfinite(arrays["reference_log_likelihood"]).tolist() == [True, False, False]
+    assert told["reference_lost_share"] == pytest.approx(2 / 3)
+    assert told["reference_difference"] < 1e-6
+
+
+def test_points_far_away_may_have_no_reference() -> None:
     one = subject(density(hidden=3, noise=0.01))
     far = np.array([[0.0, 0.0], [80.0, -90.0]])
     rows, arrays, _ = reference(one, far)
     known = np.isfinite(arrays["reference_log_likelihood"])
     assert np.isfinite(arrays["log_likelihood"]).all()
     assert math.isfinite(rows[0]["value"]) == known.any()
+    assert rows[1]["value"] == (~known).mean()

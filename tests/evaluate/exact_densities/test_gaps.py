@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.exact_densities import Quadrature, bent, points, straight, subject
+from scipy.stats import multivariate_normal
+from support.exact_densities import Quadrature, bent, density, points, straight, subject
 
-from workflow_src.evaluate.exact_densities.gaps import encoder_bounds, encoder_rows, gap_rows, gaps
+from workflow_src.evaluate.exact_densities import gaps as module
+from workflow_src.evaluate.exact_densities.gaps import (
+    encoder_arrays,
+    encoder_bounds,
+    encoder_rows,
+    gap_rows,
+    gaps,
+    multimodality,
+)
 from workflow_src.evaluate.exact_densities.likelihoods import log_likelihoods_of
+from workflow_src.models.piecewise_affine.encoders import BestGaussians
+from workflow_src.models.piecewise_affine.posterior import mode_counts
 
 ENCODER = (np.array([[0.7, 0.2]]), 0.3)
 
@@ -36,7 +47,9 @@ def test_a_linear_models_best_gaussian_is_its_posterior() -> None:
     assert arrays["modes"].tolist() == [1] * len(data.test)
     told = {row["metric"]: row["value"] for row in rows}
     assert told["amortisation_gap"] == pytest.approx(np.mean(lost), rel=1e-5)
-    assert told["multimodal_share"] == 0
+    assert told["unfinished_search_share"] == 0
+    assert told["unimodal_approximation_gap"] == told["approximation_gap"]
+    assert np.isnan(told["multimodal_approximation_gap"])
 
 
 def test_both_gaps_add_up_to_the_divergence_by_quadrature() -> None:
@@ -75,12 +88,97 @@ def test_two_modes_are_told_and_no_gaussian_has_them() -> None:
     # A Gaussian on one of two equal arms lacks half of the mass: log 2.
     assert arrays["approximation"][0] == pytest.approx(np.log(2), abs=0.05)
     told = {row["metric"]: row["value"] for row in rows}
-    assert told["multimodal_share"] == 0.5
+    assert told["multimodal_approximation_gap"] == arrays["approximation"][0]
+    assert told["unimodal_approximation_gap"] == arrays["approximation"][1]
     assert "amortisation_gap" not in told
     assert encoder_bounds(one, point) is None
 
 
 def test_rows_follow_from_arrays() -> None:
-    arrays = {"approximation": np.array([0.5, 0.1]), "modes": np.array([1, 3])}
+    arrays = {
+        "approximation": np.array([0.5, 0.1, 0.4, 0.2]),
+        "modes": np.array([1, 3, 2, 1]),
+        "converged": np.array([True, False, True, True]),
+    }
     told = {row["metric"]: row["value"] for row in gap_rows(arrays)}
-    assert told == pytest.approx({"approximation_gap": 0.3, "multimodal_share": 0.5})
+    assert told == pytest.approx(
+        {
+            "approximation_gap": 0.3,
+            "unfinished_search_share": 0.25,
+            "multimodal_approximation_gap": 0.25,
+            "unimodal_approximation_gap": 0.35,
+        }
+    )
+
+
+def test_modes_of_every_point_are_those_of_the_density_on_a_grid() -> None:
+    model, data = density(), points(counts=(3, 3, 40, 0))
+    exact = Quadrature(model, 20_001)
+    wanted = []
+    for point in data.test:
+        heights = exact.log_joint(point)
+        inner = (heights[1:-1] > heights[:-2]) & (heights[1:-1] > heights[2:])
+        wanted.append(int((inner & (heights[1:-1] > heights.max() + np.log(0.1))).sum()))
+    rows, arrays = multimodality(subject(model), data.test)
+    assert arrays["modes"].tolist() == wanted
+    assert rows[0]["metric"] == "multimodal_share"
+    assert 0 < rows[0]["value"] == np.mean(np.array(wanted) > 1) < 1
+
+
+def test_a_ripple_of_less_than_a_tenth_of_the_highest_mode_is_none() -> None:
+    # By symmetry the arms differ by the factor exp(-2 |x z| / noise^2) at the height z of a mode.
+    model, near, far = bent(), np.array([[0.05, 1.0]]), np.array([[0.3, 1.0]])
+    for point, count in ((near, 2), (far, 1)):
+        assert mode_counts(subject(model).model, subject(model).partition, point)[0] == 2
+        _, arrays = multimodality(subject(model), point)
+        assert arrays["modes"].tolist() == [count]
+
+
+def test_an_encoder_above_what_was_found_shows_that_the_search_was_not_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, data = subject(bent(), ENCODER), points()
+    count = len(data.test)
+
+    def poor(*known: object, **more: object) -> BestGaussians:
+        far = np.full((count, 1), 50.0)
+        return BestGaussians(far, np.ones((count, 1, 1)), np.ones(count, dtype=bool))
+
+    monkeypatch.setattr(module, "best_gaussians", poor)
+    rows, arrays = gaps(one, data.test, log_likelihoods_of(one, data.test).values)
+    assert not arrays["converged"].any()
+    assert {row["metric"]: row["value"] for row in rows}["unfinished_search_share"] == 1
+    np.testing.assert_array_equal(arrays["best_mean"], data.test @ ENCODER[0].T)
+
+
+def test_estimated_bounds_have_errors_that_hold_the_truth() -> None:
+    """Four latent dimensions, linear: the bound and the divergence have closed forms."""
+    rng = np.random.default_rng(3)
+    slope, noise = rng.normal(size=(3, 4)), 0.7
+    matrix, variance = 0.2 * rng.normal(size=(4, 3)), 0.3
+    one, data = subject(straight(slope, noise), (matrix, variance)), points(dimensions=3)
+    found = encoder_bounds(one, data.test)
+    assert found is not None
+    precision = np.eye(4) + slope.T @ slope / noise**2
+    spread = slope @ slope.T + noise**2 * np.eye(3)
+    likelihood = multivariate_normal(np.zeros(3), spread).logpdf(data.test)
+    away = data.test @ matrix.T - data.test @ np.linalg.solve(precision, slope.T / noise**2).T
+    lost = np.einsum("ns,st,nt->n", away, precision, away) + variance * np.trace(precision) - 4
+    lost = (lost - np.linalg.slogdet(variance * precision)[1]) / 2
+    arrays = encoder_arrays(found)
+    off = (found.elbo - (likelihood - lost)) / arrays["encoder_elbo_errors"]
+    assert np.abs(off).max() < 4
+    assert np.abs(off).max() > 0.01
+    off = np.abs(found.divergence - lost)
+    assert (off <= 4 * arrays["encoder_divergence_errors"]).all()
+    for row, values, errors in zip(
+        encoder_rows(found),
+        (found.elbo, found.divergence),
+        (found.elbo_errors, found.divergence_errors),
+        strict=True,
+    ):
+        assert errors is not None
+        of_points = values.var(ddof=1) / len(values)
+        of_estimates = (errors**2).sum() / len(values) ** 2
+        assert row["standard_error"] == pytest.approx(np.sqrt(of_points + of_estimates))
+        assert row["importance_samples"] == 20_000

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support.exact_densities import Quadrature, bent, density, generated, points, subject
@@ -73,8 +76,30 @@ def test_an_error_is_a_root_and_its_error_follows_the_slope() -> None:
     assert told["imputation_error"]["value"] == pytest.approx(2.0)
     error = of_points.std(ddof=1) / np.sqrt(3)
     assert told["imputation_error"]["standard_error"] == pytest.approx(error / 4)
+    assert told["imputation_error_of_second_half"]["value"] == pytest.approx(math.sqrt(10 / 3))
+    second = np.array([3.0, 0.0, 7.0]).std(ddof=1) / np.sqrt(3)
+    assert told["imputation_error_of_second_half"]["standard_error"] == pytest.approx(
+        second / (2 * math.sqrt(10 / 3))
+    )
     assert told["mean_imputation_error"]["value"] == 0
     assert told["mean_imputation_error"]["standard_error"] == 0
+
+
+def test_the_second_coordinate_of_a_curve_is_expected_and_the_first_is_not() -> None:
+    """g(z) = (z, |z|): the second coordinate follows from the first, and not the other way."""
+    model = bent(0.05)
+    rng = np.random.default_rng(4)
+    latents = rng.normal(size=(300, 1))
+    test = generated(model, latents) + 0.05 * rng.normal(size=(300, 2))
+    data = replace(points(), test=test)
+    encoder = (np.array([[1.0, 0.0]]), 0.1)
+    told = {row["metric"]: row["value"] for row in imputation(subject(model, encoder), data)[0]}
+    # Noise of both coordinates, and that of z given the first, times the slope: sqrt(2) 0.05.
+    assert told["imputation_error_of_second_half"] == pytest.approx(0.07, abs=0.01)
+    assert told["encoder_imputation_error_of_second_half"] == pytest.approx(0.07, abs=0.01)
+    assert told["mean_imputation_error_of_second_half"] > 0.5
+    # Given |z| the sign is open, and its expectation is 0.
+    assert told["imputation_error"] > 0.5
 
 
 def test_single_numbers_have_no_halves() -> None:

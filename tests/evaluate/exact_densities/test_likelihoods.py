@@ -45,6 +45,12 @@ def test_the_gaussian_that_runs_collapse_to_is_told_beside() -> None:
     wanted = multivariate_normal(mean, variance * np.eye(3)).logpdf(data.test)
     found = isotropic_gaussian_log_likelihoods(data.train, data.test)
     np.testing.assert_allclose(found, wanted, rtol=1e-12)
+    model = density(outputs=3)
+    found_rows = likelihood_rows(subject(model), data, all_log_likelihoods(subject(model), data))
+    rows = {row["metric"]: row["value"] for row in found_rows}
+    assert rows["isotropic_gaussian_log_likelihood"] == pytest.approx(wanted.mean())
+    held_out = multivariate_normal(mean, variance * np.eye(3)).logpdf(data.validation)
+    assert rows["isotropic_gaussian_validation_log_likelihood"] == pytest.approx(held_out.mean())
 
 
 def test_errors_of_estimates_are_in_the_standard_error() -> None:

@@ -41,7 +41,7 @@ def test_everything_declared_is_measured_and_nothing_else() -> None:
     assert set(found.arrays) == {
         *("log_likelihoods", "partition", "marginal", "posteriors", "point_samples"),
         *("zero_noise", "components", "integrals", "costs", "gaps", "imputation"),
-        "model_selection",
+        *("model_selection", "modes"),
     }
     rows = rows_of(found)
     assert rows["parameter_count"]["value"] == 17
@@ -100,6 +100,26 @@ def test_four_latent_dimensions_are_estimated_with_their_errors() -> None:
     spread = values.var(ddof=1) / 5 + (errors**2).sum() / 25
     assert rows["test_log_likelihood"]["standard_error"] == pytest.approx(np.sqrt(spread))
     assert "anomaly_auc" in rows
+
+
+def test_what_has_no_exact_masses_is_told_with_errors_or_not_at_all() -> None:
+    encoder = (0.1 * np.ones((4, 3)), 0.3)
+    one = subject(density(latent=4, hidden=2, outputs=3, noise=0.6), encoder)
+    asked = NOTHING | dict.fromkeys(("gaps", "imputation", "model_selection", "components"), True)
+    found = measure(one, points(3, (4, 3, 5, 2)), asked | {"zero_noise": True}, 1)
+    rows, arrays = rows_of(found), found.arrays["log_likelihoods"]
+    assert set(found.arrays) == {"log_likelihoods", "model_selection"}
+    spread = (
+        arrays["encoder_elbo"].var(ddof=1) / 5 + (arrays["encoder_elbo_errors"] ** 2).sum() / 25
+    )
+    assert rows["test_elbo"]["standard_error"] == pytest.approx(np.sqrt(spread))
+    known = {"imputation_error", "approximation_gap", "multimodal_share", "score_rank"}
+    assert known.isdisjoint(rows)
+    # Twice the error of a sum of four estimates, of which the mean's row has a part.
+    of_points = rows["train_log_likelihood"]["standard_error"] ** 2
+    of_points -= arrays["train"].var(ddof=1) / 4
+    for metric in ("akaike_criterion", "bayesian_criterion"):
+        assert rows[metric]["standard_error"] == pytest.approx(2 * 4 * np.sqrt(of_points), rel=1e-6)
 
 
 def prepared(rng: np.random.Generator) -> PreparedData:

@@ -132,7 +132,7 @@ def test_samples_are_the_generators_plus_noise() -> None:
 
 def test_the_limit_of_no_noise_is_the_nearest_point() -> None:
     model, data = density(noise=0.3), points()
-    arrays = zero_noise(subject(model), data.test)
+    _, arrays = zero_noise(subject(model), data.test)
     grid = np.linspace(-12, 12, 240_001)
     outputs = generated(model, grid[:, None])
     for number, point in enumerate(arrays["points"]):
@@ -156,7 +156,8 @@ def test_the_limit_of_no_noise_is_the_nearest_point() -> None:
 
 def test_components_put_together_are_the_model() -> None:
     model = density()
-    arrays, exact = components(subject(model)), Quadrature(model)
+    _, arrays = components(subject(model), points().test)
+    exact = Quadrature(model)
     weights, prior = np.exp(arrays["log_weights"]), np.exp(exact.log_prior)
     assert weights.sum() == pytest.approx(1, abs=1e-12)
     np.testing.assert_allclose(weights @ arrays["means"], prior @ exact.outputs, atol=1e-6)

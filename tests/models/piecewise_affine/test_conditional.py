@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import kstest
-from support.generative_oracles import line_log_densities, panels, random_model
+from scipy.stats import kstest, norm
+from support.generative_oracles import (
+    forward,
+    line_log_densities,
+    line_rule,
+    panels,
+    random_model,
+    separable,
+)
 
 from workflow_src.models.piecewise_affine.conditional import (
     conditional_log_likelihoods,
+    conditional_log_likelihoods_with_errors,
     imputed,
+    imputed_with_errors,
     marginal,
     sample_missing,
 )
@@ -91,3 +100,44 @@ def test_a_mask_of_other_values_is_refused():
         marginal(model, np.array([False, False]))
     with pytest.raises(ValueError, match="of 3 values"):
         marginal(model, np.array([True, False, True]))
+
+
+def test_four_latents_have_estimates_with_errors():
+    """Turned outputs of a separable model: the rest of full noise tells of the missing value."""
+    case = separable(4, hidden=1)
+    regions, points = partition(case.model.network), drawn(case.model, 4)
+    missing = np.arange(4) == 2
+    factor = case.factors[2]
+    nodes, weights = line_rule(factor.network)
+    masses = weights * norm.pdf(nodes)
+    # Factors are independent, so that nothing is known of the missing value but its own law.
+    mean = masses @ forward(factor.network, nodes[:, None])[:, 0]
+    filled, errors = imputed_with_errors(case.model, regions, points, missing)
+    assert np.all(errors[:, ~missing] == 0)
+    assert np.all((errors[:, 2] > 0) & (errors[:, 2] < 0.1))
+    assert np.all(np.abs(filled[:, 2] - mean) < 5 * errors[:, 2])
+    found, errors = conditional_log_likelihoods_with_errors(case.model, regions, points, missing)
+    expected = line_log_densities(factor, points[:, [2]])
+    assert np.all((errors > 0) & (errors < 0.1))
+    assert np.all(np.abs(found - expected) < 4 * errors)
+
+
+def test_exact_results_have_no_error():
+    model = random_model((1, 4, 3))
+    known = (model, partition(model.network), drawn(model, 3), np.arange(3) == 1)
+    assert np.all(imputed_with_errors(*known)[1] == 0)
+    assert np.all(conditional_log_likelihoods_with_errors(*known)[1] == 0)
+
+
+def test_draws_in_chunks_follow_the_same_density():
+    """One point at a time, by a budget of one byte: each draw has its own point's values."""
+    model = random_model((1, 4, 3), variance=0.1)
+    missing = np.array([True, False, False])
+    regions, points = partition(model.network), drawn(model, 3)
+    draws = sample_missing(
+        model, regions, points, missing, 4000, np.random.default_rng(4), memory_bytes=1
+    )
+    mean = imputed(model, regions, points, missing)[:, 0]
+    error = draws[:, :, 0].std(axis=1) / np.sqrt(4000)
+    assert np.array_equal(draws[:, 0, 1:], points[:, 1:])
+    assert np.all(np.abs(draws[:, :, 0].mean(axis=1) - mean) < 4 * error)

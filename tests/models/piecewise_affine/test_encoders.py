@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
+import torch
 from scipy.stats import multivariate_normal, norm
 from support.generative_oracles import (
     forward,
@@ -15,20 +18,26 @@ from support.generative_oracles import (
     separable,
 )
 
+from workflow_src.models.piecewise_affine import encoders
+from workflow_src.models.piecewise_affine.drawn_bounds import drawn_expected_log_joints
 from workflow_src.models.piecewise_affine.encoders import (
     Gaussians,
     best_gaussians,
     divergences,
+    divergences_with_errors,
     evidence_lower_bounds,
+    evidence_lower_bounds_with_errors,
 )
 from workflow_src.models.piecewise_affine.inference import (
     DeepGenerativeNetwork,
     log_likelihoods,
     sampled_points,
 )
+from workflow_src.models.piecewise_affine.minimisation import minimised
 from workflow_src.models.piecewise_affine.networks import Activation, Network
 from workflow_src.models.piecewise_affine.noise import NoiseCovariance
 from workflow_src.models.piecewise_affine.partitions import partition
+from workflow_src.models.piecewise_affine.truncated import Draws, truncated_moments
 
 
 def drawn(model, count, seed=0):
@@ -167,3 +176,80 @@ def test_the_best_gaussian_is_a_stationary_point(sizes):
             turn = 1e-4 * (np.linalg.eigvalsh(best.covariances)[:, :1, None]) * unit
             none = np.zeros_like(best.means)
             assert np.allclose((moved(none, turn) - moved(none, -turn)) / 2e-4, 0, atol=1e-5)
+
+
+@pytest.mark.parametrize("sizes", [(1, 6, 2), (2, 4, 2), (3, 2, 2)])
+def test_the_best_gaussians_divergence_is_not_negative(sizes):
+    """Where a divergence is smallest, rounding would show first. Bound and divergence still add
+    up to log p(x)."""
+    model = random_model(sizes, variance=0.5, seed=4)
+    regions, points = partition(model.network), drawn(model, 4 if sizes[0] < 3 else 2)
+    best = best_gaussians(model, regions, points, starts=2 if sizes[0] < 3 else 1)
+    assert best.converged.all()
+    kl = divergences(model, regions, points, best)
+    assert np.all(kl >= -1e-9)
+    total = evidence_lower_bounds(model, regions, points, best) + kl
+    assert np.allclose(total, log_likelihoods(model, regions, points), rtol=0, atol=1e-9)
+
+
+def test_bounds_of_four_latents_are_estimates_with_errors():
+    """Products of factors with one latent each, whose bounds are known by quadrature."""
+    case = separable(4, hidden=1)
+    regions, points = partition(case.model.network), drawn(case.model, 5)
+    generator = np.random.default_rng(3)
+    means, variances = generator.normal(size=(5, 4)), generator.uniform(0.05, 0.5, (5, 4))
+    covariances = np.einsum("st,nt,ut->nsu", case.rotation, variances, case.rotation)
+    q = Gaussians(means @ case.rotation.T, covariances)
+    expected = np.array(
+        [
+            sum(
+                quadrature_bound(factor, point[[index]], mean[index], variance[index])
+                for index, factor in enumerate(case.factors)
+            )
+            for point, mean, variance in zip(points, means, variances, strict=True)
+        ]
+    )
+    found, errors = evidence_lower_bounds_with_errors(case.model, regions, points, q)
+    assert np.all((errors > 0) & (errors < 0.02 * (1 + np.abs(expected))))
+    assert np.all(np.abs(found - expected) < 4 * errors)
+    assert np.array_equal(found, evidence_lower_bounds(case.model, regions, points, q))
+    density = sum(
+        line_log_densities(factor, points[:, [index]]) for index, factor in enumerate(case.factors)
+    )
+    kl, kl_errors = divergences_with_errors(case.model, regions, points, q)
+    assert np.all(kl_errors >= errors)
+    assert np.all(np.abs(kl - (density - expected)) < 4 * kl_errors)
+    assert np.array_equal(kl, divergences(case.model, regions, points, q))
+
+
+def test_estimated_bounds_do_not_lose_digits_and_fit_any_budget():
+    """A point far away: the spread of its heights is small beside them; blocks of one draw."""
+    case = separable(4, hidden=1)
+    points = 1e6 + drawn(case.model, 1)
+    q = (np.zeros((1, 4)), 1e-4 * np.eye(4)[None])
+    draws = Draws(200)
+    whole = drawn_expected_log_joints(case.model, points, *q, 2**20, draws)
+    parts = drawn_expected_log_joints(case.model, points, *q, 1, draws)
+    assert np.allclose(whole, parts, rtol=1e-9)
+    noise = draws.generator(0).standard_normal((200, 4)) * 0.01
+    outputs = forward(case.model.network, noise)
+    heights = multivariate_normal(points[0], noise_matrix(case.model)).logpdf(outputs)
+    heights += norm.logpdf(noise).sum(axis=1)
+    assert whole[0][0] == pytest.approx(heights.mean(), rel=1e-12)
+    assert whole[1][0] == pytest.approx(heights.std(ddof=1) / np.sqrt(200), rel=1e-6)
+
+
+def test_four_latents_have_no_best_gaussian_and_no_exact_moments():
+    case = separable(4, hidden=1)
+    regions = partition(case.model.network)
+    with pytest.raises(ValueError, match="4 latent dimensions"):
+        best_gaussians(case.model, regions, drawn(case.model, 1))
+    with pytest.raises(ValueError, match="use estimated_moments"):
+        truncated_moments(regions, torch.zeros(1, 1, 4), torch.eye(4)[None])
+
+
+def test_a_search_that_is_cut_short_says_so(monkeypatch):
+    model = random_model((1, 6, 2), variance=0.1, seed=4)
+    monkeypatch.setattr(encoders, "minimised", partial(minimised, iterations=1))
+    best = best_gaussians(model, partition(model.network), drawn(model, 8), starts=1)
+    assert not best.converged.all()

@@ -27,6 +27,8 @@ from workflow_src.models.piecewise_affine.inference import (
 from workflow_src.models.piecewise_affine.networks import Activation, Network, rescaled
 from workflow_src.models.piecewise_affine.noise import NoiseCovariance
 from workflow_src.models.piecewise_affine.partitions import partition
+from workflow_src.models.piecewise_affine.regions import region_gaussians
+from workflow_src.models.piecewise_affine.truncated import truncated_log_masses
 
 MODELS = [
     ((1, 6, 2), "leaky_relu", "isotropic"),
@@ -180,11 +182,16 @@ def test_expected_statistics_by_quadrature(memory_bytes):
     points = drawn(model, 7)
     weights = np.random.default_rng(2).uniform(0, 2, 7)
     found = expected_statistics(model, regions, points, weights, memory_bytes)
-    for name, expected in quadrature_statistics(model, regions, points, weights).items():
+    np.testing.assert_allclose(found.center, points.sum(axis=0) / 7, rtol=1e-12)
+    sums = quadrature_statistics(model, regions, points, weights)
+    sums["points_mass"] -= np.outer(sums["mass"], found.center)
+    sums["points_first"] -= sums["first"][:, None, :] * found.center[:, None]
+    for name, expected in sums.items():
         assert np.allclose(getattr(found, name), expected, rtol=0, atol=1e-9), name
     assert found.points == pytest.approx(weights.sum())
-    assert np.allclose(found.outer, (points.T * weights) @ points)
-    assert np.allclose(found.squares, weights @ points**2)
+    centered = points - found.center
+    assert np.allclose(found.outer, (centered.T * weights) @ centered)
+    assert np.allclose(found.squares, weights @ centered**2)
     assert np.allclose(found.log_likelihood, line_log_densities(model, points))
 
 
@@ -199,7 +206,8 @@ def test_statistics_of_two_latents_are_sums_over_the_e_step():
             share = posterior.probability[row]
             total["first"] += share[:, None] * posterior.mean[row]
             total["second"] += share[:, None, None] * posterior.second[row]
-            total["points_first"] += np.einsum("r,rs,d->rds", share, posterior.mean[row], point)
+            centered = point - points.mean(axis=0)
+            total["points_first"] += np.einsum("r,rs,d->rds", share, posterior.mean[row], centered)
     for name, expected in total.items():
         assert np.allclose(getattr(found, name), expected, rtol=0, atol=1e-12)
     assert found.outer is None
@@ -235,3 +243,66 @@ def test_sampled_points_follow_the_model():
     error = points.std(axis=0) / 200
     assert np.all(np.abs(points.mean(axis=0) - expected) < 4 * error)
     assert np.allclose(np.cov((points - noiseless).T), noise_matrix(model), atol=0.01)
+
+
+@pytest.mark.parametrize("size", [1.0, 10.0, 100.0])
+@pytest.mark.parametrize("latent", [1, 2, 3])
+def test_regions_shares_of_the_density_sum_to_one(latent, size):
+    """Sum over regions of N(x; b, Sx + A A') mass / p(x), with p(x) to many digits elsewhere."""
+    case = separable(latent) if latent > 1 else None
+    model = random_model((1, 4, 4, 2), variance=0.05) if case is None else case.model
+    regions = partition(model.network)
+    gaussians, projection = region_gaussians(model, regions)
+    for angle in (0.3, 2.5):
+        point = np.zeros(model.network.outputs)
+        point[:2] = size * np.cos(angle), size * np.sin(angle)
+        if case is None:
+            expected = exact_log_density(model, point)
+        else:
+            expected = sum(
+                exact_log_density(factor, point[[index]])
+                for index, factor in enumerate(case.factors)
+            )
+        at = projection.points(point[None])
+        means = gaussians.means(at.coordinates)
+        densities = gaussians.log_densities(at.coordinates, at.remainder, means)
+        masses = truncated_log_masses(regions, means, gaussians.covariances)
+        shares = np.exp((densities + masses).numpy()[0] - expected)
+        # A logarithm of some 1e5 has an error of 1e-11 as a number with 16 digits.
+        assert shares.sum() == pytest.approx(1, abs=1e-12 * (1 + abs(expected)))
+        found = log_likelihoods(model, regions, point[None])[0]
+        assert found == pytest.approx(expected, rel=1e-12, abs=1e-12)
+
+
+def test_far_from_the_origin_nothing_is_lost():
+    """The model and its points moved by 1e7: only what the points are rounded by changes."""
+    model = random_model((1, 4, 2), variance=0.01)
+    # Multiples of 2^-20, so that adding 2^23 is exact.
+    points = np.round(drawn(model, 6) * 2**20) / 2**20
+    last = np.round(model.network.biases[-1] * 2**20) / 2**20
+    found = []
+    for shift in (0.0, 2.0**23):
+        network = Network(
+            model.network.weights,
+            (*model.network.biases[:-1], last + shift),
+            model.network.activation,
+        )
+        moved = DeepGenerativeNetwork(network, model.noise)
+        statistics = expected_statistics(moved, partition(network), points + shift)
+        found.append((statistics.log_likelihood, statistics.first, statistics.second))
+    for near, far in zip(*found, strict=True):
+        assert np.allclose(near, far, rtol=1e-12, atol=1e-12)
+
+
+def test_points_do_not_share_their_draws():
+    """Equal points in different chunks have different estimates: their errors are independent."""
+    case = separable(4, hidden=1)
+    point = np.tile(drawn(case.model, 1), (3, 1))
+    regions = partition(case.model.network)
+    found, errors = log_likelihoods_with_errors(case.model, regions, point, memory_bytes=1)
+    assert len(np.unique(found)) == 3
+    assert np.ptp(found) < 8 * errors.max()
+    again = log_likelihoods(case.model, regions, point, memory_bytes=1)
+    assert np.array_equal(found, again)
+    statistics = expected_statistics(case.model, regions, point, memory_bytes=1)
+    assert np.array_equal(statistics.log_likelihood_error, errors)

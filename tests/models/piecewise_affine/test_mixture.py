@@ -8,6 +8,7 @@ from support.generative_oracles import (
     forward,
     line_rule,
     noise_matrix,
+    panels,
     random_model,
     separable,
 )
@@ -15,6 +16,8 @@ from support.generative_oracles import (
 from workflow_src.models.piecewise_affine.inference import DeepGenerativeNetwork, log_likelihoods
 from workflow_src.models.piecewise_affine.mixture import (
     mixture_of_components,
+    prior_log_masses,
+    prior_log_masses_with_errors,
     uncut_log_likelihoods,
 )
 from workflow_src.models.piecewise_affine.networks import Activation, Network
@@ -79,3 +82,42 @@ def test_one_region_is_probabilistic_pca_itself():
     assert np.allclose(
         uncut_log_likelihoods(model, regions, points), log_likelihoods(model, regions, points)
     )
+
+
+def test_weights_alone_and_covariances_on_demand():
+    """Covariances of components by quadrature of each region; none are kept."""
+    model = random_model((1, 3, 2), noise="diagonal")
+    regions = partition(model.network)
+    found = mixture_of_components(model, regions)
+    assert np.array_equal(prior_log_masses(regions), found.log_weights)
+    covariances = found.covariances()
+    for index, (lower, upper) in enumerate(zip(regions.lower, regions.upper, strict=True)):
+        start = lower if np.isfinite(lower) else min(-9, upper - 9)
+        end = upper if np.isfinite(upper) else max(9, lower + 9)
+        nodes, weights = panels(np.linspace(start, end, 400))
+        heights = norm.logpdf(nodes)
+        masses = weights * np.exp(heights - heights.max())
+        masses /= masses.sum()
+        outputs = forward(model.network, nodes[:, None])
+        away = outputs - masses @ outputs
+        expected = (away.T * masses) @ away + noise_matrix(model)
+        assert np.allclose(covariances[index], expected, rtol=0, atol=1e-9)
+    held = sum(np.asarray(getattr(found, name)).size for name in ("slopes", "offsets", "means"))
+    assert held < 4 * covariances.size
+
+
+def test_estimated_prior_masses_sum_to_one_within_their_errors():
+    """Four latents: masses are products of masses of intervals, of units side by side."""
+    case = separable(4, hidden=1)
+    regions = partition(case.model.network)
+    found, errors = prior_log_masses_with_errors(regions)
+    assert np.isclose(np.exp(found).sum(), 1, rtol=0, atol=1e-14)
+    borders = [
+        float(-factor.network.biases[0][0] / factor.network.weights[0][0, 0])
+        for factor in case.factors
+    ]
+    turned = regions.interior @ case.rotation
+    expected = np.where(turned < borders, norm.logcdf(borders), norm.logsf(borders)).sum(axis=1)
+    assert np.all((errors > 0) & (errors < 0.5))
+    assert np.all(np.abs(np.exp(expected - found) - 1) < 4 * errors)
+    assert np.all(prior_log_masses_with_errors(partition(case.factors[0].network))[1] == 0)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import pairwise
 from math import comb
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +18,7 @@ from scipy.optimize import linprog
 from support.linear_programs import sign_patterns
 from support.random_networks import KINDS, plain_outputs, random_network
 
+import workflow_src
 from workflow_src.models.piecewise_affine.networks import (
     Activation,
     Kind,
@@ -252,6 +257,30 @@ def test_rescaling_a_layer_leaves_the_partition(method: Method) -> None:
     network = random_network([2, 5, 4, 2], seed=9)
     other = rescaled(network, 1, np.array([1e-3, 1.0, 50.0, 7.0, 0.2]))
     assert patterns(method(other)) == patterns(method(network))
+
+
+def test_up_to_two_dimensions_need_no_cddlib(tmp_path: Path) -> None:
+    (tmp_path / "cdd.py").write_text("raise ImportError('cdd')")
+    script = (
+        "import numpy as np\n"
+        "from workflow_src.models.piecewise_affine.networks import Activation, Network\n"
+        "from workflow_src.models.piecewise_affine.partitions import partition\n"
+        "from workflow_src.models.piecewise_affine.triangulation import clipped_vertices\n"
+        "for size in (1, 2):\n"
+        "    network = Network((np.eye(size), np.ones((1, size))), (np.zeros(size), np.zeros(1)),"
+        " Activation('relu'))\n"
+        "    cells = partition(network)\n"
+        "    print(cells.regions, len(clipped_vertices(cells, 0, -np.ones(size), np.ones(size))))\n"
+    )
+    paths = os.pathsep.join([str(tmp_path), str(Path(workflow_src.__path__[0]).parent)])
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
+    assert done.stdout.split() == ["2", "2", "4", "4"], done.stderr
 
 
 def test_dimensions_choose_the_method() -> None:

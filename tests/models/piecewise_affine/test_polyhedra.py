@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.optimize import OptimizeResult
+from scipy.spatial import QhullError
 from support.random_networks import random_network
 
 from workflow_src.models.piecewise_affine import half_spaces
 from workflow_src.models.piecewise_affine.half_spaces import polyhedron
-from workflow_src.models.piecewise_affine.networks import Activation, Network
+from workflow_src.models.piecewise_affine.integrals.moments import moments
+from workflow_src.models.piecewise_affine.networks import Activation, Kind, Network
 from workflow_src.models.piecewise_affine.partitions import partition
 from workflow_src.models.piecewise_affine.polyhedra import polyhedra, signs_beyond
 
@@ -80,6 +83,45 @@ def test_where_cddlib_fails_or_is_wrong_the_regions_are_the_same(
     found, expected = polyhedra(network), partition(network)
     assert {bytes(row) for row in found.signs} == {bytes(row) for row in expected.signs}
     assert len(found.offsets) == len(expected.offsets)
+
+
+def test_a_polyhedron_whose_vertices_no_method_finds_is_no_missing_region(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def failing(*arguments: object) -> None:
+        raise RuntimeError("Numerical inconsistency is found.")
+
+    def no_hull(*arguments: object) -> None:
+        raise QhullError("QH6154 initial simplex is flat")
+
+    cube = np.concatenate([np.eye(3), -np.eye(3)]), np.ones(6)
+    monkeypatch.setattr(half_spaces, "generators", failing)
+    assert polyhedron(*cube) is not None
+    monkeypatch.setattr(half_spaces, "HalfspaceIntersection", no_hull)
+    with pytest.raises(ArithmeticError, match="no vertices"):
+        polyhedron(*cube)
+    with pytest.raises(ArithmeticError, match="no vertices"):
+        polyhedra(random_network([3, 3, 1]))
+    # Without an interior there is nothing to find.
+    assert polyhedron(cube[0], np.array([1.0, 1, 1, 1, 1, -1])) is None
+
+
+def test_a_linear_program_that_fails_says_nothing_of_an_interior(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    unsolved = OptimizeResult(success=False, status=4, message="numerical difficulties", x=None)
+    monkeypatch.setattr(half_spaces, "linprog", lambda *_, **__: unsolved)
+    flat = np.array([[1.0, 0, 0], [-1.0, 0, 0], [0, 1.0, 0]]), np.array([0.0, -1.0, 1.0])
+    with pytest.raises(ArithmeticError, match="numerical difficulties"):
+        polyhedron(*flat)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(("kind", "bias"), [("relu", 1.0), ("absolute_value", 1.0), ("relu", 0.0)])
+def test_no_region_is_missing_where_the_prior_has_mass(kind: Kind, bias: float, seed: int) -> None:
+    found = polyhedra(random_network([3, 4, 3, 2], seed=seed, kind=kind, bias_scale=bias))
+    masses = np.exp(moments(found, np.zeros((1, 1, 3)), np.eye(3)).log_mass[0])
+    assert masses.sum() == pytest.approx(1, abs=1e-12)
 
 
 def test_half_spaces_without_an_interior_are_no_polyhedron() -> None:

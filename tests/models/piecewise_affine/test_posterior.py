@@ -13,6 +13,7 @@ from support.generative_oracles import (
     separable,
 )
 
+from workflow_src.models.piecewise_affine import cell_modes
 from workflow_src.models.piecewise_affine.cell_sampling import sample_cell, sample_intervals
 from workflow_src.models.piecewise_affine.inference import DeepGenerativeNetwork, sampled_points
 from workflow_src.models.piecewise_affine.networks import Activation, Network
@@ -158,3 +159,79 @@ def test_modes_of_two_latents():
     model = DeepGenerativeNetwork(network, NoiseCovariance.isotropic(0.1, 2))
     points = np.array([[1.0, 2.0], [1.0, -1.0], [-1.0, -2.0]])
     assert mode_counts(model, partition(network), points).tolist() == [4, 2, 1]
+
+
+def test_two_modes_of_which_one_is_on_a_crease():
+    """g(z) = (z1 + |z2|, z1 - |z2|) / 2 near 0. The first point asks for |z2| = -2, so that both
+    regions beside the crease z2 = 0 are highest there; the second asks for |z2| = 1."""
+    network = Network(
+        (np.eye(2), np.array([[0.5, 0.5], [0.5, -0.5]])),
+        (np.array([5.0, 0.0]), np.array([-2.5, -2.5])),
+        Activation("absolute_value"),
+    )
+    model = DeepGenerativeNetwork(network, NoiseCovariance.isotropic(0.05, 2))
+    points = np.array([[-0.5, 1.5], [1.0, 0.0]])
+    regions = partition(network)
+    axis = np.linspace(-3, 3, 601)
+    grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+    density = log_posterior_densities(model, regions, points, grid).reshape(2, 601, 601)
+    inner = density[:, 1:-1, 1:-1]
+    peaks = np.ones_like(inner, dtype=bool)
+    for down in (-1, 0, 1):
+        for right in (-1, 0, 1):
+            if down or right:
+                peaks &= inner > density[:, 1 + down : 600 + down, 1 + right : 600 + right]
+    assert peaks.sum(axis=(1, 2)).tolist() == [1, 2]
+    # Mirror images at z1 near -10 are far below the others.
+    assert mode_counts(model, regions, points, relative_density=0.01).tolist() == [1, 2]
+
+
+def test_modes_inside_their_regions_need_no_search_of_all_half_spaces(monkeypatch):
+    """Of many regions only those that share a highest point on a border are searched for."""
+    model = random_model((2, 8, 2), variance=0.05, seed=1)
+    regions, points = partition(model.network), drawn(model, 10)
+    searched = []
+    found = cell_modes._touching
+
+    def touching(regions, point, size):
+        searched.append(point)
+        return found(regions, point, size)
+
+    monkeypatch.setattr(cell_modes, "_touching", touching)
+    counts = mode_counts(model, regions, points)
+    assert np.all(counts >= 1)
+    assert len(searched) < 0.3 * len(points) * regions.regions
+
+
+def test_four_latents_have_moments_with_errors():
+    case = separable(4, hidden=1)
+    points = drawn(case.model, 3)
+    found = posterior_moments(case.model, partition(case.model.network), points)
+    mean, variance = np.empty((3, 4)), np.empty((3, 4))
+    for index, factor in enumerate(case.factors):
+        nodes, _, masses = quadrature(factor, points[:, [index]])
+        mean[:, index] = masses @ nodes
+        variance[:, index] = masses @ nodes**2 - mean[:, index] ** 2
+    expected = mean @ case.rotation.T
+    covariance = np.einsum("st,nt,ut->nsu", case.rotation, variance, case.rotation)
+    for value, error, wanted in (
+        (found.mean, found.errors.mean, expected),
+        (found.covariance, found.errors.covariance, covariance),
+    ):
+        assert np.all((error > 0) & (error < 0.05))
+        # Errors are made from eight repeats: Student's distribution with seven degrees of freedom.
+        assert np.all(np.abs(value - wanted) < 7 * error)
+        assert np.mean(np.abs(value - wanted) < 2.4 * error) > 0.85
+
+
+def test_densities_and_modes_do_not_depend_on_the_budget():
+    model = random_model((2, 4, 2), variance=0.1)
+    regions, points = partition(model.network), drawn(model, 5)
+    latents = np.random.default_rng(0).normal(size=(6, 2))
+    whole = log_posterior_densities(model, regions, points, latents)
+    assert np.allclose(
+        log_posterior_densities(model, regions, points, latents, memory_bytes=1), whole, rtol=1e-13
+    )
+    assert np.array_equal(
+        mode_counts(model, regions, points, memory_bytes=1), mode_counts(model, regions, points)
+    )

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
+
+import mpmath
 import numpy as np
 import pytest
 from scipy.optimize import minimize
 from support.generative_oracles import forward, random_model
 
+from workflow_src.models.piecewise_affine import (
+    constrained_least_squares as constrained_least_squares_module,
+)
+from workflow_src.models.piecewise_affine.constrained_least_squares import (
+    constrained_least_squares,
+)
 from workflow_src.models.piecewise_affine.inference import DeepGenerativeNetwork
 from workflow_src.models.piecewise_affine.networks import Activation, Network
 from workflow_src.models.piecewise_affine.noise import NoiseCovariance
 from workflow_src.models.piecewise_affine.partitions import partition
 from workflow_src.models.piecewise_affine.posterior import posterior_moments
-from workflow_src.models.piecewise_affine.zero_noise import (
-    constrained_least_squares,
-    optimal_latents,
-)
+from workflow_src.models.piecewise_affine.zero_noise import optimal_latents
 
 
 def value(network, point, latents, weight):
@@ -122,3 +128,99 @@ def test_settings_that_mean_nothing_are_refused():
         optimal_latents(model.network, regions, points, clip=0.0)
     with pytest.raises(ValueError, match="at least 0"):
         optimal_latents(model.network, regions, points, prior_weight=-1.0)
+
+
+@pytest.mark.parametrize("slope", [1e-6, 1e-9, 1e-11])
+def test_a_slope_far_below_the_largest_still_decides(slope):
+    """The second unknown costs (slope (z - 1))^2 alone: it goes to its limit, however small."""
+    found = constrained_least_squares(
+        np.diag([1.0, slope]),
+        np.array([0.3, slope]),
+        np.array([[0.0, 1.0]]),
+        np.array([0.5]),
+        1.0,
+    )
+    assert np.allclose(found, [0.3, 0.5], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_minima_over_many_slopes_are_the_best_of_all_borders(seed):
+    """Every set of at most S borders is tried, with arithmetic of 40 digits."""
+    generator = np.random.default_rng(seed)
+    system = generator.normal(size=(3, 3)) * 10.0 ** generator.uniform(-7, 0, 3)
+    target = 2 * system @ generator.normal(size=3)
+    normals = generator.normal(size=(5, 3))
+    normals /= np.linalg.norm(normals, axis=1)[:, None]
+    offsets = normals @ generator.normal(size=3) + generator.uniform(0, 0.5, 5)
+    size = float(np.linalg.norm(system, 2))
+    found = constrained_least_squares(system, target, normals, offsets, size)
+    assert np.all(normals @ found <= offsets + 1e-8)
+    with mpmath.workdps(40):
+        best = min(border_minima(system, target, normals, offsets))
+        reached = squares(system, target, mpmath.matrix(found.tolist()))
+        free = squares(system, target, mpmath.matrix(3, 1))
+        assert reached - best < mpmath.mpf("1e-6") * best + mpmath.mpf("1e-20") * free
+
+
+def squares(system, target, latent):
+    rest = mpmath.matrix(system.tolist()) * latent - mpmath.matrix(target.tolist())
+    return sum(value**2 for value in rest)
+
+
+def border_minima(system, target, normals, offsets):
+    """The objective at the solution on every set of borders that satisfies the others."""
+    for count in range(4):
+        for borders in itertools.combinations(range(len(normals)), count):
+            width = 3 + count
+            matrix, right = mpmath.zeros(width, width), mpmath.zeros(width, 1)
+            gram = mpmath.matrix(system.T.tolist()) * mpmath.matrix(system.tolist())
+            moment = mpmath.matrix(system.T.tolist()) * mpmath.matrix(target.tolist())
+            for row in range(3):
+                right[row] = moment[row]
+                for column in range(3):
+                    matrix[row, column] = gram[row, column]
+            for place, border in enumerate(borders):
+                right[3 + place] = float(offsets[border])
+                for column in range(3):
+                    value = float(normals[border, column])
+                    matrix[3 + place, column] = matrix[column, 3 + place] = value
+            latent = mpmath.lu_solve(matrix, right)[:3]
+            held = [
+                sum(float(n) * z for n, z in zip(normal, latent, strict=True)) - float(offset)
+                for normal, offset in zip(normals, offsets, strict=True)
+            ]
+            if max(held) < 1e-25:
+                yield squares(system, target, mpmath.matrix(latent))
+
+
+def test_a_deep_network_with_a_small_leak_has_no_better_latent_anywhere():
+    """Slopes of (0.01)^3 of the largest: random search, wide and near what was found."""
+    generator = np.random.default_rng(5)
+    sizes = (2, 5, 5, 5, 3)
+    weights = tuple(
+        generator.normal(size=(after, before)) / np.sqrt(before)
+        for before, after in itertools.pairwise(sizes)
+    )
+    biases = tuple(generator.normal(size=after) for after in sizes[1:])
+    network = Network(weights, biases, Activation("leaky_relu", 0.01))
+    points = 1.5 * generator.normal(size=(12, 3))
+    found = optimal_latents(network, partition(network), points)
+    wide = 10.0 ** generator.uniform(-3, 5, (60_000, 1)) * generator.normal(size=(60_000, 2))
+    for row, point in enumerate(points):
+        near = found.latents[row] + 10.0 ** generator.uniform(
+            -8, 3, (20_000, 1)
+        ) * generator.normal(size=(20_000, 2))
+        tried = np.concatenate([wide, near])
+        best = value(network, point, tried, 0.0).min()
+        assert found.objective[row] <= best * (1 + 1e-10) + 1e-13
+
+
+def test_many_sets_of_borders_are_not_gone_through(monkeypatch):
+    """Where no candidate passes, the last way is taken for few borders and refused for many."""
+    monkeypatch.setattr(constrained_least_squares_module, "FAINT", ())
+    target, normals, offsets = np.array([2.0, 3.0]), np.eye(2), np.array([1.0, 1.0])
+    found = constrained_least_squares(np.eye(2), target, normals, offsets, 1.0)
+    assert np.allclose(found, [1, 1])
+    monkeypatch.setattr(constrained_least_squares_module, "MOST_SETS", 2)
+    with pytest.raises(ValueError, match="no minimum"):
+        constrained_least_squares(np.eye(2), target, normals, offsets, 1.0)

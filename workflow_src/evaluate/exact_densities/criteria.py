@@ -59,10 +59,16 @@ def numerical_rank(singular_values: Array) -> int:
     return int((singular_values > RELATIVE_RANK_TOLERANCE * largest).sum())
 
 
-def criteria(subject: Subject, train: Array, log_likelihood: float) -> tuple[list[Row], Arrays]:
-    """Rows and arrays of both criteria; ``log_likelihood`` is the sum over ``train`` [N, D]."""
+def criteria(
+    subject: Subject, train: Array, log_likelihood: float, error: float | None = None
+) -> tuple[list[Row], Arrays]:
+    """Rows and arrays of both criteria.
+
+    ``log_likelihood`` is the sum over ``train`` [N, D], and ``error`` its standard error where it
+    is an estimate.
+    """
     parameters, points = free_parameters(subject), len(train)
-    rows = criterion_rows("", parameters, log_likelihood, points)
+    rows = criterion_rows("", parameters, log_likelihood, points, error)
     arrays: Arrays = {
         "parameters": np.array(parameters),
         "train_log_likelihood": np.array(log_likelihood),
@@ -70,6 +76,8 @@ def criteria(subject: Subject, train: Array, log_likelihood: float) -> tuple[lis
         "singular_values": np.zeros(0),
         "rank": np.array(-1),
     }
+    if error is not None:
+        arrays["train_log_likelihood_error"] = np.array(error)
     if not subject.is_exact or parameters > MOST_PARAMETERS:
         return rows, arrays
     values = singular_values_of(score_matrix(subject, train[:MOST_POINTS]))
@@ -79,13 +87,16 @@ def criteria(subject: Subject, train: Array, log_likelihood: float) -> tuple[lis
     return rows, arrays | {"singular_values": values, "rank": np.array(rank)}
 
 
-def criterion_rows(suffix: str, parameters: int, log_likelihood: float, points: int) -> list[Row]:
+def criterion_rows(
+    suffix: str, parameters: int, log_likelihood: float, points: int, error: float | None = None
+) -> list[Row]:
     """2 k - 2 log L (Akaike) and k log N - 2 log L (Schwarz), L of all training points."""
+    twice = None if error is None else 2 * error
     akaike = 2 * parameters - 2 * log_likelihood
     bayesian = parameters * math.log(points) - 2 * log_likelihood
     return [
-        row(f"akaike_criterion{suffix}", akaike, None, "nats", None),
-        row(f"bayesian_criterion{suffix}", bayesian, None, "nats", None),
+        row(f"akaike_criterion{suffix}", akaike, twice, "nats", None),
+        row(f"bayesian_criterion{suffix}", bayesian, twice, "nats", None),
     ]
 
 

@@ -52,20 +52,27 @@ def imputation(subject: Subject, points: Points) -> tuple[list[Row], Arrays]:
 
 
 def imputation_rows(arrays: Arrays) -> list[Row]:
-    """Root mean squared errors, and the log density per hidden value."""
+    """Root mean squared errors, of both halves and of the second alone, and the log density.
+
+    Where the second half is a function of the first, as of the wave, its expectation is a sensible
+    guess; where it may be one of several things, as of the circle, the log density tells more.
+    """
     names = {
         "imputation_error": "squared_errors",
         "encoder_imputation_error": "encoder_squared_errors",
         "mean_imputation_error": "mean_squared_errors",
     }
-    rows = [_root_row(metric, arrays[name]) for metric, name in names.items() if name in arrays]
+    known = {metric: arrays[name] for metric, name in names.items() if name in arrays}
+    rows = []
+    for metric, squares in known.items():
+        rows += [_root_row(metric, squares), _root_row(f"{metric}_of_second_half", squares[1:])]
     per_value = arrays["log_densities"] / arrays["hidden"].sum(axis=1)[:, None]
     unit = "nats per hidden dimension"
     return [*rows, mean_row("imputation_log_density", per_value.mean(axis=0), unit)]
 
 
 def _root_row(metric: str, squares: Array) -> Row:
-    """The root of the mean of squares [2, N]; its error by the slope of the root."""
+    """The root of the mean of squares [H, N]; its error by the slope of the root."""
     of_points = squares.mean(axis=0)
     mean = mean_row(metric, of_points, "data units")
     value = math.sqrt(mean["value"])

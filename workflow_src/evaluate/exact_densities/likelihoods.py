@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workflow_src.evaluate.exact_densities.means import mean_row
+from workflow_src.evaluate.exact_densities.means import estimate_row, mean_row
 from workflow_src.evaluate.exact_densities.subject import Array, Points, Subject
 from workflow_src.evaluate.measurement import Arrays
 from workflow_src.evaluate.metric_rows import Row, row
 from workflow_src.models.piecewise_affine.inference import e_step, log_likelihoods
-from workflow_src.models.piecewise_affine.truncated import DRAWS
 
 
 @dataclass(frozen=True)
@@ -53,10 +52,15 @@ def isotropic_gaussian_log_likelihoods(train: Array, points: Array) -> Array:
 def likelihood_rows(
     subject: Subject, points: Points, found: dict[str, LogLikelihoods]
 ) -> list[Row]:
-    """Means over each split with their standard errors, and the Gaussian's over test points."""
+    """Means over each split with their standard errors, and the Gaussian's over held-out points."""
     rows = [likelihood_row(f"{split}_log_likelihood", found[split]) for split in SPLITS]
-    gaussian = isotropic_gaussian_log_likelihoods(points.train, points.test)
-    return [*rows, mean_row("isotropic_gaussian_log_likelihood", gaussian, "nats")]
+    for metric, held_out in (
+        ("isotropic_gaussian_log_likelihood", points.test),
+        ("isotropic_gaussian_validation_log_likelihood", points.validation),
+    ):
+        gaussian = isotropic_gaussian_log_likelihoods(points.train, held_out)
+        rows.append(mean_row(metric, gaussian, "nats"))
+    return rows
 
 
 SPLITS = ("test", "train", "validation")
@@ -79,10 +83,7 @@ def likelihood_arrays(found: dict[str, LogLikelihoods]) -> Arrays:
 
 def likelihood_row(metric: str, found: LogLikelihoods) -> Row:
     """A mean over points; its standard error holds that of the estimates, drawn point by point."""
-    if found.errors is None:
-        return mean_row(metric, found.values, "nats")
-    of_estimates = float(np.linalg.norm(found.errors)) / len(found.errors)
-    return mean_row(metric, found.values, "nats", of_estimates) | {"importance_samples": DRAWS}
+    return estimate_row(metric, found.values, found.errors)
 
 
 def noise_row(subject: Subject) -> Row:

@@ -10,9 +10,9 @@ are natural logarithms. Float64 unless said. The arrays, by file:
 ``log_likelihoods`` (always):
     ``train`` [training points], ``validation`` [validation points], ``test`` [N],
     ``anomalies`` [their number], ``encoder_elbo`` and ``encoder_divergence`` [N] (exact evidence
-    lower bound of the encoder and divergence from the exact posterior; of variational runs),
-    ``standard_errors`` [N] (of the estimates in ``test``; only where
-    there are no exact masses, from S = 4).
+    lower bound of the encoder and divergence from the exact posterior; of variational runs); where
+    there are no exact masses, from S = 4, all are estimates, with ``standard_errors`` [N] (of
+    ``test``), ``encoder_elbo_errors`` and ``encoder_divergence_errors`` [N].
 ``partition`` (measure `partition`, S = 1 or 2): ``window`` [S, 2] (lower, upper),
     ``slopes`` [R, D, S], ``offsets`` [R, D] (of each region's affine map), ``colours`` [R, 3] (in
     [0, 1]; alike where maps are alike), ``log_prior_mass`` [R]; and, cut at the window,
@@ -37,14 +37,17 @@ are natural logarithms. Float64 unless said. The arrays, by file:
     ``noisy`` [M, D] (plus noise), ``shape`` [2] (height, width; int64), ``test`` [at most M, D].
 ``zero_noise`` (`zero_noise`): ``points`` [P, D] (first test points), ``latents`` [P, S] (the limit
     z*: nearest point of the generator's image), ``reconstructions`` [P, D] (g of ``latents``),
-    ``regions`` [P] (int64, of ``latents``), ``penalised_latents`` [P, S] (most probable z at the
+    ``regions`` [P] (int64, of ``latents``), ``single`` [P] (bool: the limit is one point),
+    ``penalised_latents`` [P, S] (most probable z at the
     model's noise), ``clipped_latents`` [P, S] (nearest within [-clip, clip]^S), ``clip`` [],
     ``noise_standard_deviations`` [V] (descending), ``means`` [V, P, S] and
     ``standard_deviations`` [V, P, S] of the exact posterior at each noise; D = 2, S = 1:
     ``curve`` [M, 2] as in ``marginal``.
 ``components`` (`components`): ``log_weights`` [R], ``slopes`` [R, D, S], ``offsets`` [R, D],
     ``means`` [R, D], ``covariances`` [R, D, D] (D <= 8: exact moments of x in each region, noise
-    included), ``latent_means`` [R, S], ``latent_covariances`` [R, S, S].
+    included), ``latent_means`` [R, S], ``latent_covariances`` [R, S, S]; with D <= 8
+    ``log_likelihood`` and ``mixture_log_density`` [at most 100] (of the first test points: of the
+    model, and of its components put together).
 ``integrals`` (`reference` points): ``points`` [P, D], ``log_likelihood`` [P],
     ``reference_log_likelihood`` [P], ``mean`` [P, S], ``reference_mean`` [P, S], ``second``
     [P, S, S], ``reference_second`` [P, S, S] (posterior moments).
@@ -52,15 +55,19 @@ are natural logarithms. Float64 unless said. The arrays, by file:
     ``enumeration_seconds``, ``expectation_seconds``, ``reference_seconds`` (each []; those that
     were measured), ``regions`` [], ``points`` [] (int64: of the expectation step).
 ``gaps`` (`gaps` test points): ``points`` [P, D], ``log_likelihood`` [P], ``best_elbo`` [P],
-    ``best_mean`` [P, S], ``best_covariance`` [P, S, S], ``approximation`` [P],
+    ``best_mean`` [P, S], ``best_covariance`` [P, S, S], ``converged`` [P] (bool: the search for it
+    ended at an optimum that no encoder is above), ``approximation`` [P],
     ``modes`` [P] (int64; S = 1), ``encoder_elbo`` [P], ``amortisation`` [P] (variational runs).
-``imputation`` (`imputation`): ``hidden`` [2, D] (bool: first half, second half), ``squared_errors``
-    [2, N] (mean over hidden values), ``log_densities`` [2, N] (of the hidden values together),
-    ``mean_squared_errors`` [2, N] (filled with training means), ``encoder_squared_errors`` [2, N]
-    (variational runs), ``points`` [P, D], ``expected`` [2, P, D] (hidden values filled in).
+``modes`` (`gaps`, S = 1): ``modes`` [N] (int64: of the posterior of every test point) that have at
+    least the share ``least_density`` [] of the highest one's density, as everywhere here.
+``imputation`` (`imputation`, S <= 3): ``hidden`` [2, D] (bool: first half, second half),
+    ``squared_errors`` [2, N] (mean over hidden values), ``log_densities`` [2, N] (of the hidden
+    values together), ``mean_squared_errors`` [2, N] (filled with training means),
+    ``encoder_squared_errors`` [2, N] (variational runs), ``points`` [P, D], ``expected`` [2, P, D]
+    (hidden values filled in).
 ``model_selection`` (`model_selection`): ``singular_values`` [of the score matrix, descending],
     ``rank`` [] (int64), ``parameters`` [] (int64), ``train_log_likelihood`` [] (sum), ``points`` []
-    (int64).
+    (int64), ``train_log_likelihood_error`` [] (only of estimates).
 """
 
 from __future__ import annotations
@@ -69,6 +76,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -76,7 +84,13 @@ from workflow_src.data.arrays import PreparedData
 from workflow_src.evaluate.exact_densities.anomalies import anomaly_row
 from workflow_src.evaluate.exact_densities.costs import cost_arrays, cost_rows, costs
 from workflow_src.evaluate.exact_densities.criteria import criteria
-from workflow_src.evaluate.exact_densities.gaps import encoder_bounds, encoder_rows, gaps
+from workflow_src.evaluate.exact_densities.gaps import (
+    encoder_arrays,
+    encoder_bounds,
+    encoder_rows,
+    gaps,
+    multimodality,
+)
 from workflow_src.evaluate.exact_densities.imputation import imputation
 from workflow_src.evaluate.exact_densities.likelihoods import (
     LogLikelihoods,
@@ -128,10 +142,7 @@ def measure(
     encoded = encoder_bounds(subject, points.test)
     if encoded is not None:
         rows += encoder_rows(encoded)
-        arrays["log_likelihoods"] |= {
-            "encoder_elbo": encoded.elbo,
-            "encoder_divergence": encoded.divergence,
-        }
+        arrays["log_likelihoods"] |= encoder_arrays(encoded)
     for part in (
         _diagnosed(subject, points, measures, likelihoods),
         _timed(subject, points, measures),
@@ -154,7 +165,7 @@ def _diagnosed(
     measures: Mapping[str, Any],
     likelihoods: Mapping[str, LogLikelihoods],
 ) -> Found:
-    """Gaps, imputation, anomalies and information criteria."""
+    """Gaps, imputation, anomalies, information criteria, and checks of the paper's statements."""
     rows: list[Row] = []
     arrays: dict[str, Arrays] = {}
     test, train = likelihoods["test"].values, likelihoods["train"].values
@@ -162,13 +173,25 @@ def _diagnosed(
         shown = slice(measures["gaps"])
         more, arrays["gaps"] = gaps(subject, points.test[shown], test[shown])
         rows += more
-    if measures["imputation"] and points.dimensions > 1:
+    if measures["gaps"] and subject.latent_dimensions == 1:
+        more, arrays["modes"] = multimodality(subject, points.test)
+        rows += more
+    if measures["imputation"] and points.dimensions > 1 and subject.is_exact:
         more, arrays["imputation"] = imputation(subject, points)
         rows += more
     if measures["anomalies"] and len(points.anomalies):
         rows.append(anomaly_row(test, likelihoods["anomalies"].values))
     if measures["model_selection"]:
-        more, arrays["model_selection"] = criteria(subject, points.train, float(train.sum()))
+        errors = likelihoods["train"].errors
+        error = None if errors is None else float(np.linalg.norm(errors))
+        known = (points.train, float(train.sum()), error)
+        more, arrays["model_selection"] = criteria(subject, *known)
+        rows += more
+    if measures["zero_noise"] and subject.is_exact:
+        more, arrays["zero_noise"] = zero_noise(subject, points.test)
+        rows += more
+    if measures["components"] and subject.is_exact:
+        more, arrays["components"] = components(subject, points.test)
         rows += more
     return rows, arrays
 
@@ -202,8 +225,4 @@ def _pictures(subject: Subject, points: Points, measures: Mapping[str, Any]) -> 
         arrays["posteriors"] = posteriors(subject, points, measures["posteriors"])
     if measures["point_samples"]:
         arrays["point_samples"] = point_samples(subject, points, measures["point_samples"])
-    if measures["zero_noise"] and subject.is_exact:
-        arrays["zero_noise"] = zero_noise(subject, points.test)
-    if measures["components"] and subject.is_exact:
-        arrays["components"] = components(subject)
     return arrays

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from workflow_src.evaluate.exact_densities.gaps import modes
 from workflow_src.evaluate.exact_densities.likelihoods import log_likelihoods_of
 from workflow_src.evaluate.exact_densities.regions import WINDOW
 from workflow_src.evaluate.exact_densities.subject import Array, Points, Subject
@@ -14,7 +15,6 @@ from workflow_src.models.piecewise_affine.networks import outputs
 from workflow_src.models.piecewise_affine.posterior import (
     PosteriorMoments,
     log_posterior_densities,
-    mode_counts,
     posterior_moments,
 )
 
@@ -108,7 +108,7 @@ def _densities(subject: Subject, points: Array, moments: PosteriorMoments) -> Ar
     arrays: Arrays = {
         "latents": sides[0],
         "log_density": log_posterior_densities(*known, sides[0][:, None]),
-        "modes": mode_counts(*known),
+        "modes": modes(subject, points),
     }
     if isinstance(subject.partition, Intervals):
         limits = subject.partition.upper

@@ -34,8 +34,9 @@ class Conditioned:
 def reference(subject: Subject, points: Array) -> tuple[list[Row], Arrays, float]:
     """Rows, arrays and seconds for points [P, D].
 
-    A difference of inclusion and exclusion can lose all digits far from the prior; points to which
-    the reference gives no positive density are left out of the largest difference.
+    A difference of inclusion and exclusion can lose all digits far from the prior. Points to which
+    the reference gives no positive density are no part of the largest difference; the share that
+    was lost in this way is told beside it.
     """
     fast = posterior_moments(subject.model, subject.partition, points)
     second = fast.covariance + fast.mean[:, :, None] * fast.mean[:, None, :]
@@ -54,7 +55,11 @@ def reference(subject: Subject, points: Array) -> tuple[list[Row], Arrays, float
         "second": second,
         "reference_second": reference_second,
     }
-    return [row("reference_difference", largest, None, "nats", None)], arrays, seconds
+    rows = [
+        row("reference_difference", largest, None, "nats", None),
+        row("reference_lost_share", float(np.mean(~known)), None, "share", None),
+    ]
+    return rows, arrays, seconds
 
 
 def conditioned(subject: Subject, points: Array) -> Conditioned:

@@ -10,7 +10,7 @@ import numpy as np
 from workflow_src.evaluate.exact_densities.subject import Array, Subject
 from workflow_src.evaluate.measurement import Arrays
 from workflow_src.models.piecewise_affine.cells import Intervals
-from workflow_src.models.piecewise_affine.mixture import mixture_of_components
+from workflow_src.models.piecewise_affine.mixture import prior_log_masses
 from workflow_src.models.piecewise_affine.networks import AffineMaps, affine_maps
 from workflow_src.models.piecewise_affine.triangulation import clipped_vertices, simplices
 
@@ -29,7 +29,7 @@ def regions(subject: Subject) -> dict[str, Arrays]:
         "slopes": maps.slopes,
         "offsets": maps.offsets,
         "colours": colours(maps),
-        "log_prior_mass": mixture_of_components(subject.model, partition).log_weights,
+        "log_prior_mass": prior_log_masses(partition),
     }
     if isinstance(partition, Intervals):
         limits = {"lower": partition.lower, "upper": partition.upper}

@@ -1,1 +1,1 @@
-"""Deep generative networks of piecewise-affine units: partitions, exact integrals, inference, EM."""
+"""Generators of piecewise-affine units: partitions, exact integrals, inference and EM."""

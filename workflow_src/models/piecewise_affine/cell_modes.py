@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from workflow_src.models.piecewise_affine.partitions import Intervals, Partition
 
@@ -17,6 +18,9 @@ Array: TypeAlias = NDArray[np.float64]
 
 TOUCHING = 1e-9
 """Distance, relative to 1 + size, below which a point lies on a border."""
+
+SAME = 100.0
+"""Such distances within which two regions' highest points count as one place."""
 
 
 def interval_modes(partition: Intervals, means: Array) -> NDArray[np.bool_]:
@@ -32,16 +36,41 @@ def interval_modes(partition: Intervals, means: Array) -> NDArray[np.bool_]:
 
 
 def cell_modes(partition: Partition, highest: Array) -> NDArray[np.bool_]:
-    """Regions ``[R]`` whose highest point ``[R, S]`` is a mode; each mode is counted once."""
-    found = np.zeros(len(highest), dtype=bool)
-    for region, mode in enumerate(highest):
-        size = TOUCHING * (1 + float(np.abs(mode).max()))
-        if np.any(np.abs(highest[found] - mode).max(axis=1) <= 100 * size):
+    """Regions ``[R]`` whose highest point ``[R, S]`` is a mode; each mode is counted once.
+
+    A highest point inside its region is one. On a border it can only be one if other regions have
+    theirs in the same place: few do, and only for those are all half-spaces looked at.
+    """
+    sizes = TOUCHING * (1 + np.abs(highest).max(axis=1))
+    on_border = _on_border(partition, highest, sizes)
+    found = ~on_border
+    for region in _shared(highest, sizes, on_border):
+        mode, size = highest[region], sizes[region]
+        if np.any(np.abs(highest[found] - mode).max(axis=1) <= SAME * size):
             continue
         touching = _touching(partition, mode, size)
         touching[region] = True
-        found[region] = np.abs(highest[touching] - mode).max() <= 100 * size
+        found[region] = np.abs(highest[touching] - mode).max() <= SAME * size
     return found
+
+
+def _on_border(partition: Partition, highest: Array, sizes: Array) -> NDArray[np.bool_]:
+    """Regions whose highest point is on their border, as far as numbers tell, ``[R]``."""
+    heights = np.einsum("fs,fs->f", partition.normals, highest[partition.faces])
+    near = heights > partition.offsets - sizes[partition.faces]
+    return np.asarray(np.bincount(partition.faces[near], minlength=partition.regions) > 0)
+
+
+def _shared(highest: Array, sizes: Array, on_border: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Regions with their highest point on the border where that of another one is too."""
+    regions = np.flatnonzero(on_border)
+    if not len(regions):
+        return regions
+    places = highest[regions]
+    near = cKDTree(places).query_ball_point(
+        places, SAME * sizes[regions], p=np.inf, return_length=True
+    )
+    return np.asarray(regions[near > 1])
 
 
 def _touching(partition: Partition, point: Array, size: float) -> NDArray[np.bool_]:

@@ -16,6 +16,10 @@ Booleans = NDArray[np.bool_]
 Integers = NDArray[np.int64]
 
 
+COMPARED = 1 << 22
+"""Points times half-spaces that are compared at once."""
+
+
 @dataclass(frozen=True, eq=False)
 class Partition:
     """R regions that fill the space and do not overlap; every one has an interior.
@@ -65,15 +69,11 @@ class Polygons(Partition):
     """S = 2: each half-space is an edge, counter-clockwise around its region.
 
     An edge is the points ``offset * normal + s * tangent`` for s from ``starts [F]`` to
-    ``ends [F]``, tangent = (-normal_y, normal_x); -inf or inf where it has no end. ``openings [R]``
-    is the angle (radians) of the directions in which a region reaches to infinity: 0 where bounded
-    and for strips, pi for a half-plane, 2 pi for the plane. An edge formula that sums triangles
-    from the origin misses that sector.
+    ``ends [F]``, tangent = (-normal_y, normal_x); -inf or inf where it has no end.
     """
 
     starts: Floats
     ends: Floats
-    openings: Floats
 
     @property
     def tangents(self) -> Floats:
@@ -94,3 +94,16 @@ class Polyhedra(Partition):
     first_vertex: Integers
     rays: Floats
     first_ray: Integers
+
+
+def region_by_half_spaces(partition: Partition, latents: Floats) -> Integers:
+    """The region whose half-spaces each of ``latents [M, S]`` violates least: ``[M]``."""
+    found = np.zeros(len(latents), dtype=np.int64)
+    if partition.regions == 1:
+        return found
+    step = max(1, COMPARED // len(partition.offsets))
+    for start in range(0, len(latents), step):
+        rows = slice(start, start + step)
+        excess = latents[rows] @ partition.normals.T - partition.offsets
+        found[rows] = np.maximum.reduceat(excess, partition.first[:-1], axis=1).argmin(axis=1)
+    return found

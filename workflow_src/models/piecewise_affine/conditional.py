@@ -1,4 +1,8 @@
-"""Some values of a point given the others, exactly: density, mean and samples (imputation)."""
+"""Some values of a point given the others: density, mean and samples (imputation).
+
+Exact up to three latent dimensions. From four on densities and means are estimates, whose errors
+the functions `..._with_errors` tell, and draws choose their regions by estimated probabilities.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +16,14 @@ from workflow_src.models.piecewise_affine.inference import (
     DeepGenerativeNetwork,
     e_step,
     expected_outputs,
-    log_likelihoods,
+    log_likelihoods_with_errors,
 )
 from workflow_src.models.piecewise_affine.networks import affine_maps, outputs, with_layer
 from workflow_src.models.piecewise_affine.noise import NoiseCovariance
 from workflow_src.models.piecewise_affine.partitions import Partition
 from workflow_src.models.piecewise_affine.posterior import sample_posteriors
+from workflow_src.models.piecewise_affine.replicates import replicated
+from workflow_src.models.piecewise_affine.truncated import USUAL_DRAWS, Draws, is_exact
 
 Array: TypeAlias = NDArray[np.float64]
 Mask: TypeAlias = NDArray[np.bool_]
@@ -46,17 +52,39 @@ def imputed(
 
     What stands at missing values is not read. One mask for all points; at least one value is
     observed. With full noise the missing values also follow the observed ones' noise:
-    E[g_m + S_mo S_oo^-1 (x_o - g_o) | x_o].
+    E[g_m + S_mo S_oo^-1 (x_o - g_o) | x_o]. From S = 4 on it is an estimate, whose error
+    `imputed_with_errors` tells.
     """
+    return imputed_with_errors(model, partition, points, missing, memory_bytes)[0]
+
+
+def imputed_with_errors(
+    model: DeepGenerativeNetwork,
+    partition: Partition,
+    points: Array,
+    missing: Mask,
+    memory_bytes: int = MEMORY_BYTES,
+) -> tuple[Array, Array]:
+    """As `imputed`, and the standard errors ``[N, D]``: 0 where exact and for observed values."""
     filled = np.array(points, dtype=np.float64)
-    observed = filled[:, ~missing]
+    errors = np.zeros_like(filled)
+    observed, part = filled[:, ~missing], marginal(model, ~missing)
     maps = affine_maps(model.network, partition.signs)
-    expected = np.empty_like(filled)
-    for rows, posterior in e_step(marginal(model, ~missing), partition, observed, memory_bytes):
-        expected[rows] = expected_outputs(maps, posterior)
-    residual = observed - expected[:, ~missing]
-    filled[:, missing] = expected[:, missing] + residual @ _regression(model.noise, missing).T
-    return filled
+    regression = _regression(model.noise, missing)
+
+    def expected(draws: Draws) -> list[Array]:
+        parts = []
+        for rows, posterior in e_step(part, partition, observed, memory_bytes, draws=draws):
+            outputs_expected = expected_outputs(maps, posterior)
+            residual = observed[rows] - outputs_expected[:, ~missing]
+            parts.append(outputs_expected[:, missing] + residual @ regression.T)
+        return [np.concatenate(parts)]
+
+    if is_exact(partition):
+        [filled[:, missing]] = expected(USUAL_DRAWS)
+    else:
+        [filled[:, missing]], [errors[:, missing]] = replicated(expected)
+    return filled, errors
 
 
 def conditional_log_likelihoods(
@@ -66,11 +94,33 @@ def conditional_log_likelihoods(
     missing: Mask,
     memory_bytes: int = MEMORY_BYTES,
 ) -> Array:
-    """log p(x_missing | x_observed) in nats, ``[N]``."""
+    """log p(x_missing | x_observed) in nats, ``[N]``: exact for S <= 3.
+
+    An estimate from S = 4 on, whose error `conditional_log_likelihoods_with_errors` tells.
+    """
+    return conditional_log_likelihoods_with_errors(model, partition, points, missing, memory_bytes)[
+        0
+    ]
+
+
+def conditional_log_likelihoods_with_errors(
+    model: DeepGenerativeNetwork,
+    partition: Partition,
+    points: Array,
+    missing: Mask,
+    memory_bytes: int = MEMORY_BYTES,
+) -> tuple[Array, Array]:
+    """Conditional log likelihoods and their standard errors, ``[N]`` each; 0 where exact.
+
+    The two estimates start from the same random numbers; the error told is that of independent
+    ones.
+    """
     values = np.asarray(points, dtype=np.float64)
-    part = marginal(model, ~missing)
-    observed = log_likelihoods(part, partition, values[:, ~missing], memory_bytes)
-    return np.asarray(log_likelihoods(model, partition, values, memory_bytes) - observed)
+    whole, error = log_likelihoods_with_errors(model, partition, values, memory_bytes)
+    part, part_error = log_likelihoods_with_errors(
+        marginal(model, ~missing), partition, values[:, ~missing], memory_bytes
+    )
+    return whole - part, np.hypot(error, part_error)
 
 
 def sample_missing(
@@ -80,24 +130,29 @@ def sample_missing(
     missing: Mask,
     draws: int,
     generator: np.random.Generator,
+    memory_bytes: int = MEMORY_BYTES,
 ) -> Array:
-    """Exact draws of whole points, observed values as they are, ``[N, draws, D]``.
+    """Independent draws of whole points, observed values as they are, ``[N, draws, D]``.
 
-    Draws z given what is observed, then the missing values given both.
+    Draws z given what is observed, then the missing values given both. Beside the result, the work
+    is in chunks of points that fit ``memory_bytes``.
     """
     values = np.asarray(points, dtype=np.float64)
-    observed = values[:, ~missing]
-    latents = sample_posteriors(
-        marginal(model, ~missing), partition, observed, draws, generator
-    ).reshape(len(values) * draws, -1)
-    noiseless = outputs(model.network, latents).reshape(len(values), draws, -1)
-    regression = _regression(model.noise, missing)
-    mean = noiseless[:, :, missing] + (
-        (observed[:, None, :] - noiseless[:, :, ~missing]) @ regression.T
-    )
-    noise = _conditional_noise(model.noise, missing, regression)
     drawn = np.repeat(values[:, None, :], draws, axis=1)
-    drawn[:, :, missing] = mean + noise.colour(generator.standard_normal(mean.shape))
+    regression = _regression(model.noise, missing)
+    noise = _conditional_noise(model.noise, missing, regression)
+    part, network = marginal(model, ~missing), model.network
+    widest = max(len(biases) for biases in network.biases)
+    step = max(1, memory_bytes // (8 * (3 * widest + 4 * network.outputs) * max(1, draws)))
+    for start in range(0, len(values), step):
+        rows = slice(start, start + step)
+        observed = values[rows][:, ~missing]
+        latents = sample_posteriors(part, partition, observed, draws, generator, memory_bytes)
+        flat = latents.reshape(len(observed) * draws, -1)
+        noiseless = outputs(network, flat).reshape(len(observed), draws, -1)
+        residual = observed[:, None, :] - noiseless[:, :, ~missing]
+        mean = noiseless[:, :, missing] + residual @ regression.T
+        drawn[rows, :, missing] = mean + noise.colour(generator.standard_normal(mean.shape))
     return drawn
 
 

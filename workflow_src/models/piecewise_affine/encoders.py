@@ -1,8 +1,9 @@
 """Gaussian approximations q(z | x) = N(m, V) of the posterior: ELBO, divergence, the best one.
 
-Exact through the moments of q cut to each region (an estimate for S >= 4). The divergence of the
-best Gaussian is the approximation gap; what an encoder's q has more than it is the amortisation
-gap.
+Exact through the moments of q cut to each region up to three latent dimensions. From four on
+bounds and divergences are estimates by draws of q, with errors, and there is no best Gaussian. The
+divergence of the best Gaussian is the approximation gap; what an encoder's q has more than it is
+the amortisation gap.
 
 Shapes: N points, R regions, S latent dimensions.
 """
@@ -18,12 +19,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from workflow_src.models.piecewise_affine.drawn_bounds import drawn_expected_log_joints
 from workflow_src.models.piecewise_affine.inference import (
     MEMORY_BYTES,
     DeepGenerativeNetwork,
     Posterior,
     e_step,
-    log_likelihoods,
+    log_likelihoods_with_errors,
     point_chunks,
 )
 from workflow_src.models.piecewise_affine.minimisation import minimised
@@ -34,7 +36,11 @@ from workflow_src.models.piecewise_affine.regions import (
     WhitenedPoints,
     region_gaussians,
 )
-from workflow_src.models.piecewise_affine.truncated import TruncatedMoments, truncated_moments
+from workflow_src.models.piecewise_affine.truncated import (
+    TruncatedMoments,
+    is_exact,
+    truncated_moments,
+)
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -58,6 +64,20 @@ class Gaussians:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class BestGaussians(Gaussians):
+    """The result of a search for each point.
+
+    Attributes
+    ----------
+    converged:
+        Whether the search that found it ended at a local optimum, ``[N]``; where False it ran out
+        of steps, and a better Gaussian may be near.
+    """
+
+    converged: NDArray[np.bool_]
+
+
 def evidence_lower_bounds(
     model: DeepGenerativeNetwork,
     partition: Partition,
@@ -65,11 +85,31 @@ def evidence_lower_bounds(
     approximations: Gaussians,
     memory_bytes: int = MEMORY_BYTES,
 ) -> Array:
-    """E_q[log p(x, z) - log q(z)] in nats of points ``[N, D]``, ``[N]``."""
-    found = approximations.entropies()
+    """E_q[log p(x, z) - log q(z)] in nats of points ``[N, D]``, ``[N]``: exact for S <= 3.
+
+    An estimate from S = 4 on, whose error `evidence_lower_bounds_with_errors` tells.
+    """
+    known = (model, partition, points, approximations, memory_bytes)
+    return evidence_lower_bounds_with_errors(*known)[0]
+
+
+def evidence_lower_bounds_with_errors(
+    model: DeepGenerativeNetwork,
+    partition: Partition,
+    points: Array,
+    approximations: Gaussians,
+    memory_bytes: int = MEMORY_BYTES,
+) -> tuple[Array, Array]:
+    """Evidence lower bounds and their standard errors, ``[N]`` each; 0 where they are exact."""
+    found, errors = approximations.entropies(), np.zeros(len(points))
+    if not is_exact(partition):
+        values = np.asarray(points, dtype=np.float64)
+        q = (approximations.means, approximations.covariances)
+        joint, errors = drawn_expected_log_joints(model, values, *q, memory_bytes)
+        return found + joint, errors
     for piece in _pieces(model, partition, points, approximations, memory_bytes):
         found[piece.rows] += piece.expected_log_joint().numpy()
-    return found
+    return found, errors
 
 
 def divergences(
@@ -79,11 +119,33 @@ def divergences(
     approximations: Gaussians,
     memory_bytes: int = MEMORY_BYTES,
 ) -> Array:
-    """KL(q(z) || p(z | x)) in nats, ``[N]``: from the posterior's pieces, not as log p - ELBO."""
-    found = log_likelihoods(model, partition, points, memory_bytes) - approximations.entropies()
+    """KL(q(z) || p(z | x)) in nats, ``[N]``: exact for S <= 3.
+
+    It is the difference of log p(x) and of what the posterior's pieces make of E_q[log p(x, z)],
+    with (6) in place of the likelihood. Rounding is relative to those, so that a divergence of 0
+    may come out as little below it as 1e-12 times their size. An estimate from S = 4 on, whose
+    error `divergences_with_errors` tells and which may be as far below 0.
+    """
+    return divergences_with_errors(model, partition, points, approximations, memory_bytes)[0]
+
+
+def divergences_with_errors(
+    model: DeepGenerativeNetwork,
+    partition: Partition,
+    points: Array,
+    approximations: Gaussians,
+    memory_bytes: int = MEMORY_BYTES,
+) -> tuple[Array, Array]:
+    """Divergences and their standard errors, ``[N]`` each; 0 where they are exact."""
+    found, errors = log_likelihoods_with_errors(model, partition, points, memory_bytes)
+    if not is_exact(partition):
+        known = (model, partition, points, approximations, memory_bytes)
+        bounds, bound_errors = evidence_lower_bounds_with_errors(*known)
+        return found - bounds, np.hypot(errors, bound_errors)
+    found -= approximations.entropies()
     for piece in _pieces(model, partition, points, approximations, memory_bytes):
         found[piece.rows] -= piece.expected_log_pieces().numpy()
-    return found
+    return found, errors
 
 
 def best_gaussians(
@@ -92,28 +154,40 @@ def best_gaussians(
     points: Array,
     starts: int = 4,
     memory_bytes: int = MEMORY_BYTES,
-) -> Gaussians:
+) -> BestGaussians:
     """For each point the Gaussian of smallest KL(q || p(z | x)) among ``starts`` local searches.
 
     The first search starts from the posterior's moments, the others from its regions, likely ones
-    far from earlier starts first. Each follows exact gradients; the result is a local optimum.
+    far from earlier starts first. Each follows exact gradients; the result is a local optimum where
+    it says that it has converged. ``ValueError`` from four latent dimensions on: there the
+    gradients would be estimates.
     """
+    if not is_exact(partition):
+        raise ValueError(
+            f"the best Gaussian is sought with exact moments, which {partition.dimensions} latent "
+            "dimensions do not have"
+        )
     values = np.asarray(points, dtype=np.float64)
     latent = partition.dimensions
-    best = Gaussians(np.zeros((len(values), latent)), np.zeros((len(values), latent, latent)))
+    best = BestGaussians(
+        np.zeros((len(values), latent)),
+        np.zeros((len(values), latent, latent)),
+        np.zeros(len(values), dtype=bool),
+    )
     gaussians, projection = region_gaussians(model, partition)
     for rows, posterior in e_step(model, partition, values, memory_bytes // 2):
         at = projection.points(values[rows])
         lowest = np.full(len(at.remainder), np.inf)
         for start in _starts(posterior, gaussians, starts):
             search = _Search(partition, gaussians, at, start)
-            places, objective = minimised(search.objective, search.start())
-            better = objective < lowest
-            lowest[better] = objective[better]
-            found = search.gaussians_at(np.arange(len(places)), places)
+            ended = minimised(search.objective, search.start())
+            better = ended.values < lowest
+            lowest[better] = ended.values[better]
+            found = search.gaussians_at(np.arange(len(ended.places)), ended.places)
             chosen = np.arange(rows.start, rows.stop)[better]
             best.means[chosen] = found.means[better]
             best.covariances[chosen] = found.covariances[better]
+            best.converged[chosen] = ended.converged[better]
     return best
 
 

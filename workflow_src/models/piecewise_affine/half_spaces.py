@@ -28,6 +28,9 @@ AT_INFINITY = 1e-9
 BOXES = (1e1, 1e3, 1e6)
 """Half widths of boxes in which a point inside is looked for; the last is the far box."""
 
+INFEASIBLE = 2
+"""What linprog calls a linear program without a solution."""
+
 
 @dataclass(frozen=True, eq=False)
 class Polyhedron:
@@ -47,7 +50,8 @@ class Polyhedron:
 def polyhedron(normals: Floats, offsets: Floats) -> Polyhedron | None:
     """The points with ``normals [F, S] @ z <= offsets [F]``; None if they have no interior.
 
-    The normals have length 1, and no two half-spaces are the same.
+    The normals have length 1, and no two half-spaces are the same. ArithmeticError where it can not
+    be told whether there is an interior, or where there is one and no method finds its vertices.
     """
     return _by_double_description(normals, offsets) or _by_far_box(normals, offsets)
 
@@ -108,8 +112,11 @@ def _by_far_box(normals: Floats, offsets: Floats) -> Polyhedron | None:
     limits = np.concatenate([offsets, far])
     try:
         found = HalfspaceIntersection(np.column_stack([rows, -limits]), interior)
-    except QhullError:
-        return None
+    except QhullError as error:
+        raise ArithmeticError(
+            f"no vertices were found of a polyhedron around {interior} with "
+            f"{len(offsets)} half-spaces"
+        ) from error
     corners = found.intersections[np.isfinite(found.intersections).all(axis=1)]
     distant = np.abs(corners).max(axis=1, initial=0.0) > BOXES[-1] / 2
     rays = corners[distant] - interior
@@ -127,6 +134,10 @@ def _middle_of_a_ball(normals: Floats, offsets: Floats) -> Floats | None:
         bounds = [(-half_width, half_width)] * dimensions + [(0.0, 1.0)]
         goal = np.append(np.zeros(dimensions), -1.0)
         found = linprog(goal, A_ub=rows, b_ub=offsets, bounds=bounds)
+        if not found.success and found.status != INFEASIBLE:
+            raise ArithmeticError(
+                f"whether {len(offsets)} half-spaces share an interior is unknown: {found.message}"
+            )
         if found.success and found.x[-1] > ROOM * (1 + np.linalg.norm(found.x[:-1])):
             return np.asarray(found.x[:-1], dtype=np.float64)
     return None

@@ -32,6 +32,8 @@ from workflow_src.models.piecewise_affine.networks import AffineMaps
 from workflow_src.models.piecewise_affine.partitions import Partition
 from workflow_src.models.piecewise_affine.regions import region_gaussians
 from workflow_src.models.piecewise_affine.truncated import (
+    USUAL_DRAWS,
+    Draws,
     TruncatedMoments,
     estimated,
     is_exact,
@@ -58,7 +60,7 @@ Array: TypeAlias = NDArray[np.float64]
 MEMORY_BYTES = 512 * 1024**2
 """What an E-step may hold at once unless told otherwise."""
 
-CACHE_BYTES = 4 * 1024**2
+CACHE_BYTES = 12 * 1024**2
 """What a processor works on at once; larger chunks were measured to be up to twice as slow."""
 
 FEWEST_POINTS = 64
@@ -81,6 +83,9 @@ class Posterior:
         E[z | x, z in w], ``[N, R, S]``; finite also where the probability underflows.
     second:
         E[z z' | x, z in w], ``[N, R, S, S]``.
+
+    From four latent dimensions on probabilities and moments are estimates too, without an error
+    here: `posterior.posterior_moments` has theirs.
     """
 
     log_likelihood: Array
@@ -110,7 +115,8 @@ class ExpectedStatistics:
     """Sums over points of posterior moments: all that an M-step asks of the data.
 
     With e0 = p(z in w | x), e1 = E[z 1(z in w) | x] and E2 = E[z z' 1(z in w) | x], each point
-    counted with its weight.
+    counted with its weight. Sums with x are of y = x - center: residuals are differences of them,
+    and around the origin data far from it would leave no digits.
 
     Attributes
     ----------
@@ -118,27 +124,34 @@ class ExpectedStatistics:
         Sum of the weights; the number of points where no weights are given.
     log_likelihood:
         log p(x) of each point in nats, ``[N]``, not weighted.
+    log_likelihood_error:
+        Standard error of it, ``[N]``; 0 where it is exact, up to three latent dimensions. From four
+        on the other sums are estimates too, of the same draws and without an error.
     mass:
         sum_x e0, ``[R]``.
     first:
         sum_x e1, ``[R, S]``.
     second:
         sum_x E2, ``[R, S, S]``.
+    center:
+        Any place near the points, ``[D]``; `expected_statistics` takes their mean.
     points_mass:
-        sum_x x e0, ``[R, D]``.
+        sum_x y e0, ``[R, D]``.
     points_first:
-        sum_x x e1', ``[R, D, S]``.
+        sum_x y e1', ``[R, D, S]``.
     squares:
-        sum_x of x squared value by value, ``[D]``.
+        sum_x of y squared value by value, ``[D]``.
     outer:
-        sum_x x x', ``[D, D]``; None unless the noise covariance is full.
+        sum_x y y', ``[D, D]``; None unless the noise covariance is full.
     """
 
     points: float
     log_likelihood: Array
+    log_likelihood_error: Array
     mass: Array
     first: Array
     second: Array
+    center: Array
     points_mass: Array
     points_first: Array
     squares: Array
@@ -156,14 +169,15 @@ def e_step(
     points: Array,
     memory_bytes: int = MEMORY_BYTES,
     device: str = "cpu",
+    draws: Draws = USUAL_DRAWS,
 ) -> Iterator[tuple[slice, Posterior]]:
     """The posterior of points ``[N, D]``, chunk by chunk: which points, and what is known of them.
 
     ``device`` is where one latent dimension is computed (torch's name of it); more dimensions are
-    always computed by the processor.
+    always computed by the processor. ``draws`` are for estimates, from four dimensions on.
     """
     for placed in _chunks(model, partition, points, memory_bytes, device):
-        chunk = _posterior(partition, placed)
+        chunk = _posterior(partition, placed, draws)
         yield (
             placed.rows,
             Posterior(
@@ -183,7 +197,10 @@ def log_likelihoods(
     memory_bytes: int = MEMORY_BYTES,
     device: str = "cpu",
 ) -> Array:
-    """log p(x) in nats of points ``[N, D]``, ``[N]``: exact for S <= 3, else an estimate."""
+    """log p(x) in nats of points ``[N, D]``, ``[N]``: exact for S <= 3.
+
+    An estimate from S = 4 on, whose error `log_likelihoods_with_errors` tells.
+    """
     return log_likelihoods_with_errors(model, partition, points, memory_bytes, device)[0]
 
 
@@ -218,26 +235,31 @@ def expected_statistics(
     """The sums that the M-step needs, over points ``[N, D]`` with weights ``[N]`` (all 1)."""
     values = np.asarray(points, dtype=np.float64)
     shares = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=np.float64)
-    found = np.empty(len(values))
+    found, errors = np.empty(len(values)), np.empty(len(values))
+    if not len(values):
+        raise ValueError("expected statistics of no points")
+    center = values.mean(axis=0)
+    centered = values - center
     sums: _Sums | None = None
     for placed in _chunks(model, partition, values, memory_bytes, device):
         chunk = _posterior(partition, placed)
         found[placed.rows] = _array(chunk.log_likelihood)
-        added = _sums(chunk, values[placed.rows], shares[placed.rows])
+        errors[placed.rows] = _array(chunk.log_likelihood_error)
+        added = _sums(chunk, centered[placed.rows], shares[placed.rows])
         sums = added if sums is None else sums.plus(added)
-    if sums is None:
-        raise ValueError("expected statistics of no points")
-    weighted = values * shares[:, None]
+    assert sums is not None  # There is a point, and so a chunk.
     return ExpectedStatistics(
         points=float(shares.sum()),
         log_likelihood=found,
+        log_likelihood_error=errors,
         mass=_array(sums.mass),
         first=_array(sums.first),
         second=_array(sums.second),
+        center=center,
         points_mass=_array(sums.points_mass),
         points_first=_array(sums.points_first.permute(1, 0, 2)),
-        squares=np.einsum("nd,nd->d", weighted, values),
-        outer=weighted.T @ values if model.noise.kind == "full" else None,
+        squares=np.einsum("n,nd,nd->d", shares, centered, centered),
+        outer=(centered.T * shares) @ centered if model.noise.kind == "full" else None,
     )
 
 
@@ -324,14 +346,21 @@ def _chunks(
         yield _Placed(rows, means, gaussians.covariances, log_densities)
 
 
-def _posterior(partition: Partition, placed: _Placed) -> _Chunk:
+def _posterior(partition: Partition, placed: _Placed, draws: Draws = USUAL_DRAWS) -> _Chunk:
     if is_exact(partition):
         moments = truncated_moments(partition, placed.means, placed.covariances)
         log_joint = placed.log_densities + moments.log_mass
         log_likelihood = torch.logsumexp(log_joint, dim=1)
         error = torch.zeros_like(log_likelihood)
         return _Chunk(log_likelihood, error, torch.log_softmax(log_joint, dim=1), moments)
-    found = estimated(partition, placed.means, placed.covariances, placed.log_densities)
+    found = estimated(
+        partition,
+        placed.means,
+        placed.covariances,
+        placed.log_densities,
+        draws,
+        placed.rows.start,
+    )
     log_joint = placed.log_densities + found.moments.log_mass
     # The probabilities must sum to 1, whatever the errors of the masses that they are made of.
     log_probability = torch.log_softmax(log_joint, dim=1)
@@ -343,10 +372,11 @@ def point_chunks(
 ) -> Iterator[slice]:
     """Slices of so many points that what is held for (points x regions) fits the budget.
 
-    A processor gets less than that, for its caches, unless few points would be left in a slice.
+    What is held was measured, for up to two dimensions; the integrals of three hold some 50 MB of
+    their own. A processor gets less, for its caches, unless few points would be left in a slice.
     """
     latent = partition.dimensions
-    held = 8 * (16 + 8 * latent + 4 * latent * latent) * partition.regions
+    held = 8 * (48 + 36 * latent) * partition.regions
     rows = max(1, memory_bytes // held)
     if device == "cpu":
         rows = min(rows, max(FEWEST_POINTS, CACHE_BYTES // held))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -22,10 +23,32 @@ LARGEST_STEP = 2.0
 """Longest step tried; problems are to be scaled so that their unknowns are of size 1."""
 
 
+SETTLED = 1e3
+"""Roundings that the best step may promise where none lowers the value: less cannot be seen."""
+
+
+@dataclass(frozen=True, eq=False)
+class Minima:
+    """Where B problems ended.
+
+    Attributes
+    ----------
+    places, values:
+        ``[B, P]`` and ``[B]``.
+    converged:
+        Whether it is a local minimum as far as numbers tell, ``[B]``: False where the iterations
+        ran out, or where no step along the last direction lowered the value as much as it promised.
+    """
+
+    places: Array
+    values: Array
+    converged: NDArray[np.bool_]
+
+
 def minimised(
     objective: Objective, starts: Array, tolerance: float = 1e-6, iterations: int = 200
-) -> tuple[Array, Array]:
-    """Local minima ``[B, P]`` and their values ``[B]`` of B problems from ``starts`` [B, P].
+) -> Minima:
+    """Local minima of B problems from ``starts`` [B, P].
 
     A problem is done when no part of its gradient exceeds ``tolerance``, when a step lowers it by
     no more than rounding, or after so many ``iterations``. Values never rise.
@@ -34,7 +57,9 @@ def minimised(
     everyone = np.arange(len(places))
     values, gradients = objective(everyone, places)
     curvatures = np.tile(np.eye(places.shape[1]), (len(places), 1, 1))
-    active = everyone[np.abs(gradients).max(axis=1) > tolerance]
+    unfinished = np.abs(gradients).max(axis=1) > tolerance
+    converged = ~unfinished & np.isfinite(values)
+    active = everyone[unfinished]
     for iteration in range(iterations):
         if not len(active):
             break
@@ -43,15 +68,20 @@ def minimised(
         directions[uphill] = -gradients[active][uphill]
         longest = LARGEST_STEP if iteration else 1.0
         directions /= np.maximum(1.0, np.linalg.norm(directions, axis=1) / longest)[:, None]
+        promised = -np.einsum("bp,bp->b", directions, gradients[active])
         moved = _line_search(objective, active, places, values, gradients, directions)
         rows, steps, new_values, new_gradients = moved
+        size = ROUNDING * (1 + np.abs(values[active]))
+        converged[active] = promised <= SETTLED * size
         changes = new_gradients - gradients[rows]
         curvatures[rows] = _updated(curvatures[rows], steps, changes)
         places[rows] += steps
         progress = values[rows] - new_values > ROUNDING * (1 + np.abs(new_values))
         values[rows], gradients[rows] = new_values, new_gradients
-        active = rows[progress & (np.abs(new_gradients).max(axis=1) > tolerance)]
-    return places, values
+        unfinished = progress & (np.abs(new_gradients).max(axis=1) > tolerance)
+        converged[rows] = ~unfinished
+        active = rows[unfinished]
+    return Minima(places, values, converged)
 
 
 def _line_search(

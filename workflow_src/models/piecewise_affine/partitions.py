@@ -12,16 +12,13 @@ from workflow_src.models.piecewise_affine.cells import (
     Partition,
     Polygons,
     Polyhedra,
+    region_by_half_spaces,
 )
 from workflow_src.models.piecewise_affine.intervals import intervals
 from workflow_src.models.piecewise_affine.networks import Network, signs
 from workflow_src.models.piecewise_affine.polygons import polygons
-from workflow_src.models.piecewise_affine.polyhedra import polyhedra
 
 __all__ = ["Intervals", "Partition", "Polygons", "Polyhedra", "partition", "region_of"]
-
-ENTRIES = 4_000_000
-"""Points times half-spaces that are compared at once."""
 
 
 def partition(network: Network) -> Partition:
@@ -30,6 +27,9 @@ def partition(network: Network) -> Partition:
         return intervals(network)
     if network.latent_dimensions == 2:
         return polygons(network)
+    # Only here is cddlib needed.
+    from workflow_src.models.piecewise_affine.polyhedra import polyhedra
+
     return polyhedra(network)
 
 
@@ -41,7 +41,7 @@ def region_of(partition: Partition, network: Network, latents: Floats) -> Intege
     # A unit that is zero throughout a region may have either sign there by rounding, and a region
     # thinner than the tolerance is part of its neighbour.
     unknown = regions < 0
-    regions[unknown] = _by_half_spaces(partition, latents[unknown])
+    regions[unknown] = region_by_half_spaces(partition, latents[unknown])
     return regions
 
 
@@ -50,17 +50,3 @@ def _of_signs(partition: Partition, signs: Booleans) -> Integers:
     places = {row.tobytes(): place for place, row in enumerate(np.packbits(partition.signs, 1))}
     found = [places.get(row.tobytes(), -1) for row in np.packbits(signs, 1)]
     return np.asarray(found, dtype=np.int64)
-
-
-def _by_half_spaces(partition: Partition, latents: Floats) -> Integers:
-    """The region whose half-spaces each point violates least: ``[M]``."""
-    regions = np.zeros(len(latents), dtype=np.int64)
-    if partition.regions == 1:
-        return regions
-    step = max(1, ENTRIES // len(partition.offsets))
-    for start in range(0, len(latents), step):
-        rows = slice(start, start + step)
-        excess = latents[rows] @ partition.normals.T - partition.offsets
-        worst = np.maximum.reduceat(excess, partition.first[:-1], axis=1)
-        regions[rows] = worst.argmin(axis=1)
-    return regions

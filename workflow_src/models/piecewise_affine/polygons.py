@@ -209,7 +209,7 @@ def _joined(*parts: _Edges) -> _Edges:
 
 
 def _finished(edges: _Edges, signs: Booleans) -> Polygons:
-    """Edges counter-clockwise, with a point inside and the opening of every region."""
+    """Edges counter-clockwise, with a point inside every region."""
     with np.errstate(invalid="ignore"):
         sizes = (
             1 + np.abs(edges.offsets) + np.where(np.isfinite(edges.starts), abs(edges.starts), 0)
@@ -229,7 +229,6 @@ def _finished(edges: _Edges, signs: Booleans) -> Polygons:
         first,
         edges.starts,
         edges.ends,
-        _openings(edges, regions),
     )
 
 
@@ -259,22 +258,6 @@ def _add(sums: Floats, edges: _Edges, vectors: Floats, chosen: Booleans) -> None
     for axis in range(2):
         region, values = edges.region[chosen], vectors[chosen, axis]
         sums[:, axis] += np.bincount(region, values, minlength=len(sums))
-
-
-def _openings(edges: _Edges, regions: int) -> Floats:
-    """The angle from the ray that ends each region's border to the one that begins it: ``[R]``."""
-    counts = np.bincount(edges.region, minlength=regions)
-    openings = np.where(counts == 0, 2 * np.pi, 0.0)
-    leaving, arriving = np.zeros((regions, 2)), np.zeros((regions, 2))
-    into, out = np.isposinf(edges.ends), np.isneginf(edges.starts)
-    leaving[edges.region[into]] = edges.tangents[into]
-    arriving[edges.region[out]] = -edges.tangents[out]
-    unbounded = np.bincount(edges.region[into], minlength=regions) == 1
-    cross = leaving[:, 0] * arriving[:, 1] - leaving[:, 1] * arriving[:, 0]
-    dot = (leaving * arriving).sum(axis=1)
-    # Half-planes: the two rays are exactly opposite and rounding has no say in the sign.
-    angle = np.where(counts == 1, np.pi, np.maximum(np.arctan2(cross, dot), 0.0))
-    return np.where(unbounded, angle, openings)
 
 
 def _turned(vectors: Floats) -> Floats:

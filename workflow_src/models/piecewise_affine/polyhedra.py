@@ -52,7 +52,7 @@ class _Frontier:
 
 
 def polyhedra(network: Network) -> Polyhedra:
-    """All regions of a network; see the module for the method."""
+    """All regions of a network; see the module. ArithmeticError where one can not be described."""
     stream = np.random.default_rng(0)
     start = stream.standard_normal((1, network.latent_dimensions))
     frontier = _settled(network, signs_at(network, start), start, np.zeros_like(start))

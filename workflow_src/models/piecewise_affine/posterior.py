@@ -1,4 +1,9 @@
-"""The exact posterior p(z | x): density, moments, modes and samples (Proposition 2, corrected)."""
+"""The posterior p(z | x): density, moments, modes and samples (Proposition 2, corrected).
+
+Exact up to three latent dimensions. From four on moments are estimates with errors, the density
+has the error of log p(x) (`inference.log_likelihoods_with_errors`), and draws choose their regions
+by estimated probabilities; modes are exact in any number.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +22,23 @@ from workflow_src.models.piecewise_affine.inference import (
     e_step,
     expected_outputs,
     log_likelihoods,
+    point_chunks,
 )
 from workflow_src.models.piecewise_affine.integrals.modes import constrained_modes
 from workflow_src.models.piecewise_affine.networks import affine_maps
 from workflow_src.models.piecewise_affine.partitions import Intervals, Partition, region_of
-from workflow_src.models.piecewise_affine.regions import region_gaussians
+from workflow_src.models.piecewise_affine.regions import (
+    RegionGaussians,
+    WhitenedPoints,
+    region_gaussians,
+)
+from workflow_src.models.piecewise_affine.replicates import replicated
+from workflow_src.models.piecewise_affine.truncated import USUAL_DRAWS, Draws, is_exact
 
 Array: TypeAlias = NDArray[np.float64]
+
+HELD_DENSITIES = 5
+"""Numbers held at once for each point and latent whose density is asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +55,8 @@ class PosteriorMoments:
         E[z | x] ``[N, S]`` and Cov[z | x] ``[N, S, S]``.
     reconstruction:
         E[g(z) | x], ``[N, D]``.
+    errors:
+        The standard error of each of these; None where they are exact.
     """
 
     log_likelihood: Array
@@ -47,6 +64,7 @@ class PosteriorMoments:
     mean: Array
     covariance: Array
     reconstruction: Array
+    errors: PosteriorMoments | None = None
 
 
 def posterior_moments(
@@ -56,35 +74,65 @@ def posterior_moments(
     memory_bytes: int = MEMORY_BYTES,
 ) -> PosteriorMoments:
     """Moments of z given each of the points ``[N, D]``."""
-    maps = affine_maps(model.network, partition.signs)
-    parts: list[PosteriorMoments] = []
-    for _, posterior in e_step(model, partition, points, memory_bytes):
-        parts.append(
-            PosteriorMoments(
-                log_likelihood=posterior.log_likelihood,
-                region_probability=posterior.probability,
-                mean=posterior.latent_mean(),
-                covariance=posterior.latent_covariance(),
-                reconstruction=expected_outputs(maps, posterior),
-            )
-        )
-    names = PosteriorMoments.__dataclass_fields__
-    return PosteriorMoments(
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in names)
+    if is_exact(partition):
+        return _named(_moments(model, partition, points, memory_bytes, USUAL_DRAWS))
+    means, errors = replicated(
+        lambda draws: _moments(model, partition, points, memory_bytes, draws)
     )
+    return _named(means, _named(errors))
+
+
+def _named(arrays: list[Array], errors: PosteriorMoments | None = None) -> PosteriorMoments:
+    log_likelihood, probability, mean, covariance, reconstruction = arrays
+    return PosteriorMoments(log_likelihood, probability, mean, covariance, reconstruction, errors)
+
+
+def _moments(
+    model: DeepGenerativeNetwork,
+    partition: Partition,
+    points: Array,
+    memory_bytes: int,
+    draws: Draws,
+) -> list[Array]:
+    """The arrays of `PosteriorMoments`, in its order."""
+    maps = affine_maps(model.network, partition.signs)
+    parts = [
+        (
+            posterior.log_likelihood,
+            posterior.probability,
+            posterior.latent_mean(),
+            posterior.latent_covariance(),
+            expected_outputs(maps, posterior),
+        )
+        for _, posterior in e_step(model, partition, points, memory_bytes, draws=draws)
+    ]
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
 
 def log_posterior_densities(
-    model: DeepGenerativeNetwork, partition: Partition, points: Array, latents: Array
+    model: DeepGenerativeNetwork,
+    partition: Partition,
+    points: Array,
+    latents: Array,
+    memory_bytes: int = MEMORY_BYTES,
 ) -> Array:
-    """log p(z | x) in nats of points ``[N, D]`` at latents ``[M, S]``, ``[N, M]``."""
+    """log p(z | x) in nats of points ``[N, D]`` at latents ``[M, S]``, ``[N, M]``.
+
+    Beside the result, the work is in chunks of points that fit ``memory_bytes``.
+    """
+    values, places = np.asarray(points, dtype=np.float64), np.asarray(latents, dtype=np.float64)
     gaussians, projection = region_gaussians(model, partition)
-    chosen = torch.from_numpy(region_of(partition, model.network, latents))
-    at = projection.points(points)
-    joint = gaussians.chosen(chosen).log_joint_densities(
-        at.coordinates, at.remainder, torch.from_numpy(np.asarray(latents, dtype=np.float64))[None]
-    )
-    return np.asarray(joint.numpy() - log_likelihoods(model, partition, points)[:, None])
+    chosen = gaussians.chosen(torch.from_numpy(region_of(partition, model.network, places)))
+    found = np.empty((len(values), len(places)))
+    rows = max(1, memory_bytes // (8 * HELD_DENSITIES * max(1, len(places))))
+    for start in range(0, len(values), rows):
+        at = projection.points(values[start : start + rows])
+        joint = chosen.log_joint_densities(
+            at.coordinates, at.remainder, torch.from_numpy(places)[None]
+        )
+        found[start : start + rows] = joint.numpy()
+    found -= log_likelihoods(model, partition, values, memory_bytes)[:, None]
+    return found
 
 
 def sample_posteriors(
@@ -97,7 +145,8 @@ def sample_posteriors(
 ) -> Array:
     """Exact independent draws of z given each point, ``[N, draws, S]``.
 
-    A region by its posterior probability (an estimate for S >= 4), then the Gaussian cut to it.
+    A region by its posterior probability (for S >= 4 an estimate, so that draws are nearly exact),
+    then the Gaussian cut to it.
     """
     gaussians, projection = region_gaussians(model, partition)
     found = np.empty((len(points), draws, partition.dimensions))
@@ -116,13 +165,24 @@ def mode_counts(
     partition: Partition,
     points: Array,
     relative_density: float = 0.0,
+    memory_bytes: int = MEMORY_BYTES,
 ) -> NDArray[np.int64]:
     """Number of local maxima of p(z | x), ``[N]``.
 
     Only those count whose density is at least ``relative_density`` times that of the highest.
     """
+    values = np.asarray(points, dtype=np.float64)
     gaussians, projection = region_gaussians(model, partition)
-    at = projection.points(points)
+    found = np.empty(len(values), dtype=np.int64)
+    for rows in point_chunks(len(values), partition, memory_bytes):
+        at = projection.points(values[rows])
+        found[rows] = _mode_counts(partition, gaussians, at, relative_density)
+    return found
+
+
+def _mode_counts(
+    partition: Partition, gaussians: RegionGaussians, at: WhitenedPoints, relative_density: float
+) -> NDArray[np.int64]:
     means = gaussians.means(at.coordinates).numpy()
     if isinstance(partition, Intervals):
         ends = partition.lower[:, None], partition.upper[:, None]

@@ -1,7 +1,8 @@
 """A network with noise as one linear Gaussian model for each region, in whitened coordinates.
 
 On region w, x = A_w z + b_w + noise. With L L' = Sx, everything that inference asks of x is a
-function of y = L^-1 x. The last layer is linear, so what y varies by with z stays in the columns of
+function of y = L^-1 (x - v^L), taken from the last biases so that no digits are lost on data far
+from the origin. The last layer is linear, so what y varies by with z stays in the columns of
 L^-1 W^L: where these are fewer than D, points are projected on them once, and all work for each
 region has at most H_{L-1} dimensions instead of D. What is left of y outside of them is the same
 for every region.
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from workflow_src.models.piecewise_affine.generative_networks import DeepGenerativeNetwork
-from workflow_src.models.piecewise_affine.networks import affine_maps, layer_inputs
+from workflow_src.models.piecewise_affine.networks import layer_inputs
 from workflow_src.models.piecewise_affine.partitions import Partition
 
 Array: TypeAlias = NDArray[np.float64]
@@ -126,14 +127,9 @@ def region_gaussians(
     if model.noise.dimensions != network.outputs:
         raise ValueError(f"noise of {model.noise.dimensions} values, points of {network.outputs}")
     projection = _projection(model)
-    if projection.basis is None:
-        maps = affine_maps(network, partition.signs)
-        slopes = model.noise.whiten(maps.slopes.transpose(0, 2, 1)).transpose(0, 2, 1)
-        offsets = model.noise.whiten(maps.offsets)
-    else:
-        maps = layer_inputs(network, partition.signs, network.layers)
-        slopes = projection.last_layer @ maps.slopes
-        offsets = maps.offsets @ projection.last_layer.T
+    maps = layer_inputs(network, partition.signs, network.layers)
+    slopes = projection.last_layer @ maps.slopes
+    offsets = maps.offsets @ projection.last_layer.T
     return _gaussians(slopes, offsets, model.noise.log_determinant(), network.outputs, device), (
         projection
     )
@@ -146,11 +142,11 @@ class Projection:
     Attributes
     ----------
     model:
-        Whose noise whitens the points, and whose last biases are their centre where projected.
+        Whose noise whitens the points, and whose last biases are their centre.
     basis:
         Q of L^-1 W^L = Q T, ``[D, K]``; None where D <= H_{L-1}, and nothing is projected.
     last_layer:
-        T, ``[K, H_{L-1}]``: the last layer in the projected coordinates. Empty if not projected.
+        T, ``[K, H_{L-1}]``: the last layer in the projected coordinates; L^-1 W^L if none are.
     """
 
     model: DeepGenerativeNetwork
@@ -160,10 +156,10 @@ class Projection:
     def points(self, points: Array, device: str = "cpu") -> WhitenedPoints:
         """Points ``[N, D]`` in the coordinates of the regions."""
         values = np.asarray(points, dtype=np.float64)
+        whitened = self.model.noise.whiten(values - self.model.network.biases[-1])
         if self.basis is None:
-            coordinates, remainder = self.model.noise.whiten(values), np.zeros(len(values))
+            coordinates, remainder = whitened, np.zeros(len(values))
         else:
-            whitened = self.model.noise.whiten(values - self.model.network.biases[-1])
             coordinates = whitened @ self.basis
             outside = whitened - coordinates @ self.basis.T
             remainder = np.einsum("nd,nd->n", outside, outside)
@@ -172,9 +168,10 @@ class Projection:
 
 def _projection(model: DeepGenerativeNetwork) -> Projection:
     last = model.network.weights[-1]
+    whitened = model.noise.whiten(last.T).T
     if last.shape[0] <= last.shape[1]:
-        return Projection(model, None, np.zeros((0, last.shape[1])))
-    basis, last_layer = np.linalg.qr(model.noise.whiten(last.T).T)
+        return Projection(model, None, whitened)
+    basis, last_layer = np.linalg.qr(whitened)
     return Projection(model, basis, last_layer)
 
 

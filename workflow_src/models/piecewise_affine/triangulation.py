@@ -8,7 +8,6 @@ import numpy as np
 from scipy.spatial import Delaunay, QhullError
 
 from workflow_src.models.piecewise_affine.cells import Floats, Partition
-from workflow_src.models.piecewise_affine.half_spaces import polyhedron
 
 OUTSIDE = 1e-9
 """A corner keeps to every half-space up to this share of the window's size."""
@@ -16,8 +15,8 @@ OUTSIDE = 1e-9
 SAME = 1e-10
 """Corners nearer to each other than this share of the window's size are one."""
 
-FLAT = 1e-14
-"""Simplices with a smaller share of the volume of the box around their region are left out."""
+FLAT = 1e-10
+"""Volume, relative to its longest side's power, below which Qhull's simplex is rounding."""
 
 
 def clipped_vertices(partition: Partition, region: int, lower: Floats, upper: Floats) -> Floats:
@@ -35,6 +34,9 @@ def clipped_vertices(partition: Partition, region: int, lower: Floats, upper: Fl
         return np.reshape([least, most] if least < most else [], (-1, 1))
     if partition.dimensions == 2:
         return _corners(normals, offsets, float((upper - lower).max()))
+    # Only here is cddlib needed.
+    from workflow_src.models.piecewise_affine.half_spaces import polyhedron
+
     found = polyhedron(normals, offsets)
     return np.zeros((0, partition.dimensions)) if found is None else found.vertices
 
@@ -42,7 +44,7 @@ def clipped_vertices(partition: Partition, region: int, lower: Floats, upper: Fl
 def simplices(vertices: Floats) -> Floats:
     """Corners ``[T, S + 1, S]`` of simplices that fill the convex hull of ``vertices [V, S]``.
 
-    None where the vertices span no volume.
+    None where the vertices span no volume, and none that Qhull makes of rounding.
     """
     dimensions = vertices.shape[1]
     if dimensions == 1:
@@ -52,8 +54,9 @@ def simplices(vertices: Floats) -> Floats:
         corners = vertices[Delaunay(vertices).simplices]
     except (QhullError, ValueError):
         return np.zeros((0, dimensions + 1, dimensions))
-    volumes = np.abs(np.linalg.det(corners[:, 1:] - corners[:, :1]))
-    return np.asarray(corners[volumes > FLAT * np.prod(np.ptp(vertices, axis=0))])
+    sides = corners[:, 1:] - corners[:, :1]
+    sizes = np.linalg.norm(sides, axis=2).max(axis=1) ** dimensions
+    return np.asarray(corners[np.abs(np.linalg.det(sides)) > FLAT * sizes])
 
 
 def _corners(normals: Floats, offsets: Floats, size: float) -> Floats:

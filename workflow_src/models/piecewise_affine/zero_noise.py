@@ -17,10 +17,15 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from workflow_src.models.piecewise_affine.inference import DeepGenerativeNetwork
-from workflow_src.models.piecewise_affine.least_distance import (
-    nearest_to_origin,
-    whitened_half_spaces,
+from workflow_src.models.piecewise_affine.constrained_least_squares import (
+    FLAT,
+    constrained_least_squares,
+    pseudo_inverse,
+)
+from workflow_src.models.piecewise_affine.inference import (
+    MEMORY_BYTES,
+    DeepGenerativeNetwork,
+    point_chunks,
 )
 from workflow_src.models.piecewise_affine.networks import Network, outputs
 from workflow_src.models.piecewise_affine.noise import NoiseCovariance
@@ -31,13 +36,6 @@ Array: TypeAlias = NDArray[np.float64]
 
 TIE = 1e-12
 """Relative difference of objectives below which the smaller latent is taken."""
-
-FLAT = 1e-12
-"""Singular values below this share of the largest of all regions are rounding and count as 0:
-in a region of dead units products of weights cancel, and need not cancel exactly."""
-
-RIDGE = 1e-10
-"""Added, relative to squared size, to what may be singular, to find which borders bind."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,10 +70,12 @@ def optimal_latents(
     points: Array,
     prior_weight: float = 0.0,
     clip: float | None = None,
+    memory_bytes: int = MEMORY_BYTES,
 ) -> OptimalLatents:
     """argmin over z of |x - g(z)|^2 + prior_weight |z|^2, over [-clip, clip]^S where given.
 
-    ``ValueError`` for a negative weight or a clip that is not above zero.
+    ``ValueError`` for a negative weight or a clip that is not above zero, and where no minimum was
+    found that satisfies the conditions of one.
     """
     if prior_weight < 0 or (clip is not None and clip <= 0):
         raise ValueError("a prior's weight is at least 0, and a clip above 0")
@@ -85,10 +85,14 @@ def optimal_latents(
     singular = np.linalg.svd(slopes, compute_uv=False)
     size = float(singular.max(initial=0)) or 1.0
     problem = _Problem(partition, slopes, gaussians.offsets.numpy(), prior_weight, clip, size)
-    at = projection.points(points)
     solve = _solve_intervals if isinstance(partition, Intervals) else _solve_cells
-    latents, regions = solve(problem, at.coordinates.numpy())
-    found = outputs(network, latents)
+    coordinates = projection.points(points).coordinates.numpy()
+    latents = np.empty((len(coordinates), partition.dimensions))
+    regions = np.empty(len(coordinates), dtype=np.int64)
+    found = np.empty((len(coordinates), network.outputs))
+    for rows in point_chunks(len(coordinates), partition, memory_bytes):
+        latents[rows], regions[rows] = solve(problem, coordinates[rows])
+        found[rows] = outputs(network, latents[rows])
     objective = np.square(np.asarray(points) - found).sum(axis=1)
     objective += prior_weight * np.square(latents).sum(axis=1)
     ranks = (singular > FLAT * size).sum(axis=1)
@@ -177,53 +181,14 @@ def _best_region(
             systems[region], targets[region], *problem.half_spaces(int(region)), problem.size
         )
         if candidate is None:
+            if problem.clip is None:
+                raise ValueError(f"region {region} of the partition has no point")
             continue
         value = float(np.square(targets[region] - systems[region] @ candidate).sum())
         ties = value <= best + TIE * (1 + best)
         smaller = np.linalg.norm(candidate) < np.linalg.norm(latent)
         if value < best - TIE * (1 + best) or chosen < 0 or (ties and smaller):
             best, latent, chosen = min(best, value), candidate, int(region)
+    if chosen < 0:
+        raise ValueError("no region of the partition has a point within the clip")
     return latent, chosen
-
-
-def constrained_least_squares(
-    system: Array, target: Array, normals: Array, offsets: Array, size: float
-) -> Array | None:
-    """argmin |target - system z|^2 under normals z <= offsets, the smallest z among equals.
-
-    Singular values far below ``size`` are rounding and count as 0. None where no z satisfies the
-    constraints.
-    """
-    identity = np.eye(system.shape[1])
-    ridge = RIDGE * size * size * identity
-    factor: Array = np.asarray(np.linalg.cholesky(system.T @ system + ridge))
-    start: Array = np.asarray(np.linalg.solve(system.T @ system + ridge, system.T @ target))
-    whitened, distances = whitened_half_spaces(normals, offsets, start, factor)
-    nearest = nearest_to_origin(whitened, distances)
-    if nearest is None:
-        return None
-    rough = np.asarray(start + np.linalg.solve(factor.T, nearest.point))
-    # The ridge has found which borders bind; on them the problem is linear and is solved without.
-    exact = _on_borders(system, target, normals[nearest.active], offsets[nearest.active], size)
-    slack = 1e-9 * (1 + np.abs(offsets))
-    return exact if np.all(normals @ exact <= offsets + slack) else rough
-
-
-def _on_borders(system: Array, target: Array, normals: Array, offsets: Array, size: float) -> Array:
-    """Least squares where normals z = offsets exactly, ``[S]``; the smallest among equals."""
-    if not len(normals):
-        return np.asarray(pseudo_inverse(system, size) @ target)
-    _, values, rows = np.linalg.svd(normals)
-    moving = rows[int((values > FLAT).sum()) :].T
-    fixed = pseudo_inverse(normals, 1.0) @ offsets
-    free = pseudo_inverse(system @ moving, size) @ (target - system @ fixed)
-    return np.asarray(fixed + moving @ free)
-
-
-def pseudo_inverse(matrices: Array, size: float) -> Array:
-    """Of ``[..., K, S]``, ``[..., S, K]``, with singular values far below ``size`` counted as 0."""
-    left, values, right = np.linalg.svd(matrices, full_matrices=False)
-    kept = values > FLAT * size
-    inverse = np.where(kept, 1 / np.where(kept, values, 1.0), 0.0)
-    turned = np.swapaxes(right, -1, -2) * inverse[..., None, :]
-    return np.asarray(turned @ np.swapaxes(left, -1, -2))

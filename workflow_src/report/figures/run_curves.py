@@ -3,7 +3,8 @@ EM-DGN paper.
 
 One thin line per run and seed, winner or not, one colour per way of training. Runs that diverged
 end in a cross, and the caption counts what cannot be seen: lines that leave their panel, and runs
-whose history is not here.
+whose history is not here. Log likelihoods have a dashed line to be read by: that of an isotropic
+Gaussian, to which a model collapses that learns nothing but the noise.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from workflow_src.report.figures.learning_curves import (
     variant_titles,
 )
 from workflow_src.report.figures.style import (
+    MUTED,
     Figure,
     legend_columns,
     legend_entry,
@@ -40,10 +42,11 @@ from workflow_src.report.figures.style import (
     png,
     svg,
 )
-from workflow_src.report.wording import MINUS, counted
+from workflow_src.report.wording import MINUS, counted, listed
 
 _ACROSS = 2
 _WIDE, _HIGH = 4.6, 3.1
+_GAUSSIAN = "isotropic_gaussian_validation_log_likelihood"
 _SETTLED = 0.1
 """Share of a run's history after which its values are to be within the panel."""
 _TALLEST = 6.0
@@ -59,6 +62,8 @@ class RunCurve:
     y: NDArray[Any]
     diverged: bool
     evaluation: str
+    gaussian: float | None = None
+    """Log likelihood of an isotropic Gaussian on the run's validation points, where measured."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ class Quantity:
     """What is drawn: a column of the histories in nats, its words, and what stands across.
 
     ``floor`` is a value that it cannot fall below, at which panels start; None where there is none.
+    ``is_likelihood``: whether it compares with the isotropic Gaussian's.
     """
 
     column: str
@@ -74,6 +80,7 @@ class Quantity:
     words: str
     across: str = "step"
     floor: float | None = None
+    is_likelihood: bool = True
 
 
 TRAINING = Quantity(
@@ -92,7 +99,8 @@ SECONDS = Quantity(
     "training_bound",
     "likelihood_by_seconds",
     "Log likelihood by seconds of training",
-    "Exact mean log likelihood of the training set by the device seconds that training took",
+    "Exact mean log likelihood of the training set by device seconds of training, of each run "
+    "alone and without its validations",
     across="device_seconds",
 )
 DIVERGENCE = Quantity(
@@ -102,6 +110,7 @@ DIVERGENCE = Quantity(
     "Kullback-Leibler divergence of q(z | x) from p(z | x), mean over the training set, exact; "
     "runs without an encoder have none",
     floor=0.0,
+    is_likelihood=False,
 )
 
 Panels = dict[Place, list[RunCurve]]
@@ -133,6 +142,7 @@ def run_curves(
     seen: set[tuple[Place, str]] = set()
     for group in groups:
         place, variant = place_and_variant(group, names)
+        gaussian = group.evaluation.metric(_GAUSSIAN) if quantity.is_likelihood else None
         for run in group.evaluation.runs:
             if (place, run.fingerprint) in seen:
                 continue
@@ -150,6 +160,7 @@ def run_curves(
                 np.where(np.isfinite(values), values, np.nan),
                 run.state == "diverged",
                 group.evaluation.fingerprint,
+                gaussian.value if gaussian else None,
             )
             panels.setdefault(place, []).append(curve)
     return panels, absent
@@ -158,7 +169,7 @@ def run_curves(
 def bottom_and_top(curves: Sequence[RunCurve], floor: float | None = None) -> tuple[float, float]:
     """Limits of a panel: those of the settled parts of all curves, unless a few lie far below.
 
-    A run that falls without end would else flatten all others.
+    A run that falls without end would else flatten all others. The Gaussian is always within.
     """
     parts = [settled(curve) for curve in curves]
     values = np.concatenate([part[np.isfinite(part)] for part in parts])
@@ -170,7 +181,13 @@ def bottom_and_top(curves: Sequence[RunCurve], floor: float | None = None) -> tu
     usual = top - float(np.quantile(values, 0.1))
     if usual > 0:
         low = max(low, top - _TALLEST * usual)
+    low, top = min([low, *gaussians(curves)]), max([top, *gaussians(curves)])
     return (low, top) if low < top else (top - 1.0, top + 1.0)
+
+
+def gaussians(curves: Sequence[RunCurve]) -> list[float]:
+    """The isotropic Gaussian's log likelihoods, each once; one where all have the same data."""
+    return sorted({curve.gaussian for curve in curves if curve.gaussian is not None})
 
 
 def settled(curve: RunCurve) -> NDArray[Any]:
@@ -227,6 +244,12 @@ def _caption(
 ) -> str:
     every = list(itertools.chain.from_iterable(panels.values()))
     parts = [f"{quantity.words}; a thin line for each of {counted(len(every), 'run')}."]
+    if told := sorted({f"{one:.2f}" for one in gaussians(every)}, key=float):
+        values = listed(told).replace("-", MINUS)
+        parts.append(
+            "Dashed: an isotropic Gaussian fitted to the training set, on the validation set "
+            f"({values} nats)."
+        )
     if diverged := sum(curve.diverged for curve in every):
         parts.append(f"{counted(diverged, 'run')} diverged (crosses where the numbers end).")
     below = sum(
@@ -285,6 +308,8 @@ def _draw_panel(
         if curve.diverged:
             last = np.flatnonzero(np.isfinite(curve.y))[-1]
             axes.plot(x[last], curve.y[last], "x", color=style["color"], markersize=4)
+    for value in gaussians(curves):
+        axes.axhline(value, color=MUTED, linestyle="--", linewidth=0.8, zorder=0)
     if seconds and any((curve.x > 0).any() for curve in curves):
         axes.set_xscale("log")
     axes.set(xlabel="device seconds" if seconds else "epochs", ylabel="nats")

@@ -1,14 +1,16 @@
 """What all ways of training a deep generative network share: epochs, validation, and their history.
 
 A step of a bank's history is an epoch, and the first row is that of the start, before any. Every
-row has, beside the exact mean log-likelihoods in nats (``training_bound`` of the run's training
-points, ``validation_bound``), ``noise_standard_deviation`` (root of the mean variance) and
-``region_count``. Its ``device_seconds`` are those of training alone: validation is the same
-measurement for every way of training, and is left out.
+row has, beside the mean log-likelihoods in nats (``training_bound`` of the run's training points,
+``validation_bound``; exact up to three latent dimensions, and estimates above),
+``noise_standard_deviation`` (root of the mean variance) and ``region_count``. Its
+``device_seconds`` are those of training alone: validation is the same measurement for every way of
+training, and is left out.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from abc import abstractmethod
@@ -18,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.spatial import QhullError
 from torch import Tensor
 
 from workflow_src.data.subsets import subset_size
@@ -35,6 +38,11 @@ from workflow_src.train.loop import Bank, starting_point
 from workflow_src.train.member import Member
 from workflow_src.train.piecewise_affine.stopping import ended
 from workflow_src.train.training import Hooks, InterruptedTrainingError, Tensors
+
+log = logging.getLogger(__name__)
+
+NUMERICAL_ERRORS = (ArithmeticError, ValueError, QhullError)
+"""What computing with numbers of any size may raise: one run ends by it, and not its shard."""
 
 Array = NDArray[np.float64]
 Columns = dict[str, float]
@@ -138,6 +146,10 @@ class EpochBank(Bank):
         """A run's density; None where its numbers are not, or no longer, those of one."""
         return density_of(self.model, self.generator_parameters(index))
 
+    def seed(self, index: int) -> int:
+        """Of a run."""
+        return int(self.members[index].spec["seed"])
+
     def raise_if_stopped(self, hooks: Hooks) -> None:
         """Asked before every step."""
         if hooks.stop_is_wanted():
@@ -150,23 +162,33 @@ class EpochBank(Bank):
         return time.perf_counter()
 
     def _measured(self, index: int) -> Columns:
+        """What a validation tells; not a number where the run left what can be computed with."""
         density = self.density(index)
-        if density is None:
-            names = ("training_bound", "validation_bound", "noise_standard_deviation")
-            absent = dict.fromkeys((*names, "region_count"), math.nan)
-            return absent | dict.fromkeys(self.encoder_column_names(), math.nan)
+        if density is not None:
+            try:
+                return self._measured_density(index, density)
+            except NUMERICAL_ERRORS as error:
+                log.warning("a run of seed %d left all numbers: %s", self.seed(index), error)
+        names = ("training_bound", "validation_bound", "noise_standard_deviation", "region_count")
+        return dict.fromkeys((*names, *self.encoder_column_names()), math.nan)
+
+    def _measured_density(self, index: int, density: DeepGenerativeNetwork) -> Columns:
         regions = partition(density.network)
-        likelihood = self._mean(density, regions, self.training_points(index))
+        likelihood = self.mean_log_likelihood(density, regions, self.training_points(index))
         columns = {
             "training_bound": likelihood,
-            "validation_bound": self._mean(density, regions, self._arrays["validation"]),
+            "validation_bound": self.mean_log_likelihood(
+                density, regions, self._arrays["validation"]
+            ),
             "noise_standard_deviation": density.noise.standard_deviation(),
             "region_count": float(len(regions.signs)),
         }
         return columns | self.encoder_columns(index, density, regions, likelihood)
 
-    def _mean(self, density: DeepGenerativeNetwork, regions: Partition, points: Array) -> float:
-        """Exact mean log-likelihood in nats."""
+    def mean_log_likelihood(
+        self, density: DeepGenerativeNetwork, regions: Partition, points: Array
+    ) -> float:
+        """Of points [N, D], in nats."""
         values = log_likelihoods(density, regions, points, MEMORY_BYTES, str(self.device))
         return float(values.mean())
 

@@ -5,18 +5,24 @@ The gradient at a point is that of the expected complete log-likelihood under it
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from workflow_src.models.deep_generative_network.model import packed_gradient
-from workflow_src.models.piecewise_affine.inference import expected_statistics
+from workflow_src.models.piecewise_affine.inference import (
+    DeepGenerativeNetwork,
+    expected_statistics,
+)
 from workflow_src.models.piecewise_affine.maximisation.gradients import gradients
 from workflow_src.models.piecewise_affine.partitions import partition
-from workflow_src.train.piecewise_affine.epochs import MEMORY_BYTES, density_of
+from workflow_src.train.piecewise_affine.epochs import MEMORY_BYTES, NUMERICAL_ERRORS, density_of
 from workflow_src.train.piecewise_affine.gradient_bank import FREE_NOISE, GradientBank
 from workflow_src.train.training import Tensors
+
+log = logging.getLogger(__name__)
 
 
 class ExactGradientBank(GradientBank):
@@ -40,8 +46,16 @@ class ExactGradientBank(GradientBank):
         """
         parameters = self.generator_parameters(index)
         density = density_of(self.model, parameters)
-        if density is None:
-            return {name: torch.full_like(one, torch.nan) for name, one in parameters.items()}
+        if density is not None:
+            try:
+                slopes = self._slopes_of_sum(density, points)
+                return {name: slope / len(points) for name, slope in slopes.items()}
+            except NUMERICAL_ERRORS as error:
+                log.warning("a step of seed %d left all numbers: %s", self.seed(index), error)
+        return {name: torch.full_like(one, torch.nan) for name, one in parameters.items()}
+
+    def _slopes_of_sum(self, density: DeepGenerativeNetwork, points: Tensor) -> Tensors:
+        """Derivatives of the log-likelihood of all points [N, D] together."""
         regions = partition(density.network)
         statistics = expected_statistics(
             density,
@@ -50,5 +64,4 @@ class ExactGradientBank(GradientBank):
             memory_bytes=MEMORY_BYTES,
             device=str(self.device),
         )
-        slopes = packed_gradient(gradients(density, regions, statistics))
-        return {name: slope / len(points) for name, slope in slopes.items()}
+        return packed_gradient(gradients(density, regions, statistics))

@@ -1,8 +1,11 @@
-"""Trains a bank of deep generative networks, for a planned number of passes over the points.
+"""Trains deep generative networks, for a planned number of passes over the points.
 
 By expectation maximisation, by the gradient of the exact log-likelihood, or as the decoders of
 variational autoencoders; all from one starting point, which depends on data set, seed and shape of
-the network alone. Validation is by the exact log-likelihood, whatever training ascends.
+the network alone. Validation is by the log-likelihood, whatever training ascends.
+
+Runs of a bank are trained one after another: side by side, a small network's updates would take a
+fraction of their time alone, and seconds of training would not compare between ways of training.
 """
 
 from __future__ import annotations
@@ -14,11 +17,10 @@ import torch
 from torch import Tensor
 
 from workflow_src.models.deep_generative_network.model import GeneratorModel
-from workflow_src.train.loop import by_step
 from workflow_src.train.piecewise_affine.epochs import EpochBank
 from workflow_src.train.piecewise_affine.exact_gradient import ExactGradientBank
-from workflow_src.train.piecewise_affine.expectation_maximization import (
-    ExpectationMaximizationBank,
+from workflow_src.train.piecewise_affine.expectation_maximisation import (
+    ExpectationMaximisationBank,
 )
 from workflow_src.train.piecewise_affine.variational import VariationalBank
 from workflow_src.train.training import Hooks, Outcome, State
@@ -26,7 +28,7 @@ from workflow_src.train.training import Hooks, Outcome, State
 _FREE_WITHIN_A_BANK = ("seed", "stream", "protocol")
 
 _BANKS: Mapping[str, type[EpochBank]] = {
-    "expectation_maximization": ExpectationMaximizationBank,
+    "expectation_maximisation": ExpectationMaximisationBank,
     "exact_gradient": ExactGradientBank,
     "variational": VariationalBank,
 }
@@ -45,7 +47,7 @@ def train(
     states: Sequence[State | None],
     hooks: Hooks,
 ) -> Iterator[Outcome]:
-    """Train runs with equal `bank_key` and yield each as it ends.
+    """Train runs with equal `bank_key`, each alone, and yield each as it ends.
 
     Parameters
     ----------
@@ -69,9 +71,8 @@ def train(
     """
     points = {name: value.to(device, torch.float64) for name, value in images.items()}
     kind = _BANKS[specs[0]["method"]]
-    # Before the first epoch there is nothing to go on from.
-    begun = [state if state is not None and state[1]["step"] else None for state in states]
-    for runs in by_step(begun):
-        bank = kind(model, runs, [specs[run] for run in runs], points, device)
-        bank.start([begun[run] for run in runs])
+    for run, (spec, state) in enumerate(zip(specs, states, strict=True)):
+        bank = kind(model, [run], [spec], points, device)
+        # Before the first epoch there is nothing to go on from.
+        bank.start([state if state is not None and state[1]["step"] else None])
         yield from bank.train(hooks)

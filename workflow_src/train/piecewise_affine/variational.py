@@ -2,8 +2,10 @@
 
 The bound takes one sample of the latent variable per point, and the divergence of the encoder from
 the prior in closed form. Beside what every validation has, a row of history tells ``kl_divergence``
-(exact KL of the encoder's Gaussian from the posterior, mean over the training points, in nats) and
-``elbo``, the exact mean log-likelihood of the training points less that.
+(mean KL of the encoder's Gaussian from the posterior, in nats) and
+``elbo``, the mean log-likelihood of the same points less that. Both are over the training points,
+or the first ``divergence_points`` of them; they are exact up to three latent dimensions, and
+estimates above.
 """
 
 from __future__ import annotations
@@ -64,6 +66,10 @@ class VariationalBank(GradientBank):
         self, index: int, density: DeepGenerativeNetwork, regions: Partition, likelihood: float
     ) -> Columns:
         points = self.training_points(index)
+        asked = self.spec["divergence_points"] or len(points)
+        if asked < len(points):
+            points = points[:asked]
+            likelihood = self.mean_log_likelihood(density, regions, points)
         encoded = self.model.encoded(self.kept(index), points)
         assert encoded is not None
         gaps = divergences(density, regions, points, Gaussians(*encoded), MEMORY_BYTES)

@@ -13,9 +13,9 @@ from workflow_src.models.piecewise_affine.integrals.moments import moments
 from workflow_src.models.piecewise_affine.integrals.reference import (
     moments_of_simplices,
     reference_moments,
-    simplices_of,
 )
 from workflow_src.models.piecewise_affine.integrals.sampling import estimated_moments
+from workflow_src.models.piecewise_affine.triangulation import simplices
 
 
 def skew(dimensions: int) -> np.ndarray:
@@ -106,9 +106,7 @@ def test_the_papers_route_in_three_dimensions_is_the_product_of_one_dimensional_
     box = SkewedBoxes(((0.0, 1.0),) * 3, np.eye(3))
     log_mass, first, second = box.moments(np.full(3, 0.2), np.full(3, 0.8))
     within = box.bounds.index(((0.0, 1.0),) * 3)
-    mass, mean, square = moments_of_simplices(
-        simplices_of(corners), np.full(3, 0.2), 0.64 * np.eye(3)
-    )
+    mass, mean, square = moments_of_simplices(simplices(corners), np.full(3, 0.2), 0.64 * np.eye(3))
     # scipy's trivariate normal is quasi Monte Carlo.
     assert mass == pytest.approx(np.exp(log_mass[within]), abs=5e-4)
     np.testing.assert_allclose(mean / mass, first[within], atol=5e-3)

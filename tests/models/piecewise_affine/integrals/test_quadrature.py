@@ -83,10 +83,54 @@ def test_integrands_of_very_different_scales_are_integrated_together() -> None:
         return np.stack([density, density * places], axis=1)
 
     bounds = np.tile([0.0, 0.25, 1.0, 1.0], (3, 1))
-    found = integrals(decay, bounds, 2)
+    found = integrals(decay, bounds, 2).values
     mass = (2 - np.exp(-0.25 * rates) - np.exp(-0.75 * rates)) / rates
     np.testing.assert_allclose(found[:, 0], mass, rtol=1e-13)
     assert found[1, 1] == pytest.approx(0.25 * mass[1], rel=1e-12)
+
+
+def test_a_peak_far_narrower_than_its_piece_is_found_or_told() -> None:
+    """Of width 1e-4 to 1e-8 at the densest place, in pieces of length 9: between all nodes."""
+    rates = 10.0 ** np.arange(4, 9)
+
+    def peak(owners: np.ndarray, places: np.ndarray) -> np.ndarray:
+        away = rates[owners] * np.maximum(places - 0.25, 0)
+        return (away**2 * np.exp(-away))[:, None]
+
+    bounds = np.tile([-8.75, 0.25, 9.25], (5, 1))
+    found = integrals(peak, bounds, 1, np.full(5, 0.25))
+    np.testing.assert_allclose(found.values[:, 0], 2 / rates, rtol=1e-7)
+
+
+def test_a_layer_thinner_than_the_first_nodes_distance_is_seen() -> None:
+    def layer(owners: np.ndarray, places: np.ndarray) -> np.ndarray:
+        return (1 - 1e-2 * np.exp(-places / 1e-4))[:, None]
+
+    found = integrals(layer, np.array([[0.0, 1.0]]), 1)
+    assert found.values[0, 0] == pytest.approx(1 - 1e-6, abs=1e-12)
+
+
+def test_what_is_given_up_is_told() -> None:
+    def noise(owners: np.ndarray, places: np.ndarray) -> np.ndarray:
+        return 1 + 0.1 * np.sin(1e9 * places)[:, None]
+
+    found = integrals(noise, np.array([[0.0, 1.0]]), 1)
+    assert 1e-3 < found.unmet[0] < 1
+    with pytest.raises(ArithmeticError, match="1 of 1 integrals did not converge"):
+        adaptive.checked(found.unmet, found.values[:, 0], np.zeros(1))
+    adaptive.checked(np.zeros(1), found.values[:, 0], np.zeros(1))
+
+
+def test_as_many_pieces_as_an_integral_has_are_no_sign_of_rounding() -> None:
+    """A hundred kinks between given places, each of which needs halving once or more."""
+    bounds = np.linspace(0, 100, 101)[None]
+
+    def waves(owners: np.ndarray, places: np.ndarray) -> np.ndarray:
+        return (1 + np.cos(20 * np.pi * places))[:, None]
+
+    found = integrals(waves, bounds, 1)
+    assert found.unmet[0] == 0
+    assert found.values[0, 0] == pytest.approx(100, rel=1e-12)
 
 
 @pytest.mark.parametrize("height", [1e-9, 0.1, 2.0, 2.999, 3.001, 12.0, 200.0])

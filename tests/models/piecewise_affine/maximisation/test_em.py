@@ -87,13 +87,26 @@ def test_recorded_log_likelihoods_are_those_of_quadrature():
     np.testing.assert_allclose(by_quadrature.log_likelihoods, result.log_likelihoods, rtol=1e-9)
 
 
-def test_two_latent_dimensions_climb_too():
-    model = tiny_model((2, 3, 2), "leaky_relu", seed=4)
-    points = circle(15)
-    results = sweeps(model, SweepSettings(), 2, points)
-    values = np.concatenate([result.log_likelihoods for result in results])
-    assert (np.diff(values) >= 0).all()
-    assert values[-1] > values[0] + 5
+@pytest.mark.parametrize(
+    ("widths", "activation", "noise", "order", "seed", "count"),
+    [
+        ((2, 3, 2), "leaky_relu", "isotropic", "whole_layers", 9, 12),
+        ((2, 3, 2, 2), "leaky_relu", "full", "biases_then_weights", 0, 10),
+        ((3, 2, 2), "absolute_value", "isotropic", "whole_layers", 5, 8),
+        ((3, 2, 3), "leaky_relu", "diagonal", "first_layer_first", 0, 6),
+    ],
+)
+def test_more_latent_dimensions_climb_too(widths, activation, noise, order, seed, count):
+    """From starts where undamped steps do fall."""
+    model = tiny_model(widths, activation, noise, seed=seed)
+    points = np.column_stack([circle(count), np.linspace(-1, 1, count) ** 2])[:, : widths[-1]]
+    free, held = (
+        np.concatenate([result.log_likelihoods for result in sweeps(model, settings, 2, points)])
+        for settings in (SweepSettings(order, backtracking=False), SweepSettings(order))
+    )
+    assert np.diff(free).min() < -1
+    assert (np.diff(held) >= 0).all()
+    assert held[-1] > held[0] + 2
 
 
 @pytest.mark.parametrize("refresh", ["block", "sweep"])
@@ -116,21 +129,31 @@ def test_undamped_hidden_updates_lower_the_log_likelihood(refresh):
         assert min(still) > -1e-9
 
 
-def test_without_hidden_layers_sweeps_end_at_probabilistic_principal_components():
-    """The maximum in closed form (Tipping and Bishop 1999): eigenvalues of the covariance."""
+@pytest.mark.parametrize("offset", [0.0, 1e7])
+def test_without_hidden_layers_sweeps_end_at_probabilistic_principal_components(offset):
+    """The maximum in closed form (Tipping and Bishop 1999): eigenvalues of the covariance.
+
+    They are those of the points around their mean, however far that is from the origin.
+    """
     generator = np.random.default_rng(0)
-    points = generator.normal(size=(50, 3)) @ np.diag([0.3, 2.0, 0.5]) + 1.0
+    points = generator.normal(size=(50, 3)) @ np.diag([0.3, 2.0, 0.5]) + 1.0 + offset
     eigenvalues = np.linalg.eigvalsh(np.cov(points.T, bias=True))[::-1]
     variance = eigenvalues[1:].mean()
     level = np.log(eigenvalues[0]) + 2 * np.log(variance) + 3 * np.log(2 * np.pi) + 3
     settings = SweepSettings(order="biases_then_weights")
-    end = sweeps(tiny_model((1, 3), seed=2), settings, 80, points)[-1]
+    model = tiny_model((1, 3), seed=2)
+    model = replace(
+        model, network=with_layer(model.network, 1, biases=model.network.biases[0] + offset)
+    )
+    end = sweeps(model, settings, 80, points)[-1]
     assert end.log_likelihoods[-1] == pytest.approx(-25 * level, abs=1e-5)
     assert end.model.noise.values == pytest.approx(variance, rel=1e-4)
-    np.testing.assert_allclose(end.model.network.biases[0], points.mean(0), atol=1e-3)
+    np.testing.assert_allclose(
+        end.model.network.biases[0] - offset, points.mean(0) - offset, atol=1e-3
+    )
     found = gradients(end.model, end.partition, end.expected.statistics)
     assert np.abs(found.weights[0]).max() < 0.5
-    start = expect(tiny_model((1, 3), seed=2), points, settings)
+    start = expect(model, points, settings)
     assert np.abs(gradients(start.model, start.partition, start.statistics).weights[0]).max() > 50
 
 
@@ -190,6 +213,41 @@ def test_a_fall_within_rounding_is_settled_not_rejected(fall, outcome):
     assert same(result.model, model)
     assert [step.outcome for step in result.steps] == [outcome]
     assert result.rejected == (outcome == "rejected")
+
+
+def test_a_block_without_a_maximiser_is_told_and_left_as_it_is():
+    model = tiny_model((1, 3, 2), seed=1)
+
+    def contradictory(other, regions, points):
+        statistics = expected_statistics(other, regions, points)
+        return replace(statistics, squares=statistics.squares - 1e3)
+
+    settings = SweepSettings(order=(Block("noise"), Block("layer", 2)), backtracking=False)
+    result = em_sweep(model, POINTS, settings, expectation=contradictory)
+    assert [step.outcome for step in result.steps] == ["unsolved", "accepted"]
+    assert result.rejected == 1
+    np.testing.assert_array_equal(result.model.noise.values, model.noise.values)
+
+
+@pytest.mark.parametrize("noise", ["isotropic", "diagonal", "full"])
+def test_sweeps_do_not_depend_on_where_the_origin_is(noise):
+    """Shifted by 2^20 without rounding: points and last biases are multiples of 2^-20."""
+    model = tiny_model((1, 4, 3), noise=noise, variance=0.01, seed=1)
+    points = np.column_stack([circle(40), np.linspace(-1, 1, 40) ** 2])
+    points = np.round(points * 2**20) / 2**20
+    biases = np.round(model.network.biases[1] * 2**20) / 2**20
+    model = replace(model, network=with_layer(model.network, 2, biases=biases))
+    far = replace(model, network=with_layer(model.network, 2, biases=biases + 2**20))
+    for refresh in ("block", "sweep"):
+        settings = SweepSettings(refresh=refresh)
+        here = sweeps(model, settings, 2, points)[-1]
+        there = sweeps(far, settings, 2, points + 2**20)[-1]
+        np.testing.assert_allclose(there.log_likelihoods, here.log_likelihoods, atol=1e-4)
+        np.testing.assert_allclose(there.model.noise.values, here.model.noise.values, atol=1e-8)
+        for one, other in zip(there.model.network.weights, here.model.network.weights, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-6)
+        moved = there.model.network.biases[1] - 2**20
+        np.testing.assert_allclose(moved, here.model.network.biases[1], atol=1e-6)
 
 
 @pytest.mark.parametrize("damping", [1.0, 0.5, 0.003])
@@ -294,3 +352,48 @@ def test_every_order_holds_every_parameter_once(order, layers):
 def test_another_order_is_refused():
     with pytest.raises(ValueError, match="last_layer_first"):
         blocks("random", 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("damping", (0.0, -0.5, 1.5, math.nan)),
+        ("smallest_step", (0.0, 2.0)),
+        ("order", ("random",)),
+        ("refresh", ("never",)),
+        ("smallest_variance", (0.0, math.inf)),
+        ("relative_cut", (-1e-3, 1.0)),
+    ],
+)
+def test_settings_are_checked(name, values):
+    for value in values:
+        with pytest.raises(ValueError, match=str(value)):
+            SweepSettings(**{name: value})
+    SweepSettings(damping=1.0, smallest_step=1.0, relative_cut=0.0)
+
+
+def test_blocks_are_of_layers_that_there_are():
+    for kind, layer in (("noise", 1), ("weights", 0), ("biases", -1), ("bias", 1)):
+        with pytest.raises(ValueError, match=kind):
+            Block(kind, layer)
+    model = tiny_model((1, 3, 2), seed=1)
+    with pytest.raises(ValueError, match="layer 3; the network has 2"):
+        em_sweep(model, POINTS, SweepSettings(order=(Block("layer", 1), Block("layer", 3))))
+
+
+def test_a_start_outside_a_uniform_prior_is_refused():
+    model = tiny_model((1, 3, 2), seed=1)
+    settings = SweepSettings(weight_prior=WeightPrior("uniform", 0.1))
+    with pytest.raises(ValueError, match="within_prior"):
+        em_sweep(model, POINTS, settings)
+    clipped = replace(model, network=within_prior(model.network, settings.weight_prior))
+    assert np.isfinite(em_sweep(clipped, POINTS, settings).objectives).all()
+
+
+def test_expectations_of_another_model_or_of_other_points_are_no_start():
+    model = tiny_model((1, 3, 2), seed=1)
+    start = expect(model, POINTS, SweepSettings())
+    with pytest.raises(ValueError, match="another model"):
+        em_sweep(tiny_model((1, 3, 2), seed=2), POINTS, SweepSettings(), start)
+    with pytest.raises(ValueError, match="other points"):
+        em_sweep(model, POINTS[1:], SweepSettings(), start)

@@ -165,6 +165,27 @@ def test_a_large_system_is_solved_by_a_small_ridge_and_refinement(monkeypatch):
             np.testing.assert_allclose(best.network.weights[1], expected.weights[1], atol=1e-6)
 
 
+@pytest.mark.parametrize("largest", [1024, 2])
+def test_what_curves_less_than_the_cut_is_left_alone_in_small_and_large_systems(
+    monkeypatch, largest
+):
+    """A direction of a millionth of the largest curvature; the full step is known by design."""
+    monkeypatch.setattr(quadratics, "LARGEST_SPECTRUM", largest)
+    # The diagonal is 1: strong and weak lie between the first two axes.
+    strong, weak = np.array([1.0, 1.0]) / np.sqrt(2), np.array([1.0, -1.0]) / np.sqrt(2)
+    other = np.array([0.0, 0.0, 1.0])
+    strong, weak = np.append(strong, 0), np.append(weak, 0)
+    curvature = sum(
+        size * np.outer(axis, axis) for size, axis in ((2.0, strong), (2e-6, weak), (1.0, other))
+    )
+    gradient = curvature @ (5 * strong + 7 * weak + 3 * other)
+    for cut, share in ((1e-12, 1.0), (1e-3, 0.0)):
+        change = quadratics.least_change(gradient[None], curvature[None], cut)[0]
+        assert change @ strong == pytest.approx(5, rel=1e-6)
+        assert change @ other == pytest.approx(3, rel=1e-6)
+        assert change @ weak == pytest.approx(7 * share, abs=0.05)
+
+
 def test_too_large_a_system_is_refused(monkeypatch):
     model, _, regions, statistics = example(NOT_SQUARE)
     monkeypatch.setattr(layers, "LARGEST_SYSTEM", 17)
@@ -209,6 +230,16 @@ def test_noise_does_not_fall_below_the_smallest_variance(noise):
         eigenvalues = np.linalg.eigvalsh(best.matrix())
         assert eigenvalues[0] == pytest.approx(floor, rel=1e-9)
         assert np.isfinite(best.log_determinant())
+
+
+@pytest.mark.parametrize("noise", KINDS)
+def test_a_variance_that_rounding_made_negative_is_not_raised(noise):
+    model, _, regions, statistics = example((1, 2, 3), noise=noise, points=4)
+    lowered = replace(
+        statistics, squares=statistics.squares - 1e3, outer=statistics.outer - 1e3 * np.eye(3)
+    )
+    with pytest.raises(quadratics.UnsolvedError, match="variance of the noise"):
+        best_noise(model, regions, lowered)
 
 
 def test_a_raised_full_covariance_is_the_best_of_those_allowed():

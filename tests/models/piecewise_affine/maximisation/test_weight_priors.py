@@ -15,9 +15,13 @@ from support.expectations import (
     tiny_model,
 )
 
-from workflow_src.models.piecewise_affine.maximisation import layers
+from workflow_src.models.piecewise_affine.maximisation import layers, quadratics
 from workflow_src.models.piecewise_affine.maximisation.layers import best_part
-from workflow_src.models.piecewise_affine.maximisation.quadratics import best_values, optimality
+from workflow_src.models.piecewise_affine.maximisation.quadratics import (
+    UnsolvedError,
+    best_values,
+    optimality,
+)
 from workflow_src.models.piecewise_affine.maximisation.weight_priors import (
     NO_PRIOR,
     WeightPrior,
@@ -93,6 +97,46 @@ def test_every_maximiser_bears_its_certificate_also_of_singular_systems(prior, r
             other = best + moved
             away = optimality(slope - moved * curvature.sum(-1), other, penalised, prior)
             assert away.max() > 1e-4
+
+
+@pytest.mark.parametrize("kind", ["laplace", "uniform"])
+@pytest.mark.parametrize(("unknowns", "rank", "decay"), [(10, 5, 0), (10, 10, 4), (40, 40, 12)])
+def test_nearly_singular_systems_are_solved_to_their_certificate(kind, unknowns, rank, decay):
+    """Where coordinate ascent crawls along valleys, and a laplace prior pulls where nothing curves.
+
+    The condition of a maximum is written out here: the slope meets the prior's pull.
+    """
+    generator = np.random.default_rng(rank)
+    axes = np.linalg.qr(generator.normal(size=(unknowns, unknowns)))[0]
+    axes *= 10 ** (-decay / 2 * np.linspace(0, 1, unknowns))
+    for scale in (0.3, 10.0):
+        roots = 100 * generator.normal(size=(rank, unknowns)) @ axes.T
+        curvature, values = roots.T @ roots, generator.uniform(-1, 1, unknowns) * scale
+        gradient = roots.T @ generator.normal(size=rank) * 100
+        best = best_values(
+            gradient[None],
+            curvature[None],
+            values[None],
+            np.ones(unknowns, bool),
+            WeightPrior(kind, scale),
+        )[0]
+        slope = gradient - curvature @ (best - values)
+        small = 2e-8 * (np.abs(gradient) + np.abs(curvature) @ np.abs(best - values)).max()
+        if kind == "laplace":
+            assert np.abs(slope[best != 0] - np.sign(best[best != 0]) / scale).max() < small
+            assert (np.abs(slope[best == 0]) <= 1 / scale + small).all()
+        else:
+            assert np.abs(best).max() <= scale
+            inside = np.abs(best) < scale
+            assert np.abs(slope[inside]).max(initial=0) < small
+            assert (slope[~inside] * np.sign(best[~inside]) > -small).all()
+
+
+def test_a_maximiser_that_was_not_reached_is_not_passed_off_as_one(monkeypatch):
+    monkeypatch.setattr(quadratics, "MOST_PASSES", 1)
+    gradient, curvature, values, _ = quadratic(40, 60, 1)
+    with pytest.raises(UnsolvedError, match="laplace"):
+        best_values(gradient, curvature, values, np.ones(40, bool), WeightPrior("laplace", 0.08))
 
 
 def test_a_laplace_maximiser_is_the_best_over_all_sign_patterns():

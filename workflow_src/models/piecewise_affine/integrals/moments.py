@@ -39,8 +39,15 @@ def moments(partition: Partition, means: Floats, covariances: Floats) -> Moments
 
     ``means`` broadcasts to ``[N, R, S]`` and ``covariances`` to ``[N, R, S, S]``: ``[R, S, S]``
     where every point has the same, ``[N, 1, S, S]`` where every region has the same.
-    ValueError for more than three dimensions (see `sampling.estimated_moments`) and for
-    covariances that are not positive definite.
+    ValueError for more than three dimensions (see `sampling.estimated_moments`), for `Polyhedra` of
+    less than three, and for covariances that are not positive definite. ArithmeticError where an
+    integral did not converge.
+
+    Log masses, relative to the larger of themselves and 1, are right to some 1e-9 at all distances
+    of up to 5,000 deviations (as tested), if the covariances' largest eigenvalues are at most 10^7
+    times the smallest: what rounding has taken of a covariance no integral brings back. Moments, in
+    units of the mean's size and its square, are right to 1e-8 up to some hundred deviations, and to
+    1e-6 beyond, where rounding may leave no variance and the densest point stands for the mean.
     """
     means, covariances = _checked(partition, means, covariances)
     match partition:
@@ -53,9 +60,12 @@ def moments(partition: Partition, means: Floats, covariances: Floats) -> Moments
             )
         case Polygons():
             return polygon_moments(partition, means, covariances)
-        case Polyhedra():
+        case Polyhedra() if partition.dimensions == EXACT_DIMENSIONS:
             return polyhedron_moments(partition, means, covariances)
-    raise ValueError(f"no integrals over {type(partition).__name__}")
+    raise ValueError(
+        f"no integrals over {type(partition).__name__} of {partition.dimensions} dimensions; "
+        "use the partition of Intervals or Polygons that partitions.partition makes"
+    )
 
 
 def log_masses(partition: Partition, means: Floats, covariances: Floats) -> Floats:

@@ -59,7 +59,8 @@ class Edges:
 class PlanarIntegrals:
     """Of Q polygons: ``floor [Q]`` is the squared distance of their ``nearest [Q, 2]`` point.
 
-    ``mass [Q]``, ``first [Q, 2]`` and ``second [Q, 2, 2]``, all times exp(floor / 2).
+    ``mass [Q]``, ``first [Q, 2]``, ``second [Q, 2, 2]`` and ``unmet [Q]``, how much of the mass is
+    in doubt because slices did not converge: all times exp(floor / 2).
     """
 
     floor: Floats
@@ -67,6 +68,7 @@ class PlanarIntegrals:
     mass: Floats
     first: Floats
     second: Floats
+    unmet: Floats
 
 
 def planar_integrals(edges: Edges, least_share: float = LEAST_SHARE) -> PlanarIntegrals:
@@ -90,16 +92,17 @@ def planar_integrals(edges: Edges, least_share: float = LEAST_SHARE) -> PlanarIn
     second = _second(edges.normals, heights, terms.flux, terms.slope, whole)
     second += mass[:, None, None] * np.eye(2)
     compared = inside + np.add.reduceat(np.abs(terms.cones), whole)
+    unmet = np.zeros_like(mass)
     cancelled = np.flatnonzero(~(mass > least_share * compared))
     if len(cancelled):
         sliced = _sliced(edges, cancelled, floor[cancelled])
-        mass[cancelled], first[cancelled], second[cancelled] = sliced
+        mass[cancelled], first[cancelled], second[cancelled], unmet[cancelled] = sliced
     nearest = np.zeros((len(floor), 2))
     closest = np.flatnonzero(distances == floor[edges.polygons])
     closest = closest[~inside[edges.polygons[closest]]]
     feet = np.clip(0.0, starts, ends)[closest, None] * _tangents(edges.normals[closest])
     nearest[edges.polygons[closest]] = heights[closest, None] * edges.normals[closest] + feet
-    return PlanarIntegrals(floor, nearest, mass, first, second)
+    return PlanarIntegrals(floor, nearest, mass, first, second, unmet)
 
 
 def _tangents(normals: Floats) -> Floats:
@@ -124,14 +127,14 @@ def _second(
     return sums[:, [[0, 1], [1, 2]]]
 
 
-def _sliced(edges: Edges, chosen: Integers, floor: Floats) -> tuple[Floats, Floats, Floats]:
-    """Mass, first and second moments of the chosen polygons by slices across the first axis."""
+def _sliced(edges: Edges, chosen: Integers, floor: Floats) -> tuple[Floats, ...]:
+    """Mass, first and second moments of the chosen polygons by slices; how much is in doubt."""
     counts = np.diff(edges.first)[chosen]
     rows = edges.first[chosen][:, None] + np.arange(counts.max())
     # Padding repeats the last edge, which changes no polygon.
     rows = np.minimum(rows, (edges.first[chosen] + counts - 1)[:, None])
     normals, heights = edges.normals[rows], edges.heights[rows]
-    bounds = _slice_bounds(normals, heights, edges.starts[rows], edges.ends[rows])
+    bounds, densest = _slice_bounds(normals, heights, edges.starts[rows], edges.ends[rows])
 
     def integrand(owners: Integers, places: Floats) -> Floats:
         lower, upper = between_bounds(
@@ -153,8 +156,9 @@ def _sliced(edges: Edges, chosen: Integers, floor: Floats) -> tuple[Floats, Floa
             axis=1,
         )
 
-    values = integrals(integrand, bounds, 6)
-    return values[:, 0], values[:, 1:3], values[:, 3:][:, [[0, 1], [1, 2]]]
+    found = integrals(integrand, bounds, 6, densest)
+    values = found.values
+    return values[:, 0], values[:, 1:3], values[:, 3:][:, [[0, 1], [1, 2]]], found.unmet
 
 
 def standard_interval(lower: Floats, upper: Floats) -> tuple[Floats, Floats, Floats]:
@@ -164,8 +168,13 @@ def standard_interval(lower: Floats, upper: Floats) -> tuple[Floats, Floats, Flo
     return found.log_mass.numpy(), found.mean.numpy(), found.second.numpy()
 
 
-def _slice_bounds(normals: Floats, heights: Floats, starts: Floats, ends: Floats) -> Floats:
-    """First coordinates of the corners, within reach of the densest point: ``[P, 2 F + 2]``."""
+def _slice_bounds(
+    normals: Floats, heights: Floats, starts: Floats, ends: Floats
+) -> tuple[Floats, Floats]:
+    """First coordinates of the corners, within reach of the densest point, and its own.
+
+    ``[P, 2 F + 3]``, in ascending order, and ``[P]``.
+    """
     feet = np.clip(0.0, starts, ends)
     nearest = np.argmin(heights**2 + feet**2, axis=1)
     rows = np.arange(len(heights))
@@ -178,7 +187,7 @@ def _slice_bounds(normals: Floats, heights: Floats, starts: Floats, ends: Floats
     highest = np.where((x <= 0).all(axis=1), np.inf, corners.max(axis=1))[:, None]
     lowest, highest = np.maximum(lowest, mode - REACH), np.minimum(highest, mode + REACH)
     bounds = np.concatenate([corners, mode, lowest, highest], axis=1)
-    return np.sort(np.clip(bounds, lowest, highest), axis=1)
+    return np.sort(np.clip(bounds, lowest, highest), axis=1), mode[:, 0]
 
 
 def _first(x: Floats, y: Floats, heights: Floats, places: Floats) -> Floats:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from workflow_src.models.piecewise_affine.cells import Floats, Integers, Polygons
+from workflow_src.models.piecewise_affine.integrals.adaptive import checked
 from workflow_src.models.piecewise_affine.integrals.planar import Edges, planar_integrals
 from workflow_src.models.piecewise_affine.integrals.truncated import (
     Moments,
@@ -51,6 +52,7 @@ def _white_moments(
     if not len(partition.offsets):
         return np.zeros(shape), np.zeros((*shape, 2)), np.broadcast_to(np.eye(2), (*shape, 2, 2))
     found = planar_integrals(white_edges(partition, means, factors))
+    checked(found.unmet, found.mass, found.floor)
     with np.errstate(divide="ignore", invalid="ignore"):
         log_mass = np.log(np.maximum(found.mass, 0)) - 0.5 * found.floor
     mean, second = sensible(found.nearest, found.mass, found.first, found.second)

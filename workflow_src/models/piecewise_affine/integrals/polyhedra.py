@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from workflow_src.models.piecewise_affine.cells import Booleans, Floats, Integers, Polyhedra
-from workflow_src.models.piecewise_affine.integrals.adaptive import integrals
+from workflow_src.models.piecewise_affine.integrals.adaptive import checked, integrals
 from workflow_src.models.piecewise_affine.integrals.half_spaces import PARALLEL, ends_of_edges
 from workflow_src.models.piecewise_affine.integrals.modes import constrained_modes
 from workflow_src.models.piecewise_affine.integrals.planar import Edges, planar_integrals
@@ -110,7 +110,10 @@ def _white_moments(
         heights = offsets[owners] - along[owners] * places[:, None]
         return _slice_values(across[owners], heights, places, floor[owners])
 
-    values = integrals(integrand, _bounds(bodies, regions, means, factors, nearest), 10)
+    bounds = _bounds(bodies, regions, means, factors, nearest)
+    found = integrals(integrand, bounds, 11, nearest[:, 0])
+    values = found.values
+    checked(found.unmet + values[:, 10], values[:, 0], floor)
     with np.errstate(divide="ignore"):
         log_mass = np.log(np.maximum(values[:, 0], 0)) - 0.5 * floor
     second = values[:, 4:][:, [[0, 1, 2], [1, 3, 4], [2, 4, 5]]]
@@ -132,11 +135,11 @@ def _bounds(
 
 
 def _slice_values(across: Floats, heights: Floats, places: Floats, floor: Floats) -> Floats:
-    """Of slices, times exp(floor / 2): mass, first and second moments, ``[Q, 10]``."""
-    mass, first, second = _cross_sections(across, heights, floor - places * places)
+    """Of slices, times exp(floor / 2): mass, moments and mass in doubt, ``[Q, 11]``."""
+    mass, first, second, unmet = _cross_sections(across, heights, floor - places * places)
     scaled = 1 / np.sqrt(2 * np.pi)
     density = scaled * mass
-    values = np.empty((len(places), 10))
+    values = np.empty((len(places), 11))
     values[:, 0], values[:, 1] = density, density * places
     values[:, 2:4] = scaled * first
     values[:, 4] = density * places * places
@@ -144,20 +147,19 @@ def _slice_values(across: Floats, heights: Floats, places: Floats, floor: Floats
     values[:, 7], values[:, 8], values[:, 9] = (
         scaled * second[:, row, column] for row, column in ((0, 0), (0, 1), (1, 1))
     )
+    values[:, 10] = scaled * unmet
     return values
 
 
-def _cross_sections(
-    across: Floats, heights: Floats, floor: Floats
-) -> tuple[Floats, Floats, Floats]:
-    """Masses and moments of polygons ``across @ v <= heights``, times exp(floor / 2)."""
+def _cross_sections(across: Floats, heights: Floats, floor: Floats) -> tuple[Floats, ...]:
+    """Masses, moments and doubts of polygons ``across @ v <= heights``, times exp(floor / 2)."""
     starts, ends = ends_of_edges(across, heights)
     present = starts < ends
     present &= _is_polygon(heights, starts, ends, present)[:, None]
     counts = present.sum(axis=1)
     free = ~across.any(axis=(1, 2))
     mass = np.where(free, np.exp(0.5 * np.minimum(floor, 0)), 0.0)
-    first = np.zeros((len(across), 2))
+    first, unmet = np.zeros((len(across), 2)), np.zeros(len(across))
     second = mass[:, None, None] * np.eye(2)
     chosen = np.flatnonzero(counts)
     if len(chosen):
@@ -168,8 +170,9 @@ def _cross_sections(
         found = planar_integrals(edges, LEAST_SHARE)
         scale = np.exp(0.5 * np.minimum(floor[chosen] - found.floor, 0))
         mass[chosen], first[chosen] = scale * found.mass, scale[:, None] * found.first
+        unmet[chosen] = scale * found.unmet
         second[chosen] = scale[:, None, None] * found.second
-    return mass, first, second
+    return mass, first, second, unmet
 
 
 def _is_polygon(heights: Floats, starts: Floats, ends: Floats, present: Booleans) -> Booleans:

@@ -11,16 +11,13 @@ from __future__ import annotations
 from itertools import combinations
 
 import numpy as np
-from scipy.spatial import Delaunay
 from scipy.stats import multivariate_normal, norm
 
 from workflow_src.models.piecewise_affine.cells import Floats, Partition
-from workflow_src.models.piecewise_affine.triangulation import clipped_vertices
+from workflow_src.models.piecewise_affine.triangulation import clipped_vertices, simplices
 
 FAR = 60.0
 """Half the side of the box at which unbounded regions are cut, if not told."""
-FLAT = 1e-10
-"""Volume, relative to its longest side's power, below which Qhull's simplex is rounding."""
 
 
 def reference_moments(
@@ -29,28 +26,15 @@ def reference_moments(
     """Mass, E[z 1] ``[S]`` and E[z z' 1] ``[S, S]`` (not divided by the mass) on one region."""
     corner = np.full(partition.dimensions, far)
     vertices = clipped_vertices(partition, region, -corner, corner)
-    return moments_of_simplices(simplices_of(vertices), mean, covariance)
-
-
-def simplices_of(vertices: Floats) -> Floats:
-    """Corners ``[T, S + 1, S]`` of the Delaunay triangulation of ``vertices [V, S]``."""
-    if len(vertices) <= vertices.shape[1]:
-        return np.zeros((0, vertices.shape[1] + 1, vertices.shape[1]))
-    if vertices.shape[1] == 1:
-        return np.sort(vertices, axis=0)[None]
-    corners = vertices[Delaunay(vertices).simplices]
-    sides = corners[:, 1:] - corners[:, :1]
-    sizes = np.linalg.norm(sides, axis=2).max(axis=1) ** vertices.shape[1]
-    solid: Floats = corners[np.abs(np.linalg.det(sides)) > FLAT * sizes]
-    return solid
+    return moments_of_simplices(simplices(vertices), mean, covariance)
 
 
 def moments_of_simplices(
-    simplices: Floats, mean: Floats, covariance: Floats
+    corners: Floats, mean: Floats, covariance: Floats
 ) -> tuple[float, Floats, Floats]:
-    """Mass, E[z 1] and E[z z' 1] of N(mean, covariance) on the union of simplices."""
+    """Mass, E[z 1] and E[z z' 1] of N(mean, covariance) on simplices ``[T, S + 1, S]``."""
     mass, first, second = 0.0, np.zeros(len(mean)), np.zeros((len(mean), len(mean)))
-    for simplex in simplices:
+    for simplex in corners:
         normals, offsets = _outside_of_faces(simplex)
         for size in range(len(mean) + 1):
             for faces in combinations(range(len(offsets)), size):

@@ -14,7 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import logsumexp
 
-from workflow_src.models.piecewise_affine.cells import Floats, Integers, Partition
+from workflow_src.models.piecewise_affine.cells import (
+    Floats,
+    Integers,
+    Partition,
+    region_by_half_spaces,
+)
 from workflow_src.models.piecewise_affine.integrals.modes import constrained_modes
 from workflow_src.models.piecewise_affine.integrals.truncated import Moments, cholesky_factors
 
@@ -26,7 +31,7 @@ EVEN_SHARE = 0.3
 NEGLIGIBLE = 40.0
 """A region whose largest density is e^-40 of the largest one's gets no more than an even share."""
 BLOCK = 1 << 22
-"""Draws times regions (or half-spaces) that are compared at once."""
+"""Draws times regions that are compared at once."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,9 @@ class EstimatedMoments:
     Attributes
     ----------
     moments:
-        As `Moments`. Where no draw fell into a region: log_mass -inf, and its mode as mean.
+        As `Moments`. Where no draw fell into a region: log_mass -inf, and its mode as mean. The
+        masses of a partition's regions do not sum to 1, and the means and second moments, ratios
+        of estimates, have no errors here: they are not exact, and biased by order 1 / draws.
     log_mass_error:
         Standard error of ``moments.log_mass``, ``[N, R]``; inf where no draw fell.
     log_total:
@@ -80,19 +87,6 @@ def estimated_moments(
     ]
     mean, second, log_mass, error, total, total_error = map(np.stack, zip(*estimates, strict=True))
     return EstimatedMoments(Moments(log_mass, mean, second), error, total, total_error)
-
-
-def region_by_half_spaces(partition: Partition, latents: Floats) -> Integers:
-    """The region whose half-spaces each of ``latents [M, S]`` violates least: ``[M]``."""
-    found = np.zeros(len(latents), dtype=np.int64)
-    if partition.regions == 1:
-        return found
-    step = max(1, BLOCK // len(partition.offsets))
-    for start in range(0, len(latents), step):
-        rows = slice(start, start + step)
-        excess = latents[rows] @ partition.normals.T - partition.offsets
-        found[rows] = np.maximum.reduceat(excess, partition.first[:-1], axis=1).argmin(axis=1)
-    return found
 
 
 def _of_one_point(

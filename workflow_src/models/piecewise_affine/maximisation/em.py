@@ -25,6 +25,7 @@ from workflow_src.models.piecewise_affine.inference import (
 )
 from workflow_src.models.piecewise_affine.maximisation.layers import best_part
 from workflow_src.models.piecewise_affine.maximisation.noise import best_noise, between
+from workflow_src.models.piecewise_affine.maximisation.quadratics import UnsolvedError
 from workflow_src.models.piecewise_affine.maximisation.weight_priors import (
     NO_PRIOR,
     WeightPrior,
@@ -35,7 +36,7 @@ from workflow_src.models.piecewise_affine.partitions import Partition, partition
 Array: TypeAlias = NDArray[np.float64]
 Expectation: TypeAlias = Callable[[DeepGenerativeNetwork, Partition, Array], ExpectedStatistics]
 
-Outcome = Literal["accepted", "rejected", "settled"]
+Outcome = Literal["accepted", "rejected", "settled", "unsolved"]
 
 ORDERS = ("last_layer_first", "first_layer_first", "biases_then_weights", "whole_layers")
 """Named orders of blocks; see `blocks`.
@@ -55,6 +56,12 @@ class Block:
     kind: Literal["noise", "biases", "weights", "layer"]
     layer: int = 0
 
+    def __post_init__(self) -> None:
+        if self.kind not in ("noise", "biases", "weights", "layer"):
+            raise ValueError(f"no block of parameters is called {self.kind!r}")
+        if (self.layer == 0) != (self.kind == "noise") or self.layer < 0:
+            raise ValueError(f"a block of {self.kind} does not have layer {self.layer}")
+
 
 @dataclass(frozen=True)
 class SweepSettings:
@@ -63,10 +70,11 @@ class SweepSettings:
     order:
         The blocks, one after another: one of `ORDERS`, or blocks.
     damping:
-        The first step tried, in (0, 1]: 1 goes to the maximiser itself.
+        The first step tried, in (0, 1], as a share of the way to the maximiser (elsewhere called a
+        step size, or relaxation): 1 is undamped and goes to the maximiser itself.
     backtracking:
-        Halve a step that lowers the exact objective, down to ``smallest_step`` times the damping;
-        then reject the block.
+        Halve a step that lowers the exact objective, down to ``smallest_step`` (in (0, 1]) times
+        the damping; then reject the block.
     refresh:
         Take new expectations after every accepted block ("block": every block is then a whole
         expectation-maximisation step), or once ("sweep": the regions' expectations stay those of
@@ -76,8 +84,10 @@ class SweepSettings:
     smallest_variance:
         Below this the noise covariance has no eigenvalue.
     relative_cut:
-        Of a layer's scaled curvature: what curves less is left alone (see `quadratics`). Larger
-        values keep hidden layers from long steps that gain next to nothing and move the regions.
+        Of a layer's scaled curvature, in [0, 1): what curves less is left alone. Larger values
+        keep hidden layers from long steps that gain next to nothing and move the regions. Blocks of
+        more than 1024 unknowns have a ridge of that size instead, and under a laplace or uniform
+        prior of the weights it is without effect (see `quadratics`).
     memory_bytes, device:
         Of the expectation step.
     """
@@ -92,6 +102,19 @@ class SweepSettings:
     relative_cut: float = 1e-8
     memory_bytes: int = MEMORY_BYTES
     device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.order, str) and self.order not in ORDERS:
+            raise ValueError(f"an order of blocks is one of {ORDERS}, not {self.order!r}")
+        if self.refresh not in ("block", "sweep"):
+            raise ValueError(f"expectations are refreshed by block or sweep, not {self.refresh!r}")
+        for name in ("damping", "smallest_step"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"{name} is above 0 and at most 1, not {getattr(self, name)}")
+        if not 0 < self.smallest_variance < math.inf:
+            raise ValueError(f"smallest_variance is above 0, not {self.smallest_variance}")
+        if not 0 <= self.relative_cut < 1:
+            raise ValueError(f"relative_cut is at least 0 and below 1, not {self.relative_cut}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,8 +131,9 @@ class BlockStep:
     """What one block did, and the step that it took (0 unless accepted).
 
     outcome:
-        Accepted; rejected, as every step lowered the objective; or settled: the block is at its
-        maximum within rounding and was left there.
+        Accepted; rejected, as every step lowered the objective; settled: the block is at its
+        maximum within rounding and was left there; or unsolved: its maximiser was not found
+        (`quadratics.UnsolvedError`), and it was left as it was.
     """
 
     block: Block
@@ -147,8 +171,8 @@ class SweepResult:
 
     @property
     def rejected(self) -> int:
-        """Blocks that no step could better."""
-        return sum(step.outcome == "rejected" for step in self.steps)
+        """Blocks that no step could better, or whose maximiser was not found."""
+        return sum(step.outcome in ("rejected", "unsolved") for step in self.steps)
 
     @property
     def smallest_step(self) -> float:
@@ -212,14 +236,17 @@ def em_sweep(
     With backtracking the objectives never fall. Without it a hidden layer's block may lower them,
     even to values that are not finite, after which the sweep's further blocks do nothing. From four
     latent dimensions on the log likelihood is an estimate, and so is what the steps compare.
+
+    ``ValueError`` where the model's weights lie outside a uniform prior: clip them first
+    (`within_prior`). Where its likelihood is not finite, every block is rejected.
     """
+    order = _checked_order(model, points, settings, start)
     now = start or expect(model, points, settings, expectation)
     held = (now.partition, now.statistics)
     likelihoods = [now.statistics.total_log_likelihood]
     objectives = [_objective(now, settings)]
     steps = []
-    order = settings.order
-    for block in blocks(order, model.network.layers) if isinstance(order, str) else order:
+    for block in order:
         if settings.refresh == "block":
             held = (now.partition, now.statistics)
         now, step = _block_step(now, *held, block, points, settings, expectation)
@@ -240,6 +267,28 @@ def robbins_monro_step(number: int, delay: float = 1.0, decay: float = 0.6) -> f
     return float((number + delay) ** -decay)
 
 
+def _checked_order(
+    model: DeepGenerativeNetwork, points: Array, settings: SweepSettings, start: Expected | None
+) -> tuple[Block, ...]:
+    """The sweep's blocks, once all it is asked to do fits together."""
+    if start is not None and start.model is not model:
+        raise ValueError("the expectations to start from are those of another model")
+    if start is not None and len(start.statistics.log_likelihood) != len(points):
+        raise ValueError("the expectations to start from are those of other points")
+    if log_prior(model.network, settings.weight_prior) == -math.inf:
+        raise ValueError(
+            f"a weight lies outside the uniform prior of scale {settings.weight_prior.scale}: "
+            "clip the weights first (within_prior)"
+        )
+    layers = model.network.layers
+    if isinstance(settings.order, str):
+        return blocks(settings.order, layers)
+    beyond = [block.layer for block in settings.order if block.layer > layers]
+    if beyond:
+        raise ValueError(f"a block of layer {beyond[0]}; the network has {layers}")
+    return settings.order
+
+
 def _block_step(
     now: Expected,
     regions: Partition,
@@ -254,7 +303,10 @@ def _block_step(
     if not math.isfinite(objective):
         return now, BlockStep(block, 0.0, "rejected")
     layers = now.model.network.layers
-    best = _best(now.model, regions, statistics, block, settings)
+    try:
+        best = _best(now.model, regions, statistics, block, settings)
+    except UnsolvedError:
+        return now, BlockStep(block, 0.0, "unsolved")
     fixed = now.partition if block.kind == "noise" or block.layer == layers else None
     rounding = ROUNDING * (abs(objective) + len(points))
     step = settings.damping

@@ -88,7 +88,8 @@ def best_part(
     """The network with the best weights, biases or (jointly) both of one layer.
 
     ``ValueError`` where the system has more than `LARGEST_SYSTEM` unknowns. Under a uniform prior
-    the weights must lie inside (`within_prior`). ``relative_cut``: see `quadratics.least_change`.
+    the weights must lie inside (`within_prior`). ``relative_cut``: see `quadratics.best_values`;
+    it is without effect under a laplace or uniform prior. `UnsolvedError` as there.
     """
     network = model.network
     values = np.column_stack([network.weights[layer - 1], network.biases[layer - 1]])

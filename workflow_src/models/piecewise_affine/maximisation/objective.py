@@ -3,6 +3,9 @@
 Equation (21) of "Analytical Probability Distributions and EM-Learning for Deep Generative
 Networks", corrected (the second moment of z is weighted by A' Sx^-1 A), from sums over points.
 
+Residuals are differences of sums over points around the statistics' center, so that they keep their
+digits wherever the points lie; a variance that is tiny beside the points' own spread does not.
+
 Q takes the expectations as given: the network's affine maps are those of the regions (sign
 patterns) that the expectations were taken over, whether or not the network still has these regions.
 Shapes: N points, R regions, S latent dimensions, D values of a point.
@@ -20,7 +23,12 @@ from workflow_src.models.piecewise_affine.inference import (
     DeepGenerativeNetwork,
     ExpectedStatistics,
 )
-from workflow_src.models.piecewise_affine.networks import AffineMaps, affine_maps
+from workflow_src.models.piecewise_affine.networks import (
+    AffineMaps,
+    Network,
+    affine_maps,
+    with_layer,
+)
 from workflow_src.models.piecewise_affine.partitions import Partition
 
 Array: TypeAlias = NDArray[np.float64]
@@ -45,7 +53,7 @@ def residual_squares(
     model: DeepGenerativeNetwork, partition: Partition, statistics: ExpectedStatistics
 ) -> Array:
     """Sum over points of E[(x - g(z))^2 | x], value by value, ``[D]``."""
-    maps = affine_maps(model.network, partition.signs)
+    maps = centered_maps(model.network, partition, statistics)
     slopes, offsets = maps.slopes, maps.offsets
     cross = (slopes * statistics.points_first).sum((0, 2))
     cross += (offsets * statistics.points_mass).sum(0)
@@ -61,7 +69,7 @@ def residual_covariance(
     """Sum over points of E[(x - g(z)) (x - g(z))' | x], ``[D, D]``; needs ``statistics.outer``."""
     if statistics.outer is None:
         raise ValueError("a full noise covariance needs the points' outer products")
-    maps = affine_maps(model.network, partition.signs)
+    maps = centered_maps(model.network, partition, statistics)
     cross = np.einsum("rds,res->de", statistics.points_first, maps.slopes, optimize=True)
     cross += statistics.points_mass.T @ maps.offsets
     first, mass = _output_moments(maps, statistics)
@@ -74,10 +82,22 @@ def residual_moments(
     model: DeepGenerativeNetwork, partition: Partition, statistics: ExpectedStatistics
 ) -> Array:
     """Sum over points of E[(x - g(z)) (z, 1)' 1(z in w) | x], ``[R, D, S + 1]``."""
-    first, mass = _output_moments(affine_maps(model.network, partition.signs), statistics)
+    first, mass = _output_moments(centered_maps(model.network, partition, statistics), statistics)
     return np.concatenate(
         [statistics.points_first - first, (statistics.points_mass - mass)[:, :, None]], axis=2
     )
+
+
+def centered_maps(
+    network: Network, partition: Partition, statistics: ExpectedStatistics
+) -> AffineMaps:
+    """g(z) - center on each region: what the statistics' centered points are compared with.
+
+    The center leaves the last biases before anything is added to them, so that no digits are lost
+    however far from the origin the points lie.
+    """
+    biases = network.biases[-1] - statistics.center
+    return affine_maps(with_layer(network, network.layers, biases=biases), partition.signs)
 
 
 def latent_moments(statistics: ExpectedStatistics) -> Array:
@@ -88,7 +108,7 @@ def latent_moments(statistics: ExpectedStatistics) -> Array:
 
 
 def _output_moments(maps: AffineMaps, statistics: ExpectedStatistics) -> tuple[Array, Array]:
-    """Sums of E[g(z) z' 1(z in w)], ``[R, D, S]``, and of E[g(z) 1(z in w)], ``[R, D]``."""
+    """Sums of E[g z' 1(z in w)], ``[R, D, S]``, and E[g 1(z in w)], ``[R, D]``; g by these maps."""
     first = maps.slopes @ statistics.second
     first = first + maps.offsets[:, :, None] * statistics.first[:, None, :]
     mass = np.einsum("rds,rs->rd", maps.slopes, statistics.first)

@@ -24,10 +24,16 @@ RELATIVE_CUT = 1e-12
 """Eigenvalues of the scaled curvature below this share of the largest count as zero by default."""
 
 LARGEST_SPECTRUM = 1024
-"""Unknowns up to which the pseudo-inverse is taken; beyond, a small ridge, which is faster."""
+"""Unknowns up to which small eigenvalues are cut off; beyond, a ridge as large as the cut.
+
+It needs no spectrum, which takes long. What curves more than the ridge is solved for as before;
+what curves less moves less the less it curves, instead of not at all."""
 
 PROXIMITY = 1e-10
-"""That ridge, as a share of the scaled curvature's diagonal."""
+"""The least such ridge, as a share of the scaled curvature's diagonal."""
+
+POWER_STEPS = 20
+"""Of the power method for the largest eigenvalue, to which that ridge is relative."""
 
 REFINEMENTS = 3
 """Further solves for what is left of the gradient."""
@@ -38,9 +44,16 @@ TOLERANCE = 1e-11
 MOST_PASSES = 300
 """Of coordinate ascent with its Newton steps; tens are usual.
 
-Where a nearly singular curvature keeps the optimality from being met to the last digits, what they
-have reached is taken: each has raised the objective.
+Where a nearly singular curvature keeps the tolerance from being met, what they have reached is
+taken if it misses optimality by no more than `ACCEPTED`; otherwise `UnsolvedError` is raised.
 """
+
+ACCEPTED = 1e-8
+"""Of the optimality of what is taken after `MOST_PASSES`, as the tolerance."""
+
+
+class UnsolvedError(ValueError):
+    """A maximiser that was not found, or that rounding leaves unknown."""
 
 
 def best_values(
@@ -54,7 +67,11 @@ def best_values(
     """The best values for gradient and present values ``[P, n]`` and curvature ``[P, n, n]``.
 
     The prior holds for the ``penalised [n]`` values; under a uniform one these must lie inside.
-    Zeros (laplace) and bounds (uniform) are met exactly.
+    Zeros (laplace) and bounds (uniform) are met exactly. ``relative_cut`` is that of `least_change`
+    without a prior and under a gaussian one (whose own curvature counts); under the other two
+    nothing is cut off: they themselves hold the weights where the data say little.
+
+    `UnsolvedError` where no maximiser under a laplace or uniform prior was reached.
     """
     if prior.kind == "none" or not penalised.any():
         return values + least_change(gradient, curvature, relative_cut)
@@ -69,18 +86,27 @@ def least_change(gradient: Array, curvature: Array, relative_cut: float = RELATI
     """The maximiser of g'd - d'Kd / 2 that is least in size, each value in units of its curvature.
 
     These units make it the same however a network's units are rescaled. ``[P, n]``; one curvature
-    ``[1, n, n]`` serves all problems.
+    ``[1, n, n]`` serves all problems. What curves less than ``relative_cut`` of the most curved
+    direction, in these units, is left alone (damped, beyond `LARGEST_SPECTRUM` unknowns).
     """
-    diagonal = np.diagonal(curvature, axis1=-2, axis2=-1)
-    curved = diagonal > 0
-    scales = np.where(curved, np.sqrt(np.where(curved, diagonal, 1)), np.inf)
-    scaled = curvature / scales[..., :, None] / scales[..., None, :]
+    scales, scaled = _scaled(curvature)
     large = curvature.shape[-1] > LARGEST_SPECTRUM
-    inverse = _proximal(scaled) if large else _spectral(scaled, relative_cut)
+    if large:
+        inverse = _proximal(scaled, max(PROXIMITY, relative_cut * _largest_eigenvalue(scaled)))
+    else:
+        inverse = _spectral(scaled, relative_cut)
     change = inverse(gradient / scales) / scales
     for _ in range(REFINEMENTS):
         change += inverse((gradient - _times(curvature, change)) / scales) / scales
     return change
+
+
+def _scaled(curvature: Array) -> tuple[Array, Array]:
+    """Units that make a curvature's diagonal 1 (infinite where it is 0), and it in these units."""
+    diagonal = np.diagonal(curvature, axis1=-2, axis2=-1)
+    curved = diagonal > 0
+    scales = np.where(curved, np.sqrt(np.where(curved, diagonal, 1)), np.inf)
+    return scales, curvature / scales[..., :, None] / scales[..., None, :]
 
 
 def _spectral(matrices: Array, relative_cut: float) -> Callable[[Array], Array]:
@@ -92,15 +118,24 @@ def _spectral(matrices: Array, relative_cut: float) -> Callable[[Array], Array]:
     return lambda right: _times(vectors, _times(across, right) * inverse)
 
 
-def _proximal(matrices: Array) -> Callable[[Array], Array]:
+def _proximal(matrices: Array, ridge: float) -> Callable[[Array], Array]:
     """The inverse after a small ridge; refined, it tends to the pseudo-inverse."""
-    ridge = PROXIMITY * np.eye(matrices.shape[-1])
-    factors = [cho_factor(matrix + ridge) for matrix in matrices]
+    diagonal = ridge * np.eye(matrices.shape[-1])
+    factors = [cho_factor(matrix + diagonal) for matrix in matrices]
     if len(factors) == 1:
         return lambda right: np.asarray(cho_solve(factors[0], right.T).T)
     return lambda right: np.stack(
         [cho_solve(factor, row) for factor, row in zip(factors, right, strict=True)]
     )
+
+
+def _largest_eigenvalue(matrices: Array) -> float:
+    """Of positive semidefinite matrices, within a tenth or so: a ridge asks for no more."""
+    vectors = np.random.default_rng(0).normal(size=matrices.shape[:-1])
+    for _ in range(POWER_STEPS):
+        lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+        vectors = _times(matrices, vectors / np.where(lengths > 0, lengths, 1))
+    return float(np.linalg.norm(vectors, axis=-1).max())
 
 
 def optimality(gradient: Array, values: Array, penalised: Booleans, prior: WeightPrior) -> Array:
@@ -128,22 +163,41 @@ def optimality(gradient: Array, values: Array, penalised: Booleans, prior: Weigh
 def _composite(
     gradient: Array, curvature: Array, start: Array, penalised: Booleans, prior: WeightPrior
 ) -> Array:
-    """Coordinate ascent, with a Newton step on what no bound holds after every pass.
+    """Coordinate ascent, after every pass of which Newton steps end on what no bound holds.
 
-    Each move raises the objective; coordinate ascent settles which values are at zero (laplace) or
-    at a bound (uniform), the Newton step ends what it would only approach.
+    Each move raises the objective. A pass of coordinate ascent settles which values are at zero
+    (laplace) or at a bound (uniform) and frees others; the Newton steps then go to the maximum over
+    the values that are free, stopping where one meets zero or a bound and joins those held. So the
+    free sets are finitely many, and none comes twice.
     """
     values = start.copy()
     slope = gradient.copy()
     for _ in range(MOST_PASSES):
         _ascend_coordinates(values, slope, curvature, penalised, prior)
-        values = _newton_step(values, slope, curvature, penalised, prior)
-        change = values - start
-        slope = gradient - _times(curvature, change)
-        terms = np.abs(gradient) + _times(np.abs(curvature), np.abs(change)) + 1 / prior.scale
-        if (optimality(slope, values, penalised, prior) <= TOLERANCE * terms.max()).all():
-            break
-    return values
+        for _ in range(values.shape[1] + REFINEMENTS):
+            slope, rounding = _slope(gradient, curvature, values - start, prior)
+            values, met = _newton_step(values, slope, curvature, penalised, prior, rounding)
+            if not met:
+                break
+        slope, rounding = _slope(gradient, curvature, values - start, prior)
+        distance = optimality(slope, values, penalised, prior)
+        if (distance <= rounding).all():
+            return values
+    if (distance <= rounding * (ACCEPTED / TOLERANCE)).all():
+        return values
+    raise UnsolvedError(
+        f"no maximum under a {prior.kind} prior of scale {prior.scale:g} after {MOST_PASSES} "
+        f"passes: its condition is missed by {distance.max():.2g}"
+    )
+
+
+def _slope(
+    gradient: Array, curvature: Array, change: Array, prior: WeightPrior
+) -> tuple[Array, Array]:
+    """The quadratic's gradient after a change, ``[P, n]``, and what in it counts as 0, [P, 1]."""
+    terms = np.abs(gradient) + _times(np.abs(curvature), np.abs(change)) + 1 / prior.scale
+    rounding = TOLERANCE * terms.max(axis=1, keepdims=True)
+    return gradient - _times(curvature, change), rounding
 
 
 def _ascend_coordinates(
@@ -165,22 +219,44 @@ def _ascend_coordinates(
 
 
 def _newton_step(
-    values: Array, slope: Array, curvature: Array, penalised: Booleans, prior: WeightPrior
-) -> Array:
-    """Towards the maximiser over the values that are free, as far as none meets zero or a bound."""
+    values: Array,
+    slope: Array,
+    curvature: Array,
+    penalised: Booleans,
+    prior: WeightPrior,
+    rounding: Array,
+) -> tuple[Array, bool]:
+    """Towards the maximiser over the values that are free; and whether any met zero or a bound."""
     if prior.kind == "laplace":
         free = ~penalised | (values != 0)
         slope = slope - penalised * np.sign(values) / prior.scale
     else:
         free = ~penalised | (np.abs(values) < prior.scale)
     masked = curvature * free[:, :, None] * free[:, None, :]
-    move = least_change(slope * free, masked)
+    move = _ascent(slope * free, masked, rounding)
     limits = np.zeros_like(values) if prior.kind == "laplace" else np.sign(move) * prior.scale
     with np.errstate(divide="ignore", invalid="ignore"):
         reach = (limits - values) / move
     reach = np.where(penalised & free & (move != 0) & (reach > 0), reach, np.inf)
     share = np.minimum(reach.min(axis=1, keepdims=True), 1)
-    return np.where(reach <= share, limits, values + share * move)
+    return np.where(reach <= share, limits, values + share * move), bool((share < 1).any())
+
+
+def _ascent(slope: Array, curvature: Array, rounding: Array) -> Array:
+    """Where a Newton step leads; along what does not curve, far up the slope if there is one.
+
+    There is one under a laplace prior, whose pull also acts where the data say nothing.
+    """
+    scales, scaled = _scaled(curvature)
+    pull = slope / scales
+    if curvature.shape[-1] > LARGEST_SPECTRUM:
+        return np.asarray(_proximal(scaled, PROXIMITY)(pull) / scales)
+    eigenvalues, vectors = np.linalg.eigh(scaled)
+    least = np.maximum(RELATIVE_CUT * eigenvalues[:, -1:], np.finfo(float).tiny)
+    along = _times(np.swapaxes(vectors, 1, 2), pull)
+    level = np.abs(along) <= np.linalg.norm(rounding / scales, axis=1, keepdims=True)
+    along = np.where((eigenvalues <= least) & level, 0, along)
+    return _times(vectors, along / np.maximum(eigenvalues, least)) / scales
 
 
 def _times(matrices: Array, vectors: Array) -> Array:

@@ -7,10 +7,12 @@ block moved, 1 at the start) and ``rejected_blocks`` (how many no step could bet
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+import torch
 from torch import Tensor
 
 from workflow_src.models.piecewise_affine.inference import (
@@ -24,20 +26,27 @@ from workflow_src.models.piecewise_affine.maximisation.em import (
     em_sweep,
     robbins_monro_step,
 )
-from workflow_src.train.piecewise_affine.epochs import MEMORY_BYTES, Columns, EpochBank
+from workflow_src.train.piecewise_affine.epochs import (
+    MEMORY_BYTES,
+    NUMERICAL_ERRORS,
+    Columns,
+    EpochBank,
+)
 from workflow_src.train.training import Hooks, Tensors
 
+log = logging.getLogger(__name__)
 
-class ExpectationMaximizationBank(EpochBank):
+
+class ExpectationMaximisationBank(EpochBank):
     """Runs by expectation maximisation, one after another.
 
     Attributes
     ----------
     densities:
-        Of each run, as it is now.
+        Of each run, as it is now; None where a sweep left what can be computed with.
     """
 
-    densities: list[DeepGenerativeNetwork]
+    densities: list[DeepGenerativeNetwork | None]
     _expected: list[Expected | None]
 
     def begin(self) -> None:
@@ -58,7 +67,13 @@ class ExpectationMaximizationBank(EpochBank):
         return found
 
     def generator_parameters(self, index: int) -> Tensors:
-        return self.model.parameters_of(self.densities[index])
+        density = self.densities[index]
+        if density is None:
+            shapes = self.model.parameter_shapes().items()
+            return {
+                name: torch.full(shape, torch.nan, dtype=torch.float64) for name, shape in shapes
+            }
+        return self.model.parameters_of(density)
 
     def kept(self, index: int) -> Tensors:
         return self.generator_parameters(index)
@@ -91,15 +106,28 @@ class ExpectationMaximizationBank(EpochBank):
         first = self.step * self.batches_per_epoch
         for number in range(first, first + epochs * self.batches_per_epoch):
             self.raise_if_stopped(hooks)
-            sweep = self._whole(index) if self.batches_per_epoch == 1 else self._part(index, number)
-            self.densities[index] = sweep.model
-            sweeps.append(sweep)
+            density = self.densities[index]
+            if density is None:
+                break
+            try:
+                sweep = self._sweep(index, density, number)
+            except NUMERICAL_ERRORS as error:
+                log.warning("a sweep of seed %d left all numbers: %s", self.seed(index), error)
+                self.densities[index] = None
+            else:
+                self.densities[index] = sweep.model
+                sweeps.append(sweep)
         return sweeps
 
-    def _whole(self, index: int) -> SweepResult:
+    def _sweep(self, index: int, density: DeepGenerativeNetwork, number: int) -> SweepResult:
+        """Over all points, or over the batch of that number."""
+        whole = self.batches_per_epoch == 1
+        return self._whole(index, density) if whole else self._part(index, density, number)
+
+    def _whole(self, index: int, density: DeepGenerativeNetwork) -> SweepResult:
         """A sweep over all points."""
         sweep = em_sweep(
-            self.densities[index],
+            density,
             self.training_points(index),
             self._settings,
             start=self._expected[index],
@@ -108,12 +136,12 @@ class ExpectationMaximizationBank(EpochBank):
         self._expected[index] = sweep.expected
         return sweep
 
-    def _part(self, index: int, number: int) -> SweepResult:
+    def _part(self, index: int, density: DeepGenerativeNetwork, number: int) -> SweepResult:
         """A sweep over the batch of that number, in steps that shorten."""
         shortened = robbins_monro_step(number, decay=self.spec["step_decay"])
         batch = self.members[index].next_images()
         return em_sweep(
-            self.densities[index],
+            density,
             self.all_training_points()[batch],
             replace(self._settings, damping=self.spec["damping"] * shortened),
             expectation=self._expectation,
@@ -121,7 +149,7 @@ class ExpectationMaximizationBank(EpochBank):
 
 
 def _columns(sweeps: Sequence[SweepResult], seconds: float) -> Columns:
-    steps = [step.step for sweep in sweeps for step in sweep.steps if step.step > 0]
+    steps = [sweep.smallest_step for sweep in sweeps if sweep.smallest_step > 0]
     return {
         "seconds": seconds,
         "smallest_step": float(min(steps, default=0 if sweeps else 1)),
