@@ -78,13 +78,14 @@ _MILLISECONDS_PER_MILLION_DRAWS = 10.0
 """Of Gibbs sweeps: units times chains times sweeps, of machines of 100 to 200 units a side."""
 
 _RESIDUAL_MILLISECONDS: Mapping[str, tuple[float, float]] = {
-    "digits": (300.0, 4.0),
+    "digits": (480.0, 0.3),
     "mnist": (700.0, 12.0),
     "omniglot": (700.0, 12.0),
     "caltech101": (700.0, 25.0),
     "cifar10": (1500.0, 100.0),
 }
-"""By architecture: what every step takes with 16 local groups, and each image of the batch."""
+"""By architecture: what every step takes with 16 local groups, and each image of the batch. What it
+takes goes by the number of groups."""
 
 
 def guessed_seconds(spec: RunSpec, *, on_gpu: bool) -> float:
@@ -137,7 +138,8 @@ def _core_step_seconds(spec: RunSpec, values: Mapping[str, Scalar]) -> float:
     if spec.model == "dvaepp":
         architecture = str(values.get("architecture", "mnist"))
         constant, of_image = _RESIDUAL_MILLISECONDS.get(architecture, (700.0, 12.0))
-        milliseconds = constant + of_image * _number(values, "batch_size", 100)
+        groups = _number(values, "local_groups", 16) / 16
+        milliseconds = constant * groups + of_image * _number(values, "batch_size", 100)
         return (milliseconds + _gibbs_milliseconds(values)) / 1000
     return _leaves_seconds(spec, values)
 

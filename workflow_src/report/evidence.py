@@ -331,7 +331,8 @@ def _dimensions(archive: Results, measurement: Path | None) -> int | None:
     """The values of an image that the record of a measurement tells."""
     if measurement is None:
         return None
-    place = _within(archive, measurement)
+    # The end of its path alone, as results may have been moved since.
+    place = Path(*measurement.parts[-4:]).as_posix()
     if not archive.is_loose(place) and not archive.is_packed(place):
         return None
     dimensions = archive.record(place)["content"].get("dimensions")
