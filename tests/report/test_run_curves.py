@@ -166,6 +166,14 @@ def test_seconds_are_drawn_over_seconds(groups: list[Group]) -> None:
     np.testing.assert_array_equal(curve.x, 0.1 * EPOCHS)
 
 
+def test_the_start_takes_no_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    late = history(-1.0) | {"device_seconds": 0.1 * EPOCHS + 1e-5}
+    monkeypatch.setattr(run_curves, "read_history", lambda *_: late)
+    ((found,),) = curves_of([group_of("em0", EM)], (), SECONDS)[0].values()
+    assert found.x[0] == 0
+    np.testing.assert_array_equal(found.x[1:], 0.1 * EPOCHS[1:] + 1e-5)
+
+
 def curve(values: Any) -> RunCurve:
     y = np.asarray(values, dtype=float)
     return RunCurve((), np.arange(len(y), dtype=float), y, False, "e")

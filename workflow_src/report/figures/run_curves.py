@@ -156,7 +156,8 @@ def run_curves(
                 continue
             curve = RunCurve(
                 variant,
-                history[quantity.across].astype(float),
+                # What is validated before the first step took no seconds of training.
+                np.where(history["step"] > 0, history[quantity.across], 0.0),
                 np.where(np.isfinite(values), values, np.nan),
                 run.state == "diverged",
                 group.evaluation.fingerprint,
