@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from pairing import times_in_turn
 
-from workflow_src.models.piecewise_affine.inference import (
+from workflow_src.models.piecewise_affine.inference.expectations import (
     DeepGenerativeNetwork,
     expected_statistics,
 )
@@ -35,7 +35,7 @@ from workflow_src.models.piecewise_affine.integrals.reference import reference_m
 from workflow_src.models.piecewise_affine.maximisation.em import SweepSettings, em_sweep
 from workflow_src.models.piecewise_affine.networks import Activation, Network, affine_maps
 from workflow_src.models.piecewise_affine.noise import NoiseCovariance
-from workflow_src.models.piecewise_affine.partitions import Partition, partition
+from workflow_src.models.piecewise_affine.partitions.enumeration import Partition, partition
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 

@@ -18,7 +18,7 @@ from pairing import tell, times_in_turn
 from workflow_src.models.piecewise_affine.integrals.moments import moments
 from workflow_src.models.piecewise_affine.integrals.reference import reference_moments
 from workflow_src.models.piecewise_affine.networks import Activation, Network
-from workflow_src.models.piecewise_affine.partitions import partition
+from workflow_src.models.piecewise_affine.partitions.enumeration import partition
 
 FEW = {1: 40, 2: 12, 3: 2}
 NOISE = 0.3

@@ -24,8 +24,8 @@ from support.linear_programs import sign_patterns
 from support.random_networks import random_network
 
 from workflow_src.models.piecewise_affine.networks import Network
-from workflow_src.models.piecewise_affine.partitions import partition
-from workflow_src.models.piecewise_affine.polyhedra import polyhedra
+from workflow_src.models.piecewise_affine.partitions.enumeration import partition
+from workflow_src.models.piecewise_affine.partitions.polyhedra import polyhedra
 
 Way = Callable[[], object]
 

@@ -13,7 +13,7 @@ from scipy.special import logsumexp
 from torch import Tensor
 
 from workflow_src.evaluate.exact_densities.subject import Points, Subject, subject_of
-from workflow_src.models.piecewise_affine.inference import DeepGenerativeNetwork
+from workflow_src.models.piecewise_affine.inference.expectations import DeepGenerativeNetwork
 from workflow_src.models.piecewise_affine.networks import Activation, Network
 from workflow_src.models.piecewise_affine.noise import NoiseCovariance
 

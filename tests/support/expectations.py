@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from workflow_src.models.piecewise_affine.inference import (
+from workflow_src.models.piecewise_affine.inference.expectations import (
     DeepGenerativeNetwork,
     ExpectedStatistics,
 )

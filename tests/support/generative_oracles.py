@@ -15,7 +15,7 @@ import mpmath
 import numpy as np
 from scipy.special import log_ndtr
 
-from workflow_src.models.piecewise_affine.inference import DeepGenerativeNetwork
+from workflow_src.models.piecewise_affine.inference.expectations import DeepGenerativeNetwork
 from workflow_src.models.piecewise_affine.networks import Activation, Network
 from workflow_src.models.piecewise_affine.noise import NoiseCovariance
 

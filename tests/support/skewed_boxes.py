@@ -14,7 +14,12 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from workflow_src.models.piecewise_affine.cells import Intervals, Partition, Polygons, Polyhedra
+from workflow_src.models.piecewise_affine.partitions.cells import (
+    Intervals,
+    Partition,
+    Polygons,
+    Polyhedra,
+)
 
 DIGITS = 80
 Array = np.ndarray[Any, np.dtype[np.float64]]

@@ -15,7 +15,7 @@ from workflow_src.evaluate.exact_densities.criteria import (
     score_matrix,
     singular_values_of,
 )
-from workflow_src.models.piecewise_affine.inference import DeepGenerativeNetwork
+from workflow_src.models.piecewise_affine.inference.expectations import DeepGenerativeNetwork
 from workflow_src.models.piecewise_affine.networks import Activation, Network
 from workflow_src.models.piecewise_affine.noise import NoiseCovariance
 

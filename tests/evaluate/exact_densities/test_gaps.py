@@ -17,8 +17,8 @@ from workflow_src.evaluate.exact_densities.gaps import (
     multimodality,
 )
 from workflow_src.evaluate.exact_densities.likelihoods import log_likelihoods_of
-from workflow_src.models.piecewise_affine.encoders import BestGaussians
-from workflow_src.models.piecewise_affine.posterior import mode_counts
+from workflow_src.models.piecewise_affine.inference.encoders import BestGaussians
+from workflow_src.models.piecewise_affine.inference.posterior import mode_counts
 
 ENCODER = (np.array([[0.7, 0.2]]), 0.3)
 

@@ -17,7 +17,7 @@ from workflow_src.evaluate.exact_densities.limits import (
     mixture_log_densities,
     zero_noise,
 )
-from workflow_src.models.piecewise_affine.inference import DeepGenerativeNetwork
+from workflow_src.models.piecewise_affine.inference.expectations import DeepGenerativeNetwork
 from workflow_src.models.piecewise_affine.networks import Activation, Network
 from workflow_src.models.piecewise_affine.noise import NoiseCovariance
 

@@ -13,8 +13,8 @@ import numpy as np
 from workflow_src.evaluate.exact_densities.subject import Array, Subject
 from workflow_src.evaluate.measurement import Arrays
 from workflow_src.evaluate.metric_rows import Row, row
-from workflow_src.models.piecewise_affine.inference import expected_statistics
-from workflow_src.models.piecewise_affine.partitions import partition
+from workflow_src.models.piecewise_affine.inference.expectations import expected_statistics
+from workflow_src.models.piecewise_affine.partitions.enumeration import partition
 
 REPETITIONS = 5
 ENOUGH_SECONDS = 2.0

@@ -15,7 +15,7 @@ import numpy as np
 from workflow_src.evaluate.exact_densities.subject import Array, Subject
 from workflow_src.evaluate.measurement import Arrays
 from workflow_src.evaluate.metric_rows import Row, row
-from workflow_src.models.piecewise_affine.inference import expected_statistics
+from workflow_src.models.piecewise_affine.inference.expectations import expected_statistics
 from workflow_src.models.piecewise_affine.maximisation.gradients import gradients
 
 MOST_PARAMETERS = 2_000

@@ -16,14 +16,14 @@ from workflow_src.evaluate.exact_densities.means import estimate_row, mean_row
 from workflow_src.evaluate.exact_densities.subject import Array, Subject
 from workflow_src.evaluate.measurement import Arrays
 from workflow_src.evaluate.metric_rows import Row
-from workflow_src.models.piecewise_affine.encoders import (
+from workflow_src.models.piecewise_affine.inference.encoders import (
     Gaussians,
     best_gaussians,
     divergences_with_errors,
     evidence_lower_bounds,
     evidence_lower_bounds_with_errors,
 )
-from workflow_src.models.piecewise_affine.posterior import mode_counts
+from workflow_src.models.piecewise_affine.inference.posterior import mode_counts
 
 LEAST_DENSITY = 0.1
 """Of the highest mode: a mode of less density is a ripple where regions meet, and not counted."""

@@ -11,7 +11,10 @@ from workflow_src.evaluate.exact_densities.means import mean_row
 from workflow_src.evaluate.exact_densities.subject import Array, Points, Subject
 from workflow_src.evaluate.measurement import Arrays
 from workflow_src.evaluate.metric_rows import Row, row
-from workflow_src.models.piecewise_affine.conditional import conditional_log_likelihoods, imputed
+from workflow_src.models.piecewise_affine.inference.conditional import (
+    conditional_log_likelihoods,
+    imputed,
+)
 from workflow_src.models.piecewise_affine.networks import outputs
 
 SHOWN = 8

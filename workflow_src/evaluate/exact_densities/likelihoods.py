@@ -14,7 +14,7 @@ from workflow_src.evaluate.exact_densities.means import estimate_row, mean_row
 from workflow_src.evaluate.exact_densities.subject import Array, Points, Subject
 from workflow_src.evaluate.measurement import Arrays
 from workflow_src.evaluate.metric_rows import Row, row
-from workflow_src.models.piecewise_affine.inference import e_step, log_likelihoods
+from workflow_src.models.piecewise_affine.inference.expectations import e_step, log_likelihoods
 
 
 @dataclass(frozen=True)

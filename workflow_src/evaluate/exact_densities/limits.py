@@ -16,13 +16,13 @@ from workflow_src.evaluate.exact_densities.reference import conditioned
 from workflow_src.evaluate.exact_densities.subject import Array, Subject
 from workflow_src.evaluate.measurement import Arrays
 from workflow_src.evaluate.metric_rows import Row, row
-from workflow_src.models.piecewise_affine.inference import DeepGenerativeNetwork
+from workflow_src.models.piecewise_affine.inference.expectations import DeepGenerativeNetwork
+from workflow_src.models.piecewise_affine.inference.mixture import prior_log_masses
+from workflow_src.models.piecewise_affine.inference.posterior import posterior_moments
+from workflow_src.models.piecewise_affine.inference.zero_noise import optimal_latents
 from workflow_src.models.piecewise_affine.integrals.moments import moments
-from workflow_src.models.piecewise_affine.mixture import prior_log_masses
 from workflow_src.models.piecewise_affine.networks import affine_maps
 from workflow_src.models.piecewise_affine.noise import NoiseCovariance
-from workflow_src.models.piecewise_affine.posterior import posterior_moments
-from workflow_src.models.piecewise_affine.zero_noise import optimal_latents
 
 SHOWN = 12
 """Test points whose latent points are sought."""

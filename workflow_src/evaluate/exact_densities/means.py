@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workflow_src.evaluate.metric_rows import Row, row
-from workflow_src.models.piecewise_affine.truncated import DRAWS
+from workflow_src.models.piecewise_affine.inference.truncated import DRAWS
 
 
 def mean_row(metric: str, values: NDArray[np.float64], unit: str, error: float = 0.0) -> Row:

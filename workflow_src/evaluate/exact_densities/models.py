@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from workflow_src.models.piecewise_affine.inference import DeepGenerativeNetwork
+from workflow_src.models.piecewise_affine.inference.expectations import DeepGenerativeNetwork
 
 
 class MeasuredModel(Protocol):

@@ -9,14 +9,14 @@ from workflow_src.evaluate.exact_densities.likelihoods import log_likelihoods_of
 from workflow_src.evaluate.exact_densities.regions import WINDOW
 from workflow_src.evaluate.exact_densities.subject import Array, Points, Subject
 from workflow_src.evaluate.measurement import Arrays
-from workflow_src.models.piecewise_affine.cells import Intervals
-from workflow_src.models.piecewise_affine.inference import sampled_points
-from workflow_src.models.piecewise_affine.networks import outputs
-from workflow_src.models.piecewise_affine.posterior import (
+from workflow_src.models.piecewise_affine.inference.expectations import sampled_points
+from workflow_src.models.piecewise_affine.inference.posterior import (
     PosteriorMoments,
     log_posterior_densities,
     posterior_moments,
 )
+from workflow_src.models.piecewise_affine.networks import outputs
+from workflow_src.models.piecewise_affine.partitions.cells import Intervals
 
 CURVE_POINTS = 1_001
 SHOWN_POINTS = 500

@@ -1,7 +1,7 @@
 """The expectation step by the paper's simplices, for its time and for how far the fast one is off.
 
 Theorem 1 of the EM-DGN paper with its corrections, written out densely and independently of
-`workflow_src.models.piecewise_affine.inference`.
+`workflow_src.models.piecewise_affine.inference.expectations`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import numpy as np
 from workflow_src.evaluate.exact_densities.subject import Array, Subject
 from workflow_src.evaluate.measurement import Arrays
 from workflow_src.evaluate.metric_rows import Row, row
+from workflow_src.models.piecewise_affine.inference.posterior import posterior_moments
 from workflow_src.models.piecewise_affine.integrals.reference import reference_moments
 from workflow_src.models.piecewise_affine.networks import affine_maps
-from workflow_src.models.piecewise_affine.posterior import posterior_moments
 
 
 @dataclass(frozen=True)

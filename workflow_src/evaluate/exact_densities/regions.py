@@ -9,10 +9,13 @@ import numpy as np
 
 from workflow_src.evaluate.exact_densities.subject import Array, Subject
 from workflow_src.evaluate.measurement import Arrays
-from workflow_src.models.piecewise_affine.cells import Intervals
-from workflow_src.models.piecewise_affine.mixture import prior_log_masses
+from workflow_src.models.piecewise_affine.inference.mixture import prior_log_masses
 from workflow_src.models.piecewise_affine.networks import AffineMaps, affine_maps
-from workflow_src.models.piecewise_affine.triangulation import clipped_vertices, simplices
+from workflow_src.models.piecewise_affine.partitions.cells import Intervals
+from workflow_src.models.piecewise_affine.partitions.triangulation import (
+    clipped_vertices,
+    simplices,
+)
 
 WINDOW = 3.0
 """Half the side of the window: it holds 99.7 % of the prior in each latent dimension."""

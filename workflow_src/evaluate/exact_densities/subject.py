@@ -17,9 +17,9 @@ from torch import Tensor
 from workflow_src.data.arrays import PreparedData
 from workflow_src.data.subsets import subset_indices
 from workflow_src.evaluate.exact_densities.models import MeasuredModel
-from workflow_src.models.piecewise_affine.encoders import Gaussians
-from workflow_src.models.piecewise_affine.inference import DeepGenerativeNetwork
-from workflow_src.models.piecewise_affine.partitions import Partition, partition
+from workflow_src.models.piecewise_affine.inference.encoders import Gaussians
+from workflow_src.models.piecewise_affine.inference.expectations import DeepGenerativeNetwork
+from workflow_src.models.piecewise_affine.partitions.enumeration import Partition, partition
 from workflow_src.plan.seeds import seed
 
 Array = NDArray[np.float64]

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from workflow_src.models.deep_generative_network.encoder import Encoder
 from workflow_src.models.images import ImageFacts
-from workflow_src.models.piecewise_affine.inference import DeepGenerativeNetwork
+from workflow_src.models.piecewise_affine.inference.expectations import DeepGenerativeNetwork
 from workflow_src.models.piecewise_affine.maximisation.gradients import Gradients
 from workflow_src.models.piecewise_affine.networks import Activation, Network
 from workflow_src.models.piecewise_affine.noise import NoiseCovariance, NoiseKind

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from workflow_src.data.subsets import subset_size
 from workflow_src.models.deep_generative_network.model import GeneratorModel
-from workflow_src.models.piecewise_affine.inference import (
+from workflow_src.models.piecewise_affine.inference.expectations import (
     DeepGenerativeNetwork,
     log_likelihoods,
 )
@@ -33,7 +33,7 @@ from workflow_src.models.piecewise_affine.maximisation.weight_priors import (
     WeightPrior,
     within_prior,
 )
-from workflow_src.models.piecewise_affine.partitions import Partition, partition
+from workflow_src.models.piecewise_affine.partitions.enumeration import Partition, partition
 from workflow_src.train.loop import Bank, starting_point
 from workflow_src.train.member import Member
 from workflow_src.train.piecewise_affine.stopping import ended

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from workflow_src.models.deep_generative_network.model import packed_gradient
-from workflow_src.models.piecewise_affine.inference import (
+from workflow_src.models.piecewise_affine.inference.expectations import (
     DeepGenerativeNetwork,
     expected_statistics,
 )
 from workflow_src.models.piecewise_affine.maximisation.gradients import gradients
-from workflow_src.models.piecewise_affine.partitions import partition
+from workflow_src.models.piecewise_affine.partitions.enumeration import partition
 from workflow_src.train.piecewise_affine.epochs import MEMORY_BYTES, NUMERICAL_ERRORS, density_of
 from workflow_src.train.piecewise_affine.gradient_bank import FREE_NOISE, GradientBank
 from workflow_src.train.training import Tensors

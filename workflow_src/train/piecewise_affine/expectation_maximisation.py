@@ -15,7 +15,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from workflow_src.models.piecewise_affine.inference import (
+from workflow_src.models.piecewise_affine.inference.expectations import (
     DeepGenerativeNetwork,
     expected_statistics,
 )

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from workflow_src.models.deep_generative_network.encoder import Encoder
 from workflow_src.models.deep_generative_network.model import ENCODER
-from workflow_src.models.piecewise_affine.encoders import Gaussians, divergences
-from workflow_src.models.piecewise_affine.inference import DeepGenerativeNetwork
-from workflow_src.models.piecewise_affine.partitions import Partition
+from workflow_src.models.piecewise_affine.inference.encoders import Gaussians, divergences
+from workflow_src.models.piecewise_affine.inference.expectations import DeepGenerativeNetwork
+from workflow_src.models.piecewise_affine.partitions.enumeration import Partition
 from workflow_src.train.loop import starting_point
 from workflow_src.train.piecewise_affine.epochs import MEMORY_BYTES, Columns
 from workflow_src.train.piecewise_affine.gradient_bank import FREE_NOISE, GradientBank

@@ -15,7 +15,7 @@ from workflow_src.models.piecewise_affine.integrals.reference import (
     reference_moments,
 )
 from workflow_src.models.piecewise_affine.integrals.sampling import estimated_moments
-from workflow_src.models.piecewise_affine.triangulation import simplices
+from workflow_src.models.piecewise_affine.partitions.triangulation import simplices
 
 
 def skew(dimensions: int) -> np.ndarray:

@@ -10,12 +10,12 @@ import pytest
 from scipy import integrate, stats
 from support.skewed_boxes import SkewedBoxes
 
-from workflow_src.models.piecewise_affine.cells import Polygons
 from workflow_src.models.piecewise_affine.integrals import adaptive
 from workflow_src.models.piecewise_affine.integrals.moments import log_masses, moments
 from workflow_src.models.piecewise_affine.networks import Activation, Network
-from workflow_src.models.piecewise_affine.partitions import partition, region_of
-from workflow_src.models.piecewise_affine.polyhedra import polyhedra
+from workflow_src.models.piecewise_affine.partitions.cells import Polygons
+from workflow_src.models.piecewise_affine.partitions.enumeration import partition, region_of
+from workflow_src.models.piecewise_affine.partitions.polyhedra import polyhedra
 
 LEVELS = ((-1.0, 0.0, 0.3, 0.301), (-0.5, 0.0, 2.0), (0.0, 1.0))
 SKEW = np.array([[1.0, 0.4, -0.3], [0.2, 0.8, 0.5], [-0.6, 0.1, 1.1]])

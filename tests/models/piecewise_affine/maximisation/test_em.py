@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from support.expectations import circle, quadrature, tiny_model
 
-from workflow_src.models.piecewise_affine.inference import expected_statistics, log_likelihoods
+from workflow_src.models.piecewise_affine.inference.expectations import (
+    expected_statistics,
+    log_likelihoods,
+)
 from workflow_src.models.piecewise_affine.maximisation.em import (
     ORDERS,
     Block,
@@ -25,7 +28,7 @@ from workflow_src.models.piecewise_affine.maximisation.weight_priors import (
     within_prior,
 )
 from workflow_src.models.piecewise_affine.networks import with_layer
-from workflow_src.models.piecewise_affine.partitions import partition
+from workflow_src.models.piecewise_affine.partitions.enumeration import partition
 
 POINTS = circle(60)
 

@@ -22,7 +22,7 @@ from workflow_src.models.piecewise_affine.maximisation.objective import (
 )
 from workflow_src.models.piecewise_affine.networks import with_layer
 from workflow_src.models.piecewise_affine.noise import NoiseCovariance
-from workflow_src.models.piecewise_affine.partitions import partition
+from workflow_src.models.piecewise_affine.partitions.enumeration import partition
 
 WIDTHS = [(1, 3), (1, 4, 2), (2, 4, 3, 3), (3, 2, 3, 2, 4)]
 

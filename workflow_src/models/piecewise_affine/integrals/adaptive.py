@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workflow_src.models.piecewise_affine.cells import Floats, Integers
+from workflow_src.models.piecewise_affine.partitions.cells import Floats, Integers
 
 TOLERANCE = 1e-9
 """Difference of the two rules, as a share of the integral, up to which a piece is taken.

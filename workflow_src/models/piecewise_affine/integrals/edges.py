@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from workflow_src.models.piecewise_affine.cells import Floats
 from workflow_src.models.piecewise_affine.integrals.intervals import NEPERS
 from workflow_src.models.piecewise_affine.integrals.legendre import unit_legendre
+from workflow_src.models.piecewise_affine.partitions.cells import Floats
 
 NEAR = 3.0
 """Distance of an end up to which Owen's T is as precise as the scaled quadrature."""

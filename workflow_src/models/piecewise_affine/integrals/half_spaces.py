@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from workflow_src.models.piecewise_affine.cells import Floats
+from workflow_src.models.piecewise_affine.partitions.cells import Floats
 
 PARALLEL = 1e-13
 """Sine below which two lines, or a face and a slice, count as parallel."""

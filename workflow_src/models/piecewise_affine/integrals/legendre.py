@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workflow_src.models.piecewise_affine.cells import Floats
+from workflow_src.models.piecewise_affine.partitions.cells import Floats
 
 Extended = NDArray[np.floating[Any]]
 

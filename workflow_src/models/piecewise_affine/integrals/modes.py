@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from workflow_src.models.piecewise_affine.cells import Booleans, Floats, Partition
 from workflow_src.models.piecewise_affine.integrals.truncated import cholesky_factors
-from workflow_src.models.piecewise_affine.least_distance import nearest_to_origin
+from workflow_src.models.piecewise_affine.partitions.cells import Booleans, Floats, Partition
+from workflow_src.models.piecewise_affine.solvers.least_distance import nearest_to_origin
 
 
 def constrained_modes(partition: Partition, means: Floats, covariances: Floats) -> Floats:

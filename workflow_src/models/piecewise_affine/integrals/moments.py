@@ -13,13 +13,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from workflow_src.models.piecewise_affine.cells import (
-    Floats,
-    Intervals,
-    Partition,
-    Polygons,
-    Polyhedra,
-)
 from workflow_src.models.piecewise_affine.integrals.intervals import (
     interval_log_masses,
     interval_moments,
@@ -27,6 +20,13 @@ from workflow_src.models.piecewise_affine.integrals.intervals import (
 from workflow_src.models.piecewise_affine.integrals.polygons import polygon_moments
 from workflow_src.models.piecewise_affine.integrals.polyhedra import polyhedron_moments
 from workflow_src.models.piecewise_affine.integrals.truncated import Moments
+from workflow_src.models.piecewise_affine.partitions.cells import (
+    Floats,
+    Intervals,
+    Partition,
+    Polygons,
+    Polyhedra,
+)
 
 __all__ = ["EXACT_DIMENSIONS", "Moments", "log_masses", "moments"]
 

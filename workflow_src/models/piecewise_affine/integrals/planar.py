@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from workflow_src.models.piecewise_affine.cells import Floats, Integers
 from workflow_src.models.piecewise_affine.integrals.adaptive import integrals
 from workflow_src.models.piecewise_affine.integrals.edges import (
     apart,
@@ -21,6 +20,7 @@ from workflow_src.models.piecewise_affine.integrals.edges import (
 from workflow_src.models.piecewise_affine.integrals.half_spaces import between_bounds
 from workflow_src.models.piecewise_affine.integrals.intervals import interval_moments
 from workflow_src.models.piecewise_affine.integrals.truncated import REACH
+from workflow_src.models.piecewise_affine.partitions.cells import Floats, Integers
 
 LEAST_SHARE = 1e-3
 """Mass as a share of the terms it is a difference of, below which slices replace them."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from workflow_src.models.piecewise_affine.cells import Floats, Integers, Polygons
 from workflow_src.models.piecewise_affine.integrals.adaptive import checked
 from workflow_src.models.piecewise_affine.integrals.planar import Edges, planar_integrals
 from workflow_src.models.piecewise_affine.integrals.truncated import (
@@ -16,6 +15,7 @@ from workflow_src.models.piecewise_affine.integrals.truncated import (
     from_white,
     sensible,
 )
+from workflow_src.models.piecewise_affine.partitions.cells import Floats, Integers, Polygons
 
 CHUNK = 1 << 15
 """Edges, over points and regions, whose terms are computed at once."""

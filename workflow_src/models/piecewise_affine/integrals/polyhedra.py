@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workflow_src.models.piecewise_affine.cells import Booleans, Floats, Integers, Polyhedra
 from workflow_src.models.piecewise_affine.integrals.adaptive import checked, integrals
 from workflow_src.models.piecewise_affine.integrals.half_spaces import PARALLEL, ends_of_edges
 from workflow_src.models.piecewise_affine.integrals.modes import constrained_modes
@@ -24,6 +23,12 @@ from workflow_src.models.piecewise_affine.integrals.truncated import (
     cholesky_factors,
     from_white,
     sensible,
+)
+from workflow_src.models.piecewise_affine.partitions.cells import (
+    Booleans,
+    Floats,
+    Integers,
+    Polyhedra,
 )
 
 PAIRS = 256

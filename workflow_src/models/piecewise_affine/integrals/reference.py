@@ -13,8 +13,11 @@ from itertools import combinations
 import numpy as np
 from scipy.stats import multivariate_normal, norm
 
-from workflow_src.models.piecewise_affine.cells import Floats, Partition
-from workflow_src.models.piecewise_affine.triangulation import clipped_vertices, simplices
+from workflow_src.models.piecewise_affine.partitions.cells import Floats, Partition
+from workflow_src.models.piecewise_affine.partitions.triangulation import (
+    clipped_vertices,
+    simplices,
+)
 
 FAR = 60.0
 """Half the side of the box at which unbounded regions are cut, if not told."""

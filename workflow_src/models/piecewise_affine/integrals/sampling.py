@@ -14,14 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import logsumexp
 
-from workflow_src.models.piecewise_affine.cells import (
+from workflow_src.models.piecewise_affine.integrals.modes import constrained_modes
+from workflow_src.models.piecewise_affine.integrals.truncated import Moments, cholesky_factors
+from workflow_src.models.piecewise_affine.partitions.cells import (
     Floats,
     Integers,
     Partition,
     region_by_half_spaces,
 )
-from workflow_src.models.piecewise_affine.integrals.modes import constrained_modes
-from workflow_src.models.piecewise_affine.integrals.truncated import Moments, cholesky_factors
 
 RegionOf = Callable[[Floats], Integers]
 """From points ``[M, S]`` to the regions they lie in, ``[M]``."""

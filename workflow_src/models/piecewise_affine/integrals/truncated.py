@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workflow_src.models.piecewise_affine.cells import Floats
+from workflow_src.models.piecewise_affine.partitions.cells import Floats
 
 REACH = 9.0
 """A Gaussian restricted to a convex set is within so many deviations of its mode, to 1e-18."""

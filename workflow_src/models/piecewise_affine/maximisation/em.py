@@ -17,7 +17,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from workflow_src.models.piecewise_affine.inference import (
+from workflow_src.models.piecewise_affine.inference.expectations import (
     MEMORY_BYTES,
     DeepGenerativeNetwork,
     ExpectedStatistics,
@@ -31,7 +31,7 @@ from workflow_src.models.piecewise_affine.maximisation.weight_priors import (
     WeightPrior,
     log_prior,
 )
-from workflow_src.models.piecewise_affine.partitions import Partition, partition
+from workflow_src.models.piecewise_affine.partitions.enumeration import Partition, partition
 
 Array: TypeAlias = NDArray[np.float64]
 Expectation: TypeAlias = Callable[[DeepGenerativeNetwork, Partition, Array], ExpectedStatistics]

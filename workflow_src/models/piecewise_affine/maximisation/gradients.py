@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from workflow_src.models.piecewise_affine.inference import (
+from workflow_src.models.piecewise_affine.inference.expectations import (
     DeepGenerativeNetwork,
     ExpectedStatistics,
 )
@@ -18,7 +18,7 @@ from workflow_src.models.piecewise_affine.maximisation.objective import (
     residual_squares,
 )
 from workflow_src.models.piecewise_affine.networks import layer_inputs, layer_maps
-from workflow_src.models.piecewise_affine.partitions import Partition
+from workflow_src.models.piecewise_affine.partitions.enumeration import Partition
 
 Array: TypeAlias = NDArray[np.float64]
 

@@ -20,7 +20,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from workflow_src.models.piecewise_affine.inference import (
+from workflow_src.models.piecewise_affine.inference.expectations import (
     DeepGenerativeNetwork,
     ExpectedStatistics,
 )
@@ -39,7 +39,7 @@ from workflow_src.models.piecewise_affine.maximisation.quadratics import (
 )
 from workflow_src.models.piecewise_affine.maximisation.weight_priors import NO_PRIOR, WeightPrior
 from workflow_src.models.piecewise_affine.networks import Network, with_layer
-from workflow_src.models.piecewise_affine.partitions import Partition
+from workflow_src.models.piecewise_affine.partitions.enumeration import Partition
 
 Array: TypeAlias = NDArray[np.float64]
 Part = Literal["weights", "biases", "layer"]

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from workflow_src.models.piecewise_affine.inference import (
+from workflow_src.models.piecewise_affine.inference.expectations import (
     DeepGenerativeNetwork,
     ExpectedStatistics,
 )
@@ -18,7 +18,7 @@ from workflow_src.models.piecewise_affine.maximisation.objective import (
 )
 from workflow_src.models.piecewise_affine.maximisation.quadratics import UnsolvedError
 from workflow_src.models.piecewise_affine.noise import NoiseCovariance
-from workflow_src.models.piecewise_affine.partitions import Partition
+from workflow_src.models.piecewise_affine.partitions.enumeration import Partition
 
 Array: TypeAlias = NDArray[np.float64]
 

@@ -19,7 +19,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from workflow_src.models.piecewise_affine.inference import (
+from workflow_src.models.piecewise_affine.inference.expectations import (
     DeepGenerativeNetwork,
     ExpectedStatistics,
 )
@@ -29,7 +29,7 @@ from workflow_src.models.piecewise_affine.networks import (
     affine_maps,
     with_layer,
 )
-from workflow_src.models.piecewise_affine.partitions import Partition
+from workflow_src.models.piecewise_affine.partitions.enumeration import Partition
 
 Array: TypeAlias = NDArray[np.float64]
 

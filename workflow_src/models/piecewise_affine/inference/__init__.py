@@ -1,0 +1,1 @@
+"""Exact likelihoods, posteriors, conditionals and bounds of a generator."""

@@ -1,0 +1,1 @@
+"""The regions on which a network is affine: found, bounded, told apart."""

@@ -1,0 +1,1 @@
+"""Small convex problems and local searches, many at a time."""
