@@ -30,6 +30,7 @@ from workflow_src.report.figures.learning_curves import (
     draw_learning_curves,
     lowest,
     panel_axes,
+    variant_titles,
 )
 from workflow_src.report.figures.style import svg
 from workflow_src.report.table_files import csv_text, markdown_text
@@ -384,3 +385,12 @@ def test_choices_that_several_hyperparameters_have_say_whose_they_are() -> None:
 
 def test_bits_have_three_decimals() -> None:
     assert number(3.4, "bits per dimension") == "3.400"
+
+
+def test_a_variant_is_told_by_its_choices_before_its_numbers_and_by_a_dash_without_any() -> None:
+    both = (("inverse_temperature", 5.0), ("smoothing", "concrete"))
+    assert variant_titles([(("inverse_temperature", 5.0),), both, ()]) == [
+        "inverse temperature 5.0",
+        "Concrete, inverse temperature 5.0",
+        "-",
+    ]

@@ -144,7 +144,7 @@ def test_figures_of_all_quantities_have_one_colour_per_way(
     likelihood, divergence = drawn["0"], drawn["3"]
     assert len(set(likelihood.values())) == len(likelihood) == 3
     assert divergence == {
-        title: colour for title, colour in likelihood.items() if title.startswith("variational")
+        title: colour for title, colour in likelihood.items() if title.startswith("VAE")
     }
     assert len(divergence) == 2
     told = figures[0].caption

@@ -51,6 +51,7 @@ PROPER_NAMES = {
     "kl_balancing": "KL balancing",
     "em": "EM",
     "expectation_maximisation": "EM",
+    "variational": "VAE",
     "relu": "ReLU",
     "leaky_relu": "leaky ReLU",
     "gaussian": "Gaussian",

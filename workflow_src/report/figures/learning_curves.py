@@ -31,7 +31,7 @@ from workflow_src.report.figures.style import (
     png,
     svg,
 )
-from workflow_src.report.wording import MINUS, axis_value, hyperparameter_text
+from workflow_src.report.wording import MINUS, NOTHING, axis_value, hyperparameter_text
 
 _ACROSS = 2
 _WIDE, _HIGH = 4.6, 3.1
@@ -209,7 +209,7 @@ def variant_style(place: int) -> dict[str, Any]:
 
 
 def variant_titles(variants: Sequence[Variant]) -> list[str]:
-    """Of each the values that are not those of all."""
+    """Of each the values that are not those of all: choices, which have names, before numbers."""
     differing = {
         name
         for name in dict.fromkeys(name for variant in variants for name, _ in variant)
@@ -219,10 +219,10 @@ def variant_titles(variants: Sequence[Variant]) -> list[str]:
     for variant in variants:
         words = [
             axis_value(name, value) if name == "model" else hyperparameter_text(name, value)
-            for name, value in variant
+            for name, value in sorted(variant, key=lambda one: not isinstance(one[1], str))
             if name in differing or (name == "model" and not differing)
         ]
-        titles.append(", ".join(words))
+        titles.append(", ".join(words) or NOTHING)
     return titles
 
 
