@@ -16,7 +16,7 @@ from workflow_src.report import evidence
 from workflow_src.report.claim_numbers import Measured, Place, Way
 from workflow_src.report.convergence import Course, convergences, largest_fall, target
 from workflow_src.report.evidence import Group, Metric
-from workflow_src.report.metrics import not_finite
+from workflow_src.report.metrics import _metric, not_finite
 
 GAUSSIAN = -2.0
 
@@ -161,3 +161,11 @@ def test_a_fall_of_any_seed_is_the_one_that_a_bound_is_asked_of() -> None:
 def test_a_metric_without_a_known_reason_tells_its_value() -> None:
     plain = Metric("test_bound", math.nan, None, "nats", None)
     assert not_finite(plain) == "the test bound was nan"
+
+
+def test_a_mean_of_one_point_has_no_standard_error() -> None:
+    one = Metric("multimodal_approximation_gap", 0.5, math.nan, "nats", None)
+    assert _metric(one)["value"] == 0.5
+    assert _metric(one)["standard_error"] is None
+    two = Metric("multimodal_approximation_gap", 0.5, 0.25, "nats", None)
+    assert _metric(two)["standard_error"] == 0.25

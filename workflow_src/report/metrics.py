@@ -60,12 +60,14 @@ def _group_rows(group: Group, study: Study) -> list[dict[str, Any]]:
 
 
 def _metric(metric: Metric) -> dict[str, Any]:
+    error = metric.standard_error
     row: dict[str, Any] = {
         "metric": metric.name,
         "importance_samples": metric.importance_samples,
         "unit": metric.unit,
         "value": metric.value,
-        "standard_error": metric.standard_error,
+        # A mean of one point has none.
+        "standard_error": error if error is not None and math.isfinite(error) else None,
     }
     if not math.isfinite(metric.value):
         row |= {"value": None, "standard_error": None, "reason": not_finite(metric)}
