@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,7 @@ from workflow_src.report.wording import MINUS, NOTHING, axis_value, hyperparamet
 
 _ACROSS = 2
 _WIDE, _HIGH = 4.6, 3.1
+_TITLE = 50  # characters that fit over a panel
 _SETTLED = 0.1
 """Share of the steps after which bounds are within the panel; the first ones fall far below it."""
 _BOUNDS = (("validation_bound", "-"), ("training_bound", "--"))
@@ -227,7 +229,7 @@ def variant_titles(variants: Sequence[Variant]) -> list[str]:
 
 
 def place_title(place: Place, names: Sequence[str], places: Iterable[Place]) -> str:
-    """What differs between panels, the data set always."""
+    """What differs between panels, the data set always, in lines that fit over a panel."""
     every = list(places)
     data_set, likelihood, protocol, stream, *values = place
     words = [axis_value("data_set", data_set)]
@@ -236,4 +238,4 @@ def place_title(place: Place, names: Sequence[str], places: Iterable[Place]) -> 
     words += [hyperparameter_text(*pair) for pair in zip(names, values, strict=True)]
     if len({one[2:4] for one in every}) > 1:
         words += [protocol, stream]
-    return ", ".join(words)
+    return textwrap.fill(", ".join(words), _TITLE)

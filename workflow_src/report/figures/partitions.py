@@ -1,4 +1,4 @@
-"""Regions of latent space with a colour per affine map, and a region's simplices.
+"""Regions of latent space with a colour per affine map, how they are found, and their simplices.
 
 Figures 1 and 2 of the EM-DGN paper. With one latent dimension regions are intervals, over which the
 generator's outputs are drawn.
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
+from matplotlib.colors import LinearSegmentedColormap
 
 from workflow_src.report.evidence import Group
 from workflow_src.report.figures.axes_panels import (
@@ -38,16 +39,19 @@ from workflow_src.report.wording import counted
 _SIZE = 2.9
 _SMALL = 2.0
 _MOST_SIMPLICES = 4
+_MOST_STEPS = 5
+"""Panels of a discovery; where there are more steps, the last panel is of the last step."""
+_STEP_COLOURS = LinearSegmentedColormap.from_list("steps", ["#12263a", "#0b6e99", "#cfe3ec"])
 _MOST_OUTPUTS = 7
 """Outputs of the generator whose lines can be told apart."""
 
 
 def draw_partitions(prefix: str, groups: Sequence[Group]) -> list[Figure]:
-    """Partitions by data set and likelihood, and triangulations where there are any."""
-    figures = [
-        _partition_figure(prefix, cell, drawn)
-        for cell, drawn in pictured(groups, "partition").items()
-    ]
+    """Partitions by data set and likelihood; in the plane their discovery and triangulations."""
+    figures = []
+    for cell, drawn in pictured(groups, "partition").items():
+        figures.append(_partition_figure(prefix, cell, drawn))
+        figures += _discovery_figures(prefix, cell, drawn)
     for cell, drawn in pictured(groups, "triangulation").items():
         figures += _triangulation_figures(prefix, cell, drawn)
     return figures
@@ -130,6 +134,71 @@ def _draw_intervals(axes: Axes, arrays: dict[str, Array]) -> None:
     axes.grid(False)
     axes.set(xlim=(low, high), xlabel="z", ylabel="g(z)")
     true_minus(axes)
+
+
+def shown_steps(last: int) -> list[int]:
+    """The steps of a discovery that have a panel, from 0 to the last."""
+    return [*range(min(last, _MOST_STEPS - 1)), last]
+
+
+def _discovery_figures(prefix: str, cell: Cell, drawn: Sequence[Pictured]) -> list[Figure]:
+    figures = []
+    plane = [one for one in drawn if "vertices" in one.arrays]
+    for end, part in in_parts(plane):
+        images, _ = panel_rows(part, drawn, _discovery_panels, _SMALL, _SMALL)
+        steps = ", ".join(
+            f"{one.arrays['discovery_steps'].max()} to "
+            f"{counted(len(one.arrays['discovery_steps']), 'region')}"
+            for one in part
+        )
+        figures.append(
+            Figure(
+                name=f"{prefix}_discovery-{'-'.join(cell)}{end}",
+                title=f"Discovery of regions, {cell_title(cell)}",
+                caption=(
+                    "The initial region is that of a latent vector drawn from the prior; each step "
+                    "finds all regions across a face of one found before, until there is no new "
+                    "one. The lighter, the later; n counts what is found, that off the window, "
+                    f"too. Steps: {steps} ({told_seeds(part)})."
+                ),
+                images=images,
+                evaluations=evaluations_of(part),
+            )
+        )
+    return figures
+
+
+def _discovery_panels(one: Pictured) -> Parts:
+    steps = one.arrays["discovery_steps"]
+
+    def draw(step: int) -> Draw:
+        return lambda axes, pictured_one: _draw_found(axes, pictured_one.arrays, step)
+
+    def words(step: int) -> str:
+        name = f"step {step}" if step else "initial region"
+        return f"{name}, n = {(steps <= step).sum()}"
+
+    return [(words(step), draw(step)) for step in shown_steps(int(steps.max()))]
+
+
+def _draw_found(axes: Axes, arrays: dict[str, Array], step: int) -> None:
+    """The regions that were found in so many steps."""
+    steps = arrays["discovery_steps"]
+    shown = [
+        (corners, _STEP_COLOURS(own / max(steps.max(), 1)))
+        for corners, own in zip(polygons(arrays), steps, strict=True)
+        if len(corners) and own <= step
+    ]
+    axes.add_collection(
+        PolyCollection(
+            [corners for corners, _ in shown],
+            facecolors=[colour for _, colour in shown],
+            edgecolors=INK,
+            linewidths=0.5,
+        )
+    )
+    as_plane(axes, arrays["window"])
+    axes.tick_params(labelsize=6)
 
 
 def _triangulation_figures(prefix: str, cell: Cell, drawn: Sequence[Pictured]) -> list[Figure]:
