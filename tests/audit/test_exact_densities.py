@@ -6,6 +6,7 @@ import copy
 import functools
 import io
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -192,6 +193,28 @@ def test_arrays_of_pictures_have_the_shapes_that_belong_together(latent: int) ->
             if (file, name, axis) not in FREE[latent]:
                 assert any(f"{file}.npz" in text for text in said(record, arrays)), (name, axis)
         arrays[file][name] = whole
+
+
+@pytest.mark.parametrize("latent", [1, 2])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda steps: steps + 1,
+        lambda steps: np.where(steps == steps.max(), -1, steps),
+        lambda steps: np.where(steps == 1, 0, steps),
+        lambda steps: np.where(steps == 1, steps.max() + 1, steps),
+        lambda steps: steps.astype(float),
+    ],
+    ids=["no start", "not reached", "several starts", "a step without a region", "no integers"],
+)
+def test_steps_that_do_not_find_every_region_from_one_are_found(
+    latent: int, change: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    record, arrays = pictures(latent)
+    arrays["partition"]["discovery_steps"] = change(arrays["partition"]["discovery_steps"])
+    assert said(record, arrays) == [
+        "partition.npz has discovery steps that do not reach every region from one"
+    ]
 
 
 ALONE = {("posteriors", "encoder_mean"), ("posteriors", "encoder_covariance")}

@@ -108,14 +108,48 @@ def test_polygons_off_the_window_are_counted_and_not_drawn(
     monkeypatch: pytest.MonkeyPatch, canvases: list[Any]
 ) -> None:
     give(monkeypatch, made.polygons())
-    partition, triangulation = partitions.draw_partitions("x", groups()[:1])
+    partition, discovery, triangulation = partitions.draw_partitions("x", groups()[:1])
     assert "Regions: 5 (" in partition.caption
     assert "Simplices: 8 of 4 regions" in triangulation.caption
     (drawn,) = axes_of(canvases[0])[0].collections
     assert len(drawn.get_paths()) == 4
     # All regions, one region, and that region's two simplices.
-    panels = axes_of(canvases[1])
+    panels = axes_of(canvases[2])
     assert [len(axes.collections[1].get_paths()) for axes in panels] == [0, 2, 1, 1]
+    assert discovery.name == "x_discovery-circle-gaussian_noise"
+    assert "Steps: 3 to 5 regions (seed 0" in discovery.caption
+    assert discovery.evaluations == partition.evaluations
+
+
+def test_regions_stay_from_the_step_in_which_they_are_found(
+    monkeypatch: pytest.MonkeyPatch, canvases: list[Any]
+) -> None:
+    """The fifth is found last and off the window."""
+    give(monkeypatch, {"partition": made.polygons()["partition"]})
+    partitions.draw_partitions("x", groups()[:1])
+    panels = axes_of(canvases[1])
+    assert [axes.get_title(loc="left") for axes in panels] == [
+        "initial region, n = 1",
+        "step 1, n = 3",
+        "step 2, n = 4",
+        "step 3, n = 5",
+    ]
+    drawn = [axes.collections[0] for axes in panels]
+    assert [len(found.get_paths()) for found in drawn] == [1, 3, 4, 4]
+    corners = made.polygons()["partition"]["vertices"].reshape(4, 4, 2)
+    for found, places in zip(drawn, ([0], [0, 1, 3], range(4), range(4)), strict=True):
+        for path, place in zip(found.get_paths(), places, strict=True):
+            np.testing.assert_array_equal(path.vertices[:4], corners[place])
+    colours = drawn[-1].get_facecolor()
+    np.testing.assert_array_equal(colours[1], colours[3])
+    assert len(np.unique(colours, axis=0)) == 3
+    np.testing.assert_array_equal(drawn[1].get_facecolor(), colours[[0, 1, 3]])
+
+
+def test_a_long_discovery_is_shown_from_its_first_steps_to_its_last() -> None:
+    assert partitions.shown_steps(0) == [0]
+    assert partitions.shown_steps(4) == [0, 1, 2, 3, 4]
+    assert partitions.shown_steps(9) == [0, 1, 2, 3, 9]
 
 
 def test_the_region_that_is_shown_has_most_simplices_for_which_there_is_room() -> None:

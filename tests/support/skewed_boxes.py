@@ -139,8 +139,13 @@ class SkewedBoxes:
         return Polygons(*parts, starts, ends)
 
     def _polyhedra(self) -> Polyhedra:
-        vertices, rays, first_vertex, first_ray = [], [], [0], [0]
+        vertices, rays, first_vertex, first_ray, face_points = [], [], [0], [0], []
         for box in self.bounds:
+            middle = np.array([_middle(*sides) for sides in box])
+            for side, (axis, sides) in itertools.product((1, 0), enumerate(box)):
+                if np.isfinite(sides[side]):
+                    face = np.where(np.arange(len(box)) == axis, sides[side], middle)
+                    face_points.append(self.skew @ face)
             for axis, sides in enumerate(box):
                 direction = self.skew[:, axis] / np.linalg.norm(self.skew[:, axis])
                 rays += [np.sign(side) * direction for side in sides if np.isinf(side)]
@@ -154,6 +159,7 @@ class SkewedBoxes:
             np.array(first_vertex),
             np.array(rays).reshape(-1, len(self.levels)),
             np.array(first_ray),
+            np.array(face_points).reshape(-1, len(self.levels)),
         )
 
 

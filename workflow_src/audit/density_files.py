@@ -7,6 +7,7 @@ that the files are to explain. Sizes that nothing else tells must agree within a
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -31,6 +32,7 @@ _SHAPES: Mapping[str, Mapping[str, _Shape]] = {
         "offsets": ("R", "D"),
         "colours": ("R", 3),
         "log_prior_mass": ("R",),
+        "discovery_steps": ("R",),
     },
     "triangulation.npz": {"triangles": ("T", 3, 2), "region": ("T",), "window": (2, 2)},
     "marginal.npz": {
@@ -161,6 +163,8 @@ def _check_shapes(
             text = f"{file} has {name} of shape {found}; expected {expected}"
             notes.find("number", place, text)
             return False
+    if file == "partition.npz":
+        return _is_a_discovery(place, arrays["discovery_steps"], notes)
     return file != "posteriors.npz" or _are_those_asked(place, content, arrays["kinds"], notes)
 
 
@@ -189,6 +193,19 @@ def _are_those_asked(place: str, content: Mapping[str, Any], kinds: Any, notes: 
     if not right:
         notes.find(
             "number", place, f"posteriors.npz is of {counts} observations; expected {asked} of each"
+        )
+    return right
+
+
+def _is_a_discovery(place: str, steps: Any, notes: Notes) -> bool:
+    """That one region is the start, every other one is reached, and no step finds nothing."""
+    counts = Counter(steps.tolist())
+    right = steps.dtype.kind == "i" and counts[0] == 1 and set(counts) == set(range(len(counts)))
+    if not right:
+        notes.find(
+            "number",
+            place,
+            "partition.npz has discovery steps that do not reach every region from one",
         )
     return right
 

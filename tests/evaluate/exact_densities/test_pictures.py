@@ -28,6 +28,7 @@ def test_intervals_fill_the_window_with_their_maps() -> None:
     assert arrays["upper"].tolist() == [0, WINDOW]
     assert arrays["slopes"][:, :, 0].tolist() == [[1, -1], [1, 1]]
     np.testing.assert_allclose(np.exp(arrays["log_prior_mass"]), 0.5)
+    assert sorted(arrays["discovery_steps"]) == [0, 1]
 
 
 def test_polygons_and_their_triangles_fill_the_window() -> None:
@@ -49,6 +50,20 @@ def test_polygons_and_their_triangles_fill_the_window() -> None:
         total = sum(abs(shoelace(one)) for one in own)
         assert total == pytest.approx(areas[number], abs=1e-9)
     assert np.exp(arrays["log_prior_mass"]).sum() == pytest.approx(1, abs=1e-10)
+
+
+@pytest.mark.parametrize("latent", [1, 2])
+def test_regions_are_found_from_that_of_the_runs_first_latent_vector(latent: int) -> None:
+    """In one layer a step is a unit's change of sign, wherever the start is."""
+    starts = set()
+    for seed in range(6):
+        one = subject(density(latent=latent, hidden=5), seed=seed)
+        steps = regions(one)["partition"]["discovery_steps"]
+        weights, biases = one.model.network.weights[0], one.model.network.biases[0]
+        drawn = weights @ one.generator("discovery").standard_normal(latent) + biases > 0
+        assert steps.tolist() == (one.partition.signs != drawn).sum(axis=1).tolist()
+        starts.add(int(steps.argmin()))
+    assert len(starts) > 1
 
 
 def test_equal_maps_have_equal_colours() -> None:

@@ -15,7 +15,9 @@ are natural logarithms. Float64 unless said. The arrays, by file:
     ``test``), ``encoder_elbo_errors`` and ``encoder_divergence_errors`` [N].
 ``partition`` (measure `partition`, S = 1 or 2): ``window`` [S, 2] (lower, upper),
     ``slopes`` [R, D, S], ``offsets`` [R, D] (of each region's affine map), ``colours`` [R, 3] (in
-    [0, 1]; alike where maps are alike), ``log_prior_mass`` [R]; and, cut at the window,
+    [0, 1]; alike where maps are alike), ``log_prior_mass`` [R], ``discovery_steps`` [R] (int64:
+    the least number of faces between a region and that of one latent vector, drawn from the prior
+    by the run's seed; 0 for the latter); and, cut at the window,
     S = 1: ``lower`` [R], ``upper`` [R];
     S = 2: ``vertices`` [all, 2] and ``starts`` [R + 1]: region r has the corners
     ``vertices[starts[r]:starts[r + 1]]``, counter-clockwise; none where it is off the window.

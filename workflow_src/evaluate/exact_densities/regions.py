@@ -1,4 +1,4 @@
-"""The regions of a generator cut to a window, with their affine maps and triangles.
+"""The regions of a generator cut to a window, with their affine maps, triangles and discovery.
 
 Figures 1 and 2 of the EM-DGN paper.
 """
@@ -11,7 +11,9 @@ from workflow_src.evaluate.exact_densities.subject import Array, Subject
 from workflow_src.evaluate.measurement import Arrays
 from workflow_src.models.piecewise_affine.inference.mixture import prior_log_masses
 from workflow_src.models.piecewise_affine.networks import AffineMaps, affine_maps
-from workflow_src.models.piecewise_affine.partitions.cells import Intervals
+from workflow_src.models.piecewise_affine.partitions.cells import Integers, Intervals
+from workflow_src.models.piecewise_affine.partitions.discovery import discovery_steps
+from workflow_src.models.piecewise_affine.partitions.enumeration import region_of
 from workflow_src.models.piecewise_affine.partitions.triangulation import (
     clipped_vertices,
     simplices,
@@ -33,6 +35,7 @@ def regions(subject: Subject) -> dict[str, Arrays]:
         "offsets": maps.offsets,
         "colours": colours(maps),
         "log_prior_mass": prior_log_masses(partition),
+        "discovery_steps": _steps(subject),
     }
     if isinstance(partition, Intervals):
         limits = {"lower": partition.lower, "upper": partition.upper}
@@ -46,6 +49,14 @@ def regions(subject: Subject) -> dict[str, Arrays]:
     starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     arrays |= {"vertices": np.concatenate([np.zeros((0, 2)), *corners]), "starts": starts}
     return {"partition": arrays, "triangulation": _triangles(corners, window)}
+
+
+def _steps(subject: Subject) -> Integers:
+    """Steps [R] from the region of a latent vector, the first that the run draws for it."""
+    network, partition = subject.model.network, subject.partition
+    drawn = subject.generator("discovery").standard_normal((1, subject.latent_dimensions))
+    start = int(region_of(partition, network, drawn)[0])
+    return discovery_steps(partition, network, start)
 
 
 def colours(maps: AffineMaps) -> Array:

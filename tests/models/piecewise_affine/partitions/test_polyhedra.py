@@ -13,7 +13,8 @@ from workflow_src.models.piecewise_affine.networks import Activation, Kind, Netw
 from workflow_src.models.piecewise_affine.partitions import half_spaces
 from workflow_src.models.piecewise_affine.partitions.enumeration import partition
 from workflow_src.models.piecewise_affine.partitions.half_spaces import polyhedron
-from workflow_src.models.piecewise_affine.partitions.polyhedra import polyhedra, signs_beyond
+from workflow_src.models.piecewise_affine.partitions.hyperplanes import signs_beyond
+from workflow_src.models.piecewise_affine.partitions.polyhedra import polyhedra
 
 
 def grid_network(cuts: list[list[float]]) -> Network:

@@ -87,13 +87,14 @@ class Polyhedra(Partition):
 
     Those of region r are ``vertices[first_vertex[r]:first_vertex[r + 1]]``, ``[V_r, S]``, and
     ``rays[first_ray[r]:first_ray[r + 1]]``. A region that holds a whole line has a point of it
-    as its vertex.
+    as its vertex. ``face_points [F, S]`` are a point within each face.
     """
 
     vertices: Floats
     first_vertex: Integers
     rays: Floats
     first_ray: Integers
+    face_points: Floats
 
 
 def region_by_half_spaces(partition: Partition, latents: Floats) -> Integers:
@@ -107,3 +108,10 @@ def region_by_half_spaces(partition: Partition, latents: Floats) -> Integers:
         excess = latents[rows] @ partition.normals.T - partition.offsets
         found[rows] = np.maximum.reduceat(excess, partition.first[:-1], axis=1).argmin(axis=1)
     return found
+
+
+def region_by_signs(partition: Partition, signs: Booleans) -> Integers:
+    """The region with each row of ``signs [M, sum H]``, ``[M]``; -1 where there is none."""
+    places = {row.tobytes(): place for place, row in enumerate(np.packbits(partition.signs, 1))}
+    found = [places.get(row.tobytes(), -1) for row in np.packbits(signs, 1)]
+    return np.asarray(found, dtype=np.int64)

@@ -6,7 +6,6 @@ import numpy as np
 
 from workflow_src.models.piecewise_affine.networks import Network, signs
 from workflow_src.models.piecewise_affine.partitions.cells import (
-    Booleans,
     Floats,
     Integers,
     Intervals,
@@ -14,6 +13,7 @@ from workflow_src.models.piecewise_affine.partitions.cells import (
     Polygons,
     Polyhedra,
     region_by_half_spaces,
+    region_by_signs,
 )
 from workflow_src.models.piecewise_affine.partitions.intervals import intervals
 from workflow_src.models.piecewise_affine.partitions.polygons import polygons
@@ -37,16 +37,9 @@ def region_of(partition: Partition, network: Network, latents: Floats) -> Intege
     """The region that each of ``latents [M, S]`` lies in (or on the border of): ``[M]``."""
     if isinstance(partition, Intervals):
         return np.searchsorted(partition.upper[:-1], latents[:, 0]).astype(np.int64)
-    regions = _of_signs(partition, signs(network, latents))
+    regions = region_by_signs(partition, signs(network, latents))
     # A unit that is zero throughout a region may have either sign there by rounding, and a region
     # thinner than the tolerance is part of its neighbour.
     unknown = regions < 0
     regions[unknown] = region_by_half_spaces(partition, latents[unknown])
     return regions
-
-
-def _of_signs(partition: Partition, signs: Booleans) -> Integers:
-    """The region with each row of signs; -1 where there is none."""
-    places = {row.tobytes(): place for place, row in enumerate(np.packbits(partition.signs, 1))}
-    found = [places.get(row.tobytes(), -1) for row in np.packbits(signs, 1)]
-    return np.asarray(found, dtype=np.int64)

@@ -16,6 +16,9 @@ from workflow_src.models.piecewise_affine.partitions.cells import Booleans, Floa
 ROUNDING = 64 * float(np.finfo(np.float64).eps)
 """A coefficient below this share of the terms that it is the sum of is what rounding left of 0."""
 
+NEGLIGIBLE = 1e-9
+"""Pre-activations and slopes below this share of their terms are zero on a face."""
+
 
 @dataclass(frozen=True, eq=False)
 class Hyperplanes:
@@ -47,6 +50,24 @@ def hyperplanes(network: Network, signs: Booleans, layer: int) -> Hyperplanes:
     )
 
 
+def signs_beyond(network: Network, points: Floats, directions: Floats) -> Booleans:
+    """The signs just beyond ``points [F, S]`` in ``directions [F, S]``: ``[F, sum H]``.
+
+    A unit that is zero at a point has the sign of its slope in the direction, and is not positive
+    where that is zero as well.
+    """
+    negative, positive = network.activation.slopes
+    layers = []
+    for weights, biases in zip(network.weights[:-1], network.biases[:-1], strict=True):
+        sizes = np.abs(points) @ np.abs(weights).T + np.abs(biases)
+        values = _negligible_to_zero(points @ weights.T + biases, sizes)
+        slopes = _negligible_to_zero(directions @ weights.T, np.abs(directions) @ np.abs(weights).T)
+        layers.append(np.where(values == 0, slopes > 0, values > 0))
+        scales = np.where(layers[-1], positive, negative)
+        points, directions = scales * values, scales * slopes
+    return np.concatenate([np.zeros((len(points), 0), dtype=bool), *layers], axis=1)
+
+
 def _without_rounding(
     network: Network, signs: Booleans, layer: int, slopes: Floats, offsets: Floats
 ) -> tuple[Floats, Floats]:
@@ -58,3 +79,7 @@ def _without_rounding(
     offset_terms = np.abs(inputs.offsets) @ weights.T + biases
     none = np.abs(offsets) <= ROUNDING * offset_terms
     return np.where(flat[:, :, None], 0.0, slopes), np.where(none, 0.0, offsets)
+
+
+def _negligible_to_zero(values: Floats, sizes: Floats) -> Floats:
+    return np.where(np.abs(values) <= NEGLIGIBLE * sizes, 0.0, values)

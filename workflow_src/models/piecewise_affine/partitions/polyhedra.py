@@ -20,14 +20,10 @@ from workflow_src.models.piecewise_affine.partitions.cells import (
     Polyhedra,
 )
 from workflow_src.models.piecewise_affine.partitions.half_spaces import Polyhedron, polyhedron
-from workflow_src.models.piecewise_affine.partitions.hyperplanes import hyperplanes
+from workflow_src.models.piecewise_affine.partitions.hyperplanes import hyperplanes, signs_beyond
 
 ON_FACE = 1e-8
 """A vertex this near to a face, relative to 1 + its distance from the origin, is on it."""
-
-NEGLIGIBLE = 1e-9
-"""Pre-activations and slopes below this share of their terms are zero on a face."""
-
 
 STEPS = (1e-8, 1e-6, 1e-4)
 """How far to look behind what is too thin for a region, times 1 + distance from the origin."""
@@ -87,28 +83,6 @@ def _behind(network: Network, thin: _Frontier) -> Iterator[_Frontier]:
         sizes = 1 + np.linalg.norm(thin.points, axis=1, keepdims=True)
         points = thin.points + step * sizes * thin.directions
         yield _Frontier(signs_at(network, points), points, thin.directions)
-
-
-def signs_beyond(network: Network, points: Floats, directions: Floats) -> Booleans:
-    """The signs just beyond ``points [F, S]`` in ``directions [F, S]``: ``[F, sum H]``.
-
-    A unit that is zero at a point has the sign of its slope in the direction, and is not positive
-    where that is zero as well.
-    """
-    negative, positive = network.activation.slopes
-    layers = []
-    for weights, biases in zip(network.weights[:-1], network.biases[:-1], strict=True):
-        sizes = np.abs(points) @ np.abs(weights).T + np.abs(biases)
-        values = _negligible_to_zero(points @ weights.T + biases, sizes)
-        slopes = _negligible_to_zero(directions @ weights.T, np.abs(directions) @ np.abs(weights).T)
-        layers.append(np.where(values == 0, slopes > 0, values > 0))
-        scales = np.where(layers[-1], positive, negative)
-        points, directions = scales * values, scales * slopes
-    return np.concatenate([np.zeros((len(points), 0), dtype=bool), *layers], axis=1)
-
-
-def _negligible_to_zero(values: Floats, sizes: Floats) -> Floats:
-    return np.where(np.abs(values) <= NEGLIGIBLE * sizes, 0.0, values)
 
 
 def _settled(network: Network, signs: Booleans, points: Floats, directions: Floats) -> _Frontier:
@@ -215,4 +189,5 @@ def _collected(cells: list[_Cell]) -> Polyhedra:
         first_vertex,
         rays,
         first_ray,
+        np.concatenate([cell.face_points for cell in cells]),
     )
