@@ -181,10 +181,8 @@ def test_a_measurement_of_other_samples_cannot_pass(world: World) -> None:
 def test_bounds_that_are_no_numbers_are_equal_to_themselves_alone(
     again: float, said: float, within: bool
 ) -> None:
-    one, other = (
-        [{"metric": "test_bound", "importance_samples": 1, "value": v, "standard_error": math.nan}]
-        for v in (again, said)
-    )
+    row = {"metric": "test_bound", "importance_samples": 1, "unit": "nats"}
+    one, other = ([{**row, "value": v, "standard_error": math.nan}] for v in (again, said))
     assert _is_within(one, other, device=True) is within
 
 
