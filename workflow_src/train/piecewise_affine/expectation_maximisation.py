@@ -97,6 +97,7 @@ class ExpectationMaximisationBank(EpochBank):
             backtracking=self.spec["backtracking"] == "halving",
             refresh=self.spec["expectation_refresh"],
             weight_prior=self.weight_prior,
+            expanded_prior=self.spec["parameter_expansion"] == "latent_prior",
             memory_bytes=MEMORY_BYTES,
         )
 

@@ -1,10 +1,10 @@
 """Sweeps of expectation-maximisation over the parameters of a deep generative network.
 
 A sweep goes through blocks of parameters: the noise covariance, the biases, the weights or both of
-a layer. Each block's maximiser of the expected complete log likelihood is approached by a damped
-step, which is halved until the exact log likelihood does not fall (backtracking). Without
-backtracking it can fall: the maximisation step holds the regions fixed, and a hidden layer's new
-parameters move them.
+a layer, and, where it is expanded, the latent prior. Each block's maximiser of the expected
+complete log likelihood is approached by a damped step, which is halved until the exact log
+likelihood does not fall (backtracking). Without backtracking it can fall: the maximisation step
+holds the regions fixed, and a hidden layer's new parameters move them.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from workflow_src.models.piecewise_affine.inference.expectations import (
     ExpectedStatistics,
     expected_statistics,
 )
+from workflow_src.models.piecewise_affine.maximisation.latent_prior import best_latent_prior
 from workflow_src.models.piecewise_affine.maximisation.layers import best_part
 from workflow_src.models.piecewise_affine.maximisation.noise import best_noise, between
 from workflow_src.models.piecewise_affine.maximisation.quadratics import UnsolvedError
@@ -51,15 +52,15 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Block:
-    """Parameters that move together; ``layer`` counts from 1 and is 0 for the noise."""
+    """Parameters that move together; ``layer`` counts from 1, and is 0 for noise and prior."""
 
-    kind: Literal["noise", "biases", "weights", "layer"]
+    kind: Literal["noise", "latent_prior", "biases", "weights", "layer"]
     layer: int = 0
 
     def __post_init__(self) -> None:
-        if self.kind not in ("noise", "biases", "weights", "layer"):
+        if self.kind not in ("noise", "latent_prior", "biases", "weights", "layer"):
             raise ValueError(f"no block of parameters is called {self.kind!r}")
-        if (self.layer == 0) != (self.kind == "noise") or self.layer < 0:
+        if (self.layer == 0) != (self.kind in ("noise", "latent_prior")) or self.layer < 0:
             raise ValueError(f"a block of {self.kind} does not have layer {self.layer}")
 
 
@@ -81,6 +82,8 @@ class SweepSettings:
         the sweep's start, as in the paper).
     weight_prior:
         Prior of all weights; its log density joins the objective.
+    expanded_prior:
+        End a sweep of a named order with the expanded prior's block (`latent_prior`).
     smallest_variance:
         Below this the noise covariance has no eigenvalue.
     relative_cut:
@@ -98,6 +101,7 @@ class SweepSettings:
     smallest_step: float = 1 / 64
     refresh: Literal["block", "sweep"] = "block"
     weight_prior: WeightPrior = NO_PRIOR
+    expanded_prior: bool = False
     smallest_variance: float = 1e-8
     relative_cut: float = 1e-8
     memory_bytes: int = MEMORY_BYTES
@@ -282,7 +286,8 @@ def _checked_order(
         )
     layers = model.network.layers
     if isinstance(settings.order, str):
-        return blocks(settings.order, layers)
+        expansion = (Block("latent_prior"),) if settings.expanded_prior else ()
+        return (*blocks(settings.order, layers), *expansion)
     beyond = [block.layer for block in settings.order if block.layer > layers]
     if beyond:
         raise ValueError(f"a block of layer {beyond[0]}; the network has {layers}")
@@ -332,6 +337,8 @@ def _best(
     if block.kind == "noise":
         noise = best_noise(model, regions, statistics, settings.smallest_variance)
         return replace(model, noise=noise)
+    if block.kind == "latent_prior":
+        return replace(model, network=best_latent_prior(model.network, statistics))
     network = best_part(
         model,
         regions,
