@@ -50,6 +50,7 @@ SPEC = {
     "expectation_refresh": "block",
     "damping": 1.0,
     "backtracking": "halving",
+    "parameter_expansion": "none",
     "step_decay": 0.6,
     "weight_prior": "none",
     "weight_prior_scale": 1.0,

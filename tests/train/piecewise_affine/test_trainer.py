@@ -150,6 +150,7 @@ def test_sweeps_go_as_the_spec_says(affine: Any, monkeypatch: pytest.MonkeyPatch
         expectation_refresh="sweep",
         damping=0.5,
         backtracking="none",
+        parameter_expansion="latent_prior",
         batch_size=20,
         step_decay=1.0,
         maximum_epochs=2,
@@ -162,10 +163,13 @@ def test_sweeps_go_as_the_spec_says(affine: Any, monkeypatch: pytest.MonkeyPatch
     assert [one.damping for one, _ in seen] == pytest.approx([0.5 / n for n in range(1, 7)])
     one = seen[0][0]
     assert (one.order, one.refresh, one.backtracking) == ("first_layer_first", "sweep", False)
+    assert one.expanded_prior
     assert (one.weight_prior.kind, one.weight_prior.scale) == ("laplace", 3.0)
     # Without backtracking every step is taken as it is.
     assert column(outcome, "smallest_step") == pytest.approx([1, 0.5 / 3, 0.5 / 6])
     assert column(outcome, "rejected_blocks") == [0, 0, 0]
+    affine.run([affine.spec(maximum_epochs=1)])
+    assert not seen[-1][0].expanded_prior
 
 
 def test_gradients_ascend_the_exact_log_likelihood(affine: Any) -> None:
