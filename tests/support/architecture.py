@@ -19,7 +19,7 @@ BEGIN = "<!-- From here to the end mark made by `make architecture`. -->"
 END = "<!-- End of what `make architecture` makes. -->"
 
 LEVELS = (
-    ("errors", "exit_codes"),
+    ("errors", "exit_codes", "layouts"),
     ("storage",),
     ("jobs",),
     ("archive", "config", "provenance"),

@@ -84,6 +84,12 @@ def _made_from(results: Results, fingerprint: str) -> list[str]:
             for name in results.directories("evaluations")
             if name not in evaluations and _is_made_from(results, name, fingerprint)
         }
+        # A measurement is named after the run that was measured, and not after its judges.
+        measurements |= {
+            parts.measurement
+            for parts in (parts_of(results, name) for name in evaluations)
+            if parts.measurement and runs.intersection(parts.judges)
+        }
     if not fingerprint or not (runs or measurements or evaluations):
         raise UserError(
             f"there is no run, measurement or evaluation {fingerprint or '(nothing)'}",

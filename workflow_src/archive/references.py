@@ -1,4 +1,4 @@
-"""What a set of evaluations leads to: their candidates, their measurements, their winners.
+"""What a set of evaluations leads to: their candidates, measurements, winners and judges.
 
 This decides what is packed, and whose checkpoint. Directories are named as in
 `workflow_src.archive.results`.
@@ -36,16 +36,21 @@ class References:
 
 @dataclass(frozen=True)
 class Parts:
-    """What an evaluation's record says that it chose among, what it chose, and measured."""
+    """What an evaluation's record says that it chose among, what it chose, and measured.
+
+    ``judges`` are runs that judged what the winner draws; they are no candidates.
+    """
 
     candidates: tuple[str, ...]
     winner: str | None
     measurement: str | None
+    judges: tuple[str, ...] = ()
 
     @property
     def directories(self) -> tuple[str, ...]:
         """All of it."""
-        return (*self.candidates, *([self.measurement] if self.measurement else []))
+        measured = [self.measurement] if self.measurement else []
+        return (*self.candidates, *measured, *self.judges)
 
 
 def follow(
@@ -56,7 +61,8 @@ def follow(
 ) -> References:
     """What ``evaluations`` and ``runs`` refer to, as far as it exists.
 
-    The checkpoints of winners are needed, and of the runs ``awaited`` by evaluations to come.
+    The checkpoints of winners and of their judges are needed, and of the runs ``awaited`` by
+    evaluations to come.
 
     Raises
     ------
@@ -70,7 +76,7 @@ def follow(
             continue
         parts = parts_of(results, evaluation)
         directories |= {evaluation, *parts.directories}
-        needed |= {parts.winner} if parts.winner else set()
+        needed |= {parts.winner, *parts.judges} if parts.winner else set()
     there = frozenset(name for name in directories if _exists(results, name))
     return References(there, there & needed)
 
@@ -79,7 +85,12 @@ def parts_of(results: Results, evaluation: str) -> Parts:
     """What an evaluation was made from; a damaged record is a `UserError`."""
     record = results.record(evaluation)
     try:
-        return Parts(tuple(candidates(record)), winner_of(record), measurement_of(record))
+        return Parts(
+            tuple(candidates(record)),
+            winner_of(record),
+            measurement_of(record),
+            tuple(judges_of(record)),
+        )
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"the evaluation is damaged ({type(error).__name__}: {error})",
@@ -128,6 +139,12 @@ def listed_in_releases(root: Path) -> set[str]:
 def candidates(evaluation: Mapping[str, Any]) -> list[str]:
     """The runs that an evaluation's record chose among."""
     return [directory_name(one["directory"]) for one in evaluation["content"]["candidates"]]
+
+
+def judges_of(evaluation: Mapping[str, Any]) -> list[str]:
+    """The runs that judged what the winner of an evaluation's record draws; mostly none."""
+    judges = evaluation["content"].get("judges", [])
+    return [directory_name(one["directory"]) for one in judges]
 
 
 def winner_of(evaluation: Mapping[str, Any]) -> str | None:

@@ -22,6 +22,7 @@ from workflow_src.audit.files import PRUNE
 from workflow_src.audit.findings import Notes, Report
 from workflow_src.audit.identity import Identities
 from workflow_src.audit.jobs import Memberships, check_manifests
+from workflow_src.audit.judged import judges_in
 from workflow_src.audit.manifest import (
     check_directories,
     check_journal,
@@ -216,12 +217,18 @@ def _tell_not_kept(planned: Sequence[Examined], chain: Chain, notes: Notes) -> N
         if one.kind == "evaluations" and (content := chain.content("evaluation", one.fingerprint))
     }
     dropped = [one for one in planned if CHECKPOINT in one.not_kept]
+    winners |= {
+        judge
+        for one in planned
+        if one.kind == "measurements" and one.record is not None
+        for judge in judges_in(one.record["content"])
+    }
     lost = [one for one in dropped if one.fingerprint in winners]
     if dropped:
         notes.remark(
             dropped[0].place,
             f"the checkpoints of {len(dropped)} runs were not kept, this one first"
-            + (f"; {len(lost)} of them won, and cannot be measured again" if lost else ""),
+            + (f"; {len(lost)} of them won or judged, and nothing can be measured with them again" if lost else ""),
         )
 
 
@@ -229,11 +236,11 @@ def _check_unmade(plan: Plan, chain: Chain, notes: Notes) -> None:
     absent = {name for name in plan.runs if ("run", name) not in chain.known}
     told: set[str] = set()
     for one in plan.evaluations:
-        missing = absent.intersection(one.runs)
+        missing = absent.intersection(one.needed)
         if ("evaluation", one.fingerprint) in chain.known:
             continue
         told |= missing
-        runs = f"; {len(missing)} of its {len(one.runs)} runs are not there" if missing else ""
+        runs = f"; {len(missing)} of its {len(one.needed)} runs are not there" if missing else ""
         notes.find("unmade", one.path, f"the evaluation is not yet made, or cannot be read{runs}")
     for name in sorted(absent - told):
         notes.find("unmade", plan.runs[name].record, "the run is not yet made, or cannot be read")

@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from workflow_src.audit.findings import Notes
+from workflow_src.audit.judged import check_judge, check_roles, judges_in, judging_parents
 from workflow_src.audit.records import Examined
 from workflow_src.config.models import model_declarations
 from workflow_src.evaluate.selection import candidate_of, choose
@@ -95,12 +96,17 @@ class Chain:
         with notes.reading(one.place):
             content = one.record["content"]
             run = self.content("run", content["run"])
-            data = one.record["parents"][-1]["fingerprint"] if run is None else run["data"]
-            expected = [("run", content["run"]), ("prepared", data)]
+            data = _data_named(one.record) if run is None else run["data"]
+            expected = [
+                ("run", content["run"]),
+                ("prepared", data),
+                *((kind, name) for kind, name in judging_parents(content, data)),
+            ]
             self.check_parents(one.place, one.record, expected, notes, planned=planned)
             if run is not None:
                 _equal(one.place, "the spec", content["spec"], run["spec"], "its run's", notes)
                 _check_size(one.place, content["metrics"], run["result"], notes)
+            self._check_judges(one.place, one.record, notes)
             prepared = self.content("prepared", data)
             if prepared is not None:
                 images = prepared["images"]["test"]
@@ -124,6 +130,8 @@ class Chain:
             expected = [("run", name) for name in names]
             if content["measurement"] is not None:
                 expected.append(("measurement", content["measurement"]["fingerprint"]))
+            expected += [("run", name) for name in judges_in(content)]
+            self._check_judges(one.place, one.record, notes)
             self.check_parents(one.place, one.record, expected, notes, planned=planned is not None)
             _equal(
                 one.place, "selection", content["selection"], SELECTION, "validation alone", notes
@@ -204,8 +212,19 @@ class Chain:
     ) -> None:
         _equal(place, "measures", content["measures"], planned.measures, "the study's", notes)
         _equal(place, "candidates", sorted(names), sorted(planned.runs), "the plan's", notes)
+        judges = [judge.fingerprint for judge in planned.judges]
+        _equal(place, "judges", sorted(judges_in(content)), sorted(judges), "the plan's", notes)
         if content["axes"] not in [planned.axes, *(group.axes for group in planned.groups)]:
             notes.find("identity", place, f"axes {content['axes']}; expected {planned.axes}")
+
+    def _check_judges(self, place: str, record: Mapping[str, Any], notes: Notes) -> None:
+        """That judges are as their own records say, and named as such."""
+        check_roles(place, record, notes)
+        for judge in record["content"].get("judges", ()):
+            run = self.content("run", judge["fingerprint"])
+            if run is not None:
+                where = self.known["run", judge["fingerprint"]].place
+                check_judge(place, judge, run, where, notes)
 
     def _check_choice(
         self, place: str, content: Mapping[str, Any], names: Sequence[str], notes: Notes
@@ -243,8 +262,16 @@ class Chain:
             metrics, own = untimed(metrics), untimed(own)
         _equal(place, "metrics", metrics, own, f"{where}'s", notes)
         _equal(place, "measures", content["measures"], measured["measures"], f"{where}'s", notes)
+        judges = measured.get("judges", [])
+        _equal(place, "judges", content.get("judges", []), judges, f"{where}'s", notes)
         tail = PurePosixPath(where).parent.parts[-4:]
         _equal(place, "directory", PurePosixPath(named["directory"]).parts[-4:], tail, where, notes)
+
+
+def _data_named(record: Mapping[str, Any]) -> str:
+    """What a measurement says that it was made on, where its run is not here to say it."""
+    data = [one["fingerprint"] for one in record["parents"] if one["kind"] == "prepared"]
+    return str(data[0]) if data else ""
 
 
 def _check_candidate(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_src.audit.findings import Notes
+from workflow_src.audit.judged import judges_in
 from workflow_src.audit.records import Examined
 from workflow_src.plan.acceptances import Acceptance
 from workflow_src.plan.fingerprints import (
@@ -130,7 +131,8 @@ class Identities:
         self, content: Mapping[str, Any], code: Code, fingerprint: str
     ) -> tuple[str, str]:
         directory = self._layout.measurement(content["spec"], content["run"], fingerprint)
-        made = measurement_fingerprint(content["run"], content["measures"], code)
+        judges = judges_in(content)
+        made = measurement_fingerprint(content["run"], content["measures"], code, judges)
         return made, directory.as_posix()
 
     def _evaluation(
@@ -138,7 +140,8 @@ class Identities:
     ) -> tuple[str, str]:
         runs = [candidate["fingerprint"] for candidate in content["candidates"]]
         directory = self._layout.evaluation(content["axes"], fingerprint)
-        return evaluation_fingerprint(runs, content["measures"], code), directory.as_posix()
+        made = evaluation_fingerprint(runs, content["measures"], code, judges_in(content))
+        return made, directory.as_posix()
 
 
 def _check_evidence(

@@ -18,6 +18,7 @@ from workflow_src.audit.files import (
 )
 from workflow_src.audit.findings import Notes
 from workflow_src.audit.identity import Identities, check_name
+from workflow_src.audit.judged import judges_in
 from workflow_src.plan.fingerprints import (
     PREPARATION,
     Code,
@@ -68,7 +69,9 @@ class Memberships:
             model = content["axes"]["model"]
             code = self._code(place, f"evaluation of {model}", content["code"], notes)
             runs = [run["fingerprint"] for run in content["runs"]]
-            check_name(place, name, evaluation_fingerprint(runs, content["measures"], code), notes)
+            judges = judges_in(content)
+            made = evaluation_fingerprint(runs, content["measures"], code, judges)
+            check_name(place, name, made, notes)
         elif kind == "shards":
             self.shards[name] = content
             for run in content["runs"]:

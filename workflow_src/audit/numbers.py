@@ -13,6 +13,7 @@ import json
 import math
 import struct
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
 from workflow_src.archive.results import CHECKPOINT
@@ -41,7 +42,7 @@ def check_history(place: str, record: Mapping[str, Any], data: bytes, notes: Not
         return
     content = record["content"]
     result, status = content["result"], content["status"]
-    best, best_step = _best(rows)
+    best, best_step = _kept(rows, content["spec"])
     claims = {
         "best_validation_bound": (result["best_validation_bound"], best),
         "best_step": (result["best_step"], best_step),
@@ -232,19 +233,29 @@ def _rows(place: str, data: bytes, notes: Notes) -> list[dict[str, Any]]:
     return rows
 
 
-def _best(rows: Sequence[Mapping[str, Any]]) -> tuple[float | None, int]:
-    """The best finite bound and its step."""
+def _kept(
+    rows: Sequence[Mapping[str, Any]], spec: Mapping[str, Any]
+) -> tuple[float | None, int]:
+    """The finite bound whose point was kept and its step: the best one, or the last one.
+
+    The last one where the trainer's rules say so.
+    """
+    keeps_last = getattr(_rules(spec), "KEEPS_LAST", False)
     best, best_step = None, 0
     for row in rows:
         bound = row["validation_bound"]
-        if math.isfinite(bound) and (best is None or bound > best):
+        if math.isfinite(bound) and (best is None or keeps_last or bound > best):
             best, best_step = bound, row["step"]
     return best, best_step
 
 
 def _ended(rows: Sequence[Mapping[str, Any]], spec: Mapping[str, Any]) -> tuple[str, str]:
     """How a run with this history has ended, by its trainer's rules."""
-    trainer = trainer_declaration(model_declaration(spec["model"]).trainer)
-    ended = importlib.import_module(trainer.stopping).ended
     before = f"at step {rows[-1]['step']}, before any rule ended it"
-    return verdict(ended, spec, rows) or ("interrupted", before)
+    return verdict(_rules(spec).ended, spec, rows) or ("interrupted", before)
+
+
+def _rules(spec: Mapping[str, Any]) -> ModuleType:
+    """The module of a run's trainer that says how trainings end."""
+    trainer = trainer_declaration(model_declaration(spec["model"]).trainer)
+    return importlib.import_module(trainer.stopping)

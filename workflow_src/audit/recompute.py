@@ -38,12 +38,14 @@ from workflow_src.audit import exact_densities
 from workflow_src.audit.audit import Audited
 from workflow_src.audit.density_files import one_flip
 from workflow_src.audit.findings import Notes, Report
+from workflow_src.audit.judged import judges_in
 from workflow_src.audit.records import PACKAGES, Examined
 from workflow_src.compute import open_device
 from workflow_src.data.arrays import SPLITS, PreparedData
 from workflow_src.data.preparation import prepare
 from workflow_src.data.prepared import open_verified
 from workflow_src.data.raw import DataError, facts_of
+from workflow_src.evaluate.judge_runs import judges_of_record, lacking_judges
 from workflow_src.evaluate.measurement import Measurement, MemoryBudgetError
 from workflow_src.evaluate.measuring import measure_run
 from workflow_src.plan.plan import Plan
@@ -131,7 +133,10 @@ def recompute(plan: Plan, audited: Audited, count: int, seed: int | None = None)
                 data = open_verified(directory, run.prepared.fingerprint)
                 prepared[run.prepared.fingerprint] = data
                 lines += _prepare_again(plan, run, data, notes)
-            lines.append(_measure_again(plan, results, one, run, data, notes))
+            judges = {
+                name: _data_of_judge(plan, name, prepared) for name in judges_in(_content(one))
+            }
+            lines.append(_measure_again(plan, results, one, run, data, judges, notes))
     notes.counted["measurements repeated"] += len(chosen)
     return Repetition(notes.report(), tuple(lines))
 
@@ -142,7 +147,22 @@ def _is_possible(plan: Plan, results: Results, one: Examined) -> bool:
         return False
     directory = _below(plan, run)
     there = results.is_loose(directory) or results.is_packed(directory)
-    return there and CHECKPOINT in results.names(directory)
+    if not there or CHECKPOINT not in results.names(directory):
+        return False
+    judges = [plan.runs.get(name) for name in judges_in(_content(one))]
+    if any(judge is None or not (plan.root / judge.prepared.record).is_file() for judge in judges):
+        return False
+    return not lacking_judges(_content(one), results)
+
+
+def _data_of_judge(plan: Plan, name: str, known: dict[str, PreparedData]) -> PreparedData:
+    """What a judge was trained on; opened once."""
+    prepared = plan.runs[name].prepared
+    if prepared.fingerprint not in known:
+        known[prepared.fingerprint] = open_verified(
+            plan.root / prepared.directory, prepared.fingerprint
+        )
+    return known[prepared.fingerprint]
 
 
 def _below(plan: Plan, run: PlannedRun) -> str:
@@ -155,6 +175,7 @@ def _measure_again(
     one: Examined,
     run: PlannedRun,
     data: PreparedData,
+    data_of_judges: Mapping[str, PreparedData],
     notes: Notes,
 ) -> str:
     """Repeat one measurement and note what differs; a line that says what was compared."""
@@ -166,8 +187,13 @@ def _measure_again(
     log.info("measuring %s again", one.directory)
     parameters = tensors_of(results.read(_below(plan, run), CHECKPOINT))
     memory = _memory(plan, content, device.type) << 20
+    judges = judges_of_record(
+        content, results, lambda judge: data_of_judges[judge["fingerprint"]], device
+    )
     try:
-        again = measure_run(content["spec"], parameters, data, content["measures"], device, memory)
+        again = measure_run(
+            content["spec"], parameters, data, content["measures"], device, memory, judges
+        )
     except MemoryBudgetError as error:
         notes.find("number", one.place, f"it cannot be repeated: {error}")
         return f"recompute {one.place}: not repeated"

@@ -22,6 +22,15 @@ from workflow_src.audit.bounds import (
 )
 from workflow_src.audit.files import is_leftover, json_text, parsed_record, read_bytes, sha256
 from workflow_src.audit.findings import Notes
+from workflow_src.audit.judged import (
+    JUDGED,
+    PREDICTIONS,
+    SHARPENED_JUDGED,
+    check_judged,
+    check_predictions,
+    check_sharpened_judged,
+)
+from workflow_src.audit.judged import wanted_files as wanted_of_judges
 from workflow_src.audit.latent_variables import (
     DIVERGENCES,
     GLOBAL_SAMPLES,
@@ -43,6 +52,8 @@ from workflow_src.audit.numbers import (
     check_history,
     check_inpainting,
 )
+from workflow_src.config.judges import CLASSIFICATION
+from workflow_src.config.models import model_declarations
 from workflow_src.errors import UserError
 from workflow_src.storage import digest
 
@@ -65,6 +76,9 @@ _CHECKS: dict[tuple[str, str], _Check] = {
     ("measurements", LOG_PARTITION): check_log_partition,
     ("measurements", SMOOTHING): check_smoothing,
     ("measurements", TRAINING_BOUNDS): check_training_bounds,
+    ("measurements", JUDGED): check_judged,
+    ("measurements", SHARPENED_JUDGED): check_sharpened_judged,
+    ("measurements", PREDICTIONS): check_predictions,
     **{("measurements", file): check for file, check in density_files.CHECKS.items()},
 }
 
@@ -228,16 +242,23 @@ def _check_claims(
         filled_in = any(row["metric"].startswith("inpainting_") for row in content["metrics"])
         asked = content["measures"].get("inpainting")
         exact = exact_densities.are_told(content)
-        wanted = density_files.wanted_files(content) if exact else {BOUNDS}
+        wanted = density_files.wanted_files(content) if exact else {_first_file(content)}
         wanted |= {INPAINTING} if filled_in or asked else set()
         # A model of a single leaf, which has no components, has none.
         if content["measures"].get("leaf_posteriors") and "leaf_components" in content["spec"]:
             wanted.add(LEAF_POSTERIORS)
-        wanted |= wanted_files(content)
+        wanted |= wanted_files(content) | wanted_of_judges(content)
     else:
         wanted = set()
     for name in sorted(wanted - outputs.keys()):
         notes.find("missing", place, f"it vouches for no {name}; expected one beside it")
+
+
+def _first_file(content: Mapping[str, Any]) -> str:
+    """What the first numbers of a measurement come from that is none of exact densities."""
+    declared = model_declarations().get(content["spec"]["model"])
+    classifies = declared is not None and declared.evaluation == CLASSIFICATION
+    return PREDICTIONS if classifies else BOUNDS
 
 
 def _check_packing(

@@ -61,6 +61,14 @@ _CANDIDATE = {
     "steps": int,
     "device_seconds": NUMBER,
 }
+_JUDGE = {
+    "fingerprint": str,
+    "directory": str,
+    "spec": _SPEC,
+    "data": str,
+    "state": str,
+    "reason": str,
+}
 
 _RECORD = {
     "schema_version": int,
@@ -107,9 +115,11 @@ _CONTENT: Mapping[str, Any] = {
             "leaf_posteriors": IfThere(bool),
             "global_samples": IfThere(int),
             "point_samples": IfThere(int),
+            "judged_samples": IfThere(int),
             "gaps": IfThere(int),
         },
         "code": _CODE,
+        "judges": IfThere(Each(_JUDGE, list)),
         "metrics": Each(_METRIC, list),
         "images": int,
         "dimensions": IfThere(int),
@@ -120,6 +130,7 @@ _CONTENT: Mapping[str, Any] = {
         "measures": dict,
         "code": _CODE,
         "candidates": Each(_CANDIDATE, list),
+        "judges": IfThere(Each(_JUDGE, list)),
         "winner": TEXT_OR_NONE,
         "reason": TEXT_OR_NONE,
         "measurement": (dict, type(None)),

@@ -111,11 +111,12 @@ def _chapters(evidence: Any) -> list[Any]:
     chapters = []
     for study in evidence.studies:
         tables = {
-            name: build_table(study, name, groups)
+            name: build_table(study, name, groups, evidence.experiment_cuts(study.name, name))
             for name in study.experiments
             if (groups := evidence.experiment_groups(study.name, name))
         }
-        claims = judge_claims(study, evidence.study_groups(study.name))
+        cuts = evidence.study_cuts(study.name)
+        claims = judge_claims(study, evidence.study_groups(study.name), cuts)
         galleries = {name: Gallery(()) for name in tables}
         chapters.append(Chapter(study, tables, galleries, claims))
     return chapters

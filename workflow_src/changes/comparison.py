@@ -145,13 +145,17 @@ def _spec_key(run: Mapping[str, Any]) -> Any:
 
 
 def _evaluation_key(before: Described, now: Described) -> Any:
-    """Evaluations are the same where they measure the same on the winner among the same specs."""
+    """Evaluations are the same where they measure the same on the winner among the same specs.
+
+    The specs of those that judge what it draws are the same, too.
+    """
     keys = {name: _spec_key(run) for one in (before, now) for name, run in one["runs"].items()}
 
     def key(one: Mapping[str, Any]) -> Any:
         axes = tuple(sorted(one["axes"].items()))
         runs = frozenset(keys[name] for name in one["runs"])
-        return axes, json.dumps(one["measures"], sort_keys=True), runs
+        judges = frozenset(keys[name] for name in one.get("judges", ()))
+        return axes, json.dumps(one["measures"], sort_keys=True), runs, judges
 
     return key
 

@@ -8,6 +8,7 @@ from typing import Any
 from workflow_src.config.models import model_declarations
 from workflow_src.plan.fingerprints import Closures, Code
 from workflow_src.plan.plan import Plan
+from workflow_src.plan.planned import PlannedEvaluation
 
 SCHEMA = 1
 
@@ -29,12 +30,14 @@ def described(plan: Plan) -> dict[str, Any]:
             for data in plan.prepared
         },
         "runs": _runs(plan),
+        "cut_cells": [one.described() for one in plan.cut_cells],
         "evaluations": {
             one.fingerprint: {
                 "axes": one.axes,
                 "runs": list(one.runs),
                 "measures": one.measures,
                 "prepared": one.prepared.fingerprint,
+                **_judges(one),
                 "directory": one.directory.as_posix(),
                 "exists": one.exists,
                 "groups": [
@@ -61,6 +64,12 @@ def all_code(closures: Closures) -> tuple[Code, ...]:
         *(closures.of_evaluation(model) for model in models),
         closures.of_report(),
     )
+
+
+def _judges(one: PlannedEvaluation) -> dict[str, list[str]]:
+    """The runs that judge what a winner draws; no key where nothing is judged."""
+    judges = [judge.fingerprint for judge in one.judges]
+    return {"judges": judges} if judges else {}
 
 
 def _runs(plan: Plan) -> Mapping[str, Any]:

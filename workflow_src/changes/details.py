@@ -13,6 +13,7 @@ from workflow_src.changes.places import Place
 from workflow_src.changes.reasons import KINDS, Explanation, Reasons
 from workflow_src.changes.standing import grounds_of
 from workflow_src.changes.telling import hours, print_table, say, tell
+from workflow_src.config.models import known_as
 from workflow_src.plan.plan import Plan
 from workflow_src.plan.planned import PlannedEvaluation
 from workflow_src.provenance.record import refuse_newer_record
@@ -41,7 +42,7 @@ def _tell_experiment(explanation: Explanation, name: str, console: Console) -> N
         for one in plan.evaluations
         if any(f"{group.study}/{group.experiment}" == name for group in one.groups)
     ]
-    runs = {run for one in evaluations for run in one.runs}
+    runs = {run for one in evaluations for run in one.needed}
     own = dataclasses.replace(
         explanation,
         runs={run: why for run, why in explanation.runs.items() if run in runs},
@@ -53,7 +54,7 @@ def _tell_experiment(explanation: Explanation, name: str, console: Console) -> N
         prepared={
             data: why
             for data, why in explanation.prepared.items()
-            if data in {one.prepared.fingerprint for one in evaluations}
+            if data in {read.fingerprint for one in evaluations for read in one.data}
         },
         report=None,
     )
@@ -66,8 +67,8 @@ def _tell_experiment(explanation: Explanation, name: str, console: Console) -> N
         (
             ", ".join(_told_apart(one, name)),
             one.fingerprint,
-            str(len(one.runs)),
-            str(sum(run in explanation.runs for run in one.runs)),
+            str(len(one.needed)),
+            str(sum(run in explanation.runs for run in one.needed)),
         )
         for one in evaluations
         if not one.exists
@@ -81,7 +82,7 @@ def _told_apart(one: PlannedEvaluation, experiment: str) -> Iterator[str]:
     yield from (str(one.axes[key]) for key in _CELL)
     for group in one.groups:
         if f"{group.study}/{group.experiment}" == experiment:
-            yield from (f"{key} {value}" for key, value in group.variant.items())
+            yield from (f"{key} {known_as(key, value)}" for key, value in group.variant.items())
 
 
 def _tell_run(explanation: Explanation, results: Results, name: str, console: Console) -> None:
@@ -92,11 +93,12 @@ def _tell_run(explanation: Explanation, results: Results, name: str, console: Co
         ("axes", {key: value for key, value in run.spec.canonical().items() if key in _CELL}),
         ("hyperparameters", dict(run.spec.hyperparameters)),
     ):
-        say(console, f"{title}: {', '.join(f'{key} {value}' for key, value in values.items())}")
+        told = ", ".join(f"{key} {known_as(key, value)}" for key, value in values.items())
+        say(console, f"{title}: {told}")
     asking = dict.fromkeys(
         f"{group.study}/{group.experiment}"
         for one in plan.evaluations
-        if name in one.runs
+        if name in one.needed
         for group in one.groups
     )
     say(console, f"asked for by: {', '.join(asking)}")
@@ -121,10 +123,14 @@ def _tell_evaluation(
     say(console, f"axes: {', '.join(f'{key} {value}' for key, value in one.axes.items())}")
     for group in one.groups:
         if group.variant:
-            told = ", ".join(f"{key} {value}" for key, value in group.variant.items())
+            values = group.variant.items()
+            told = ", ".join(f"{key} {known_as(key, value)}" for key, value in values)
             say(console, f"of {group.study}/{group.experiment}: {told}")
     missing = sum(run in explanation.runs for run in one.runs)
     say(console, f"chooses among {len(one.runs)} runs, of which {missing} are missing")
+    if one.judges:
+        missing = sum(judge.fingerprint in explanation.runs for judge in one.judges)
+        say(console, f"judged by {len(one.judges)} runs, of which {missing} are missing")
     if name in explanation.evaluations:
         say(console, "missing")
         _tell_reasons(explanation.evaluations[name], console)

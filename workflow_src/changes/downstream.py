@@ -37,7 +37,7 @@ def why_evaluations(
     families: dict[str, list[PlannedEvaluation]] = defaultdict(list)
     lost = _named_by_reports(plan)
     for one in missing:
-        waiting = next((name for name in one.runs if name in runs), None)
+        waiting = next((name for name in one.needed if name in runs), None)
         if waiting is not None:
             reasons[one.fingerprint] = runs[waiting]
         elif one.fingerprint in lost:
@@ -140,7 +140,8 @@ class _Search:
         code = Code(self._code.step, way.code, {}, way.code)
         found = []
         for name, one in missing.items():
-            former = evaluation_fingerprint(one.runs, way.measures, code)
+            judges = [judge.fingerprint for judge in one.judges]
+            former = evaluation_fingerprint(one.runs, way.measures, code, judges)
             if former in self._orphans:
                 found.append((name, former))
         return found
@@ -166,6 +167,11 @@ class _Search:
             reasons.append(
                 Reason("candidates", (f"{more} more, {less} fewer runs to choose from",))
             )
+        judging = {judge["fingerprint"] for judge in way.record["content"].get("judges", ())}
+        now = {judge.fingerprint for judge in one.judges}
+        if judging != now:
+            more, less = len(now - judging), len(judging - now)
+            reasons.append(Reason("judges", (f"{more} more, {less} fewer judges",)))
         return tuple(reasons)
 
     def _way(self, directory: str) -> _Way | None:

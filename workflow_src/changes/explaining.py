@@ -24,7 +24,7 @@ def explain(plan: Plan) -> Explanation:
     runs, notes = why_runs(plan, results, causes)
     evaluations = why_evaluations(plan, results, causes, runs)
     needed = {plan.runs[name].prepared.fingerprint for name in runs}
-    needed |= {one.prepared.fingerprint for one in plan.evaluations if not one.exists}
+    needed |= {d.fingerprint for one in plan.evaluations if not one.exists for d in one.data}
     return Explanation(
         plan=plan,
         runs=runs,

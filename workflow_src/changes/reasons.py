@@ -17,6 +17,7 @@ KINDS = {
     "setting": "a setting was changed",
     "new": "never made before",
     "candidates": "the runs that it chooses among are others",
+    "judges": "those that judge what is drawn are others",
     "measures": "other things are to be measured",
     "shown": "what it shows is other",
     "evaluations": "evaluations that it shows are to be made",

@@ -22,7 +22,7 @@ from workflow_src.changes.earlier import Record
 from workflow_src.changes.orphans import fingerprint_of
 from workflow_src.changes.samples import Candidate, Difference, Sample, sampled
 from workflow_src.changes.trials import Trial, device_of, incomparable, made_with
-from workflow_src.config.models import evaluation_of
+from workflow_src.config.models import evaluation_of, measures_of
 from workflow_src.errors import UserError
 from workflow_src.plan.fingerprints import PREPARATION, Code
 from workflow_src.plan.layout import PREPARED_RECORD
@@ -184,6 +184,8 @@ class Repeater:
                 repeat = "the checkpoints that were measured are not here"
             elif not (prepared / PREPARED_RECORD).is_file():
                 repeat = "the prepared data are not here"
+            elif self._lacks_judges(content):
+                repeat = "the judges that were measured with, or their data, are not here"
             elif lacking := _unknown_measures(content):
                 repeat = f"made before the measures {', '.join(lacking)} were known"
             else:
@@ -199,9 +201,25 @@ class Repeater:
                 repeat,
             )
 
+    def _lacks_judges(self, content: Mapping[str, Any]) -> bool:
+        from workflow_src.evaluate.judge_runs import lacking_judges
+
+        return bool(lacking_judges(content, self.results)) or not all(
+            (self._data_of_judge(judge) / PREPARED_RECORD).is_file()
+            for judge in content.get("judges", ())
+        )
+
+    def _data_of_judge(self, judge: Mapping[str, Any]) -> Path:
+        spec = judge["spec"]
+        layout = self.plan.layout
+        return self.plan.root / layout.prepared(
+            spec["data_set"], spec["likelihood"], judge["data"]
+        )
+
     def _measure(self, directory: str, record: Record, run: str, data: str) -> Difference:
         from workflow_src.compute import open_device
         from workflow_src.data.prepared import open_verified
+        from workflow_src.evaluate.judge_runs import judges_of_record
         from workflow_src.evaluate.measurement import MemoryBudgetError
         from workflow_src.evaluate.measuring import measure_run
         from workflow_src.train.checkpoints import tensors_of
@@ -212,8 +230,14 @@ class Repeater:
         parameters = tensors_of(self.results.read(run, CHECKPOINT))
         budget = self.plan.settings.evaluation.budget_megabytes(device.type) << 20
         try:
+            judges = judges_of_record(
+                content,
+                self.results,
+                lambda judge: open_verified(self._data_of_judge(judge), judge["data"]),
+                device,
+            )
             again = measure_run(
-                content["spec"], parameters, arrays, content["measures"], device, budget
+                content["spec"], parameters, arrays, content["measures"], device, budget, judges
             )
         except MemoryBudgetError as error:
             name = "gpu_memory_megabytes" if device.type == "cuda" else "memory_megabytes"
@@ -270,6 +294,7 @@ def _by_family(made: Iterator[tuple[str, Record]]) -> Iterator[tuple[str, dict[s
 
 
 def _unknown_measures(content: Mapping[str, Any]) -> list[str]:
-    """Measures of the model's evaluation that were not known when a measurement was made."""
-    known = evaluation_of(content["spec"]["model"]).measures
-    return sorted(set(known) - content["measures"].keys())
+    """Measures of the model that were not known when a measurement was made."""
+    model = content["spec"]["model"]
+    known = set(evaluation_of(model).measures) & set(measures_of(model))
+    return sorted(known - content["measures"].keys())

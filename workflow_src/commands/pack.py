@@ -97,7 +97,7 @@ def _pack(plan: Plan, *, all_checkpoints: bool) -> None:
     refuse_incomplete(results, evaluations)
     runs = [_name(one.directory, root) for one in plan.runs.values()]
     # What an evaluation that is not there yet may choose needs its checkpoint.
-    waiting = {name for one in plan.evaluations if not one.exists for name in one.runs}
+    waiting = {name for one in plan.evaluations if not one.exists for name in one.needed}
     awaited = frozenset(_name(plan.runs[name].directory, root) for name in waiting)
     wanted = follow(results, evaluations, runs, awaited) | released(plan.root, results)
     done = write_packs(

@@ -22,6 +22,8 @@ from workflow_src.cluster.queue import time_limit_minutes
 from workflow_src.config.command_line import add_configfile, settings_files
 from workflow_src.config.loading import load_layered
 from workflow_src.jobs.journal import State, entry_path, read_entry
+from workflow_src.plan.cut_cells import notes as cut_cell_notes
+from workflow_src.plan.judges import unjudged
 from workflow_src.plan.omissions import omissions
 from workflow_src.plan.packing import Packing, Spread, packing
 from workflow_src.plan.plan import Plan, build_plan
@@ -113,7 +115,7 @@ def _rows(plan: Plan) -> list[tuple[str, ...]]:
     for one in plan.evaluations:
         for group in one.groups:
             key = group.study, group.experiment
-            runs[key].update(dict.fromkeys(one.runs))
+            runs[key].update(dict.fromkeys(one.needed))
             evaluations[key][one.fingerprint] = one.exists
     order = dict.fromkeys((group.study, group.experiment) for group in plan.groups)
     rows = [_row(plan, key, runs[key], evaluations[key].values()) for key in order]
@@ -140,6 +142,8 @@ def _notes(plan: Plan, packed: Packing, limit: TimeLimit | None) -> list[str]:
         f"{_values(plan, 'protocol')}, streams {_values(plan, 'stream')}, device {settings.device}"
     ]
     notes += omissions(plan.studies, settings, plan.groups)
+    notes += unjudged(plan.studies, plan.groups)
+    notes += cut_cell_notes(plan.cut_cells, several_studies=len(plan.studies) > 1)
     if packed.runs_per_job and packed.hours_per_job and packed.minutes:
         notes += [
             f"training in {_counted(packed.jobs, 'job')} of {_runs(packed.runs_per_job)}",

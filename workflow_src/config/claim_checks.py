@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 
 from workflow_src.config.claims import Check, Claim, Stability
 from workflow_src.config.complaints import Complaint, shown, unknown
+from workflow_src.config.data_sets import as_collections, with_members
 from workflow_src.config.experiment_checks import check_measured
 from workflow_src.config.experiments import Experiment, Grid
 from workflow_src.config.grid_entries import Entry, applies, values_in
-from workflow_src.config.models import hyperparameters_of
+from workflow_src.config.models import hyperparameters_of, resolved_values
 from workflow_src.config.strict import Scalar
 from workflow_src.config.study_checks import check_metric
 from workflow_src.config.yaml_lines import KeyPath
@@ -25,16 +26,21 @@ def checked_grid(check: Check, experiment: Experiment) -> Grid:
     """The grid that a check is about: the paper's, or another that has data sets which it lacks."""
     claimed, named = claimed_grid(experiment), set(check.data_sets or ())
     grids = (claimed, *experiment.scales.values())
-    return next((grid for grid in grids if named <= set(grid.data_sets)), claimed)
+    return next((grid for grid in grids if named <= set(shown_data_sets(grid))), claimed)
+
+
+def shown_data_sets(grid: Grid) -> tuple[str, ...]:
+    """The data sets of a grid as tables and claims tell them apart: collections in one."""
+    return as_collections(grid.data_sets)
 
 
 def claimed_cells(check: Check, experiment: Experiment) -> tuple[tuple[str, str], ...]:
-    """Data set and likelihood of every cell that a check is about."""
+    """Data set, or collection of them, and likelihood of every cell that a check is about."""
     grid = checked_grid(check, experiment)
     return tuple(
         (data_set, likelihood)
         for likelihood in check.likelihoods or grid.likelihoods
-        for data_set in check.data_sets or grid.data_sets
+        for data_set in check.data_sets or shown_data_sets(grid)
     )
 
 
@@ -68,7 +74,7 @@ def _check(key: KeyPath, check: Check, experiment: Experiment) -> None:
         ).raised_in_validator()
     grid = checked_grid(check, experiment)
     named: dict[str, tuple[Sequence[object], Sequence[object]]] = {
-        "data_sets": (check.data_sets or (), grid.data_sets),
+        "data_sets": (check.data_sets or (), shown_data_sets(grid)),
         "likelihoods": (check.likelihoods or (), grid.likelihoods),
     }
     for name, (given, known) in named.items():
@@ -112,13 +118,14 @@ def _check_cells(
     ]
 
     def has(data_set: str, likelihood: str) -> bool:
-        return any(applies(entry, data_set, likelihood) for entry in fitting)
+        members = [one for one in with_members([data_set]) if one in grid.data_sets]
+        return all(any(applies(entry, one, likelihood) for entry in fitting) for one in members)
 
     for data_set, likelihood in claimed_cells(check, experiment):
         if not has(data_set, likelihood):
             there = [
                 f"{one} {other}"
-                for one, other in itertools.product(grid.data_sets, grid.likelihoods)
+                for one, other in itertools.product(shown_data_sets(grid), grid.likelihoods)
                 if has(one, other)
             ]
             raise Complaint(
@@ -162,6 +169,9 @@ def _check_subject(
         raise unknown((*key, "model"), f"model of {name}", model, models).raised_in_validator()
     declared = hyperparameters_of(model)
     for hyperparameter in experiment.compare:
+        if hyperparameter not in declared:
+            _check_absent((*key, hyperparameter), hyperparameter, subject, model)
+            continue
         if not declared[hyperparameter].applies(subject):
             if hyperparameter in subject:
                 raise Complaint(
@@ -172,12 +182,23 @@ def _check_subject(
             continue
         _check_given(key, hyperparameter, subject, name)
         values = _values(hyperparameter, model, experiment)
-        if subject[hyperparameter] not in values:
+        told = resolved_values(model, {hyperparameter: subject[hyperparameter]})
+        known_values = [resolved_values(model, {hyperparameter: value}) for value in values]
+        if told not in known_values:
             raise Complaint(
                 (*key, hyperparameter),
                 f"{name} has no {model} with {hyperparameter} {shown(subject[hyperparameter])}",
                 expected="one of " + ", ".join(map(str, values)),
             ).raised_in_validator()
+
+
+def _check_absent(
+    key: KeyPath, hyperparameter: str, subject: Mapping[str, Scalar], model: str
+) -> None:
+    if hyperparameter in subject:
+        raise Complaint(
+            key, f"{model} has no {hyperparameter}", expected="it of models that have it alone"
+        ).raised_in_validator()
 
 
 def _check_given(key: KeyPath, needed: str, subject: Mapping[str, Scalar], name: str) -> None:

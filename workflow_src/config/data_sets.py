@@ -1,25 +1,29 @@
 """The registry of data sets: data_sets.yaml as typed facts.
 
 Where the files come from, what they must hash to, and the shape of what preparation makes of them.
-Nothing is downloaded or opened here.
+Nothing is downloaded or opened here. What one entry of the file says of several data sets, and of
+parts of another one, is written out by `workflow_src.config.registry_entries`.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from workflow_src.config.complaints import Complaint, Place, unknown, validate
+from workflow_src.config.registry_entries import registry_facts
 from workflow_src.config.strict import Distinct, Likelihood, Name, StrictModel
 from workflow_src.config.yaml_lines import KeyPath, read_yaml
 
 REGISTRY = Path(__file__).with_name("data_sets.yaml")
 
 Positive = Annotated[int, Field(ge=1)]
+Label = Annotated[int, Field(ge=0, le=255)]
 
 _DRAWN = ("circle", "wave")
 """Readers of points that this program draws."""
@@ -78,10 +82,28 @@ class DataSet(StrictModel):
         description="Step of the Poon-Domingos splits in pixels (Delta), giving 4 x 4 "
         "super-pixels; points have none.",
     )
-    training_label: Annotated[int, Field(ge=0, le=255)] | None = Field(
+    training_label: Label | None = Field(
         None,
         description="Label of all training and validation images, where they have but one; test "
         "images of other labels are anomalies.",
+    )
+    part_of: Name | None = Field(
+        None,
+        description="Data set of whose training, validation and test images these are some; what "
+        "is not said here is as there.",
+    )
+    training_labels: Annotated[tuple[Label, ...], Field(strict=False)] = Field(
+        (),
+        description="Labels of the training and validation images that are kept of the data set "
+        "that these are part of; test images of other labels are anomalies or left out.",
+    )
+    collection: Name | None = Field(
+        None, description="Collection of data sets whose numbers are averaged in tables."
+    )
+    judged_by: Name | None = Field(
+        None,
+        description="Data set that classifiers are trained on which judge samples; itself, where "
+        "none is said.",
     )
     anomalies: int = Field(
         0,
@@ -104,6 +126,7 @@ class DataSet(StrictModel):
         "binarised_mnist",
         "omniglot",
         "silhouettes",
+        "svhn_colour",
         "idx_label",
         "digits_label",
         "circle",
@@ -132,7 +155,7 @@ class DataSet(StrictModel):
 
     @model_validator(mode="after")
     def _facts_agree(self) -> DataSet:
-        for complaint in (self._wrong_levels(), self._wrong_anomalies()):
+        for complaint in (self._wrong_levels(), self._wrong_labels(), self._wrong_anomalies()):
             if complaint is not None:
                 raise complaint.raised_in_validator()
         return self
@@ -148,8 +171,21 @@ class DataSet(StrictModel):
             (), "the key 'levels' is missing", expected="levels: largest count of a pixel"
         )
 
+    def _wrong_labels(self) -> Complaint | None:
+        if (self.part_of is None) == (not self.training_labels):
+            return None
+        if self.part_of is None:
+            return Complaint(
+                ("training_labels",), "it is said of no data set", expected="part_of beside it"
+            )
+        return Complaint(
+            (),
+            "the key 'training_labels' is missing",
+            expected=f"training_labels: those that are kept of {self.part_of}",
+        )
+
     def _wrong_anomalies(self) -> Complaint | None:
-        if self.anomalies and self.training_label is None:
+        if self.anomalies and self.training_label is None and not self.training_labels:
             return Complaint(
                 ("anomalies",),
                 "nothing tells the anomalies, as there is no training_label",
@@ -164,12 +200,24 @@ class DataSet(StrictModel):
         return None
 
 
+class Collection(StrictModel):
+    """Data sets that stand for one in tables, which then show the mean over them."""
+
+    name: Name = Field(description="Name in settings and grids, where it stands for its members.")
+    title: str = Field(description="Name in tables and figures.")
+    members: Distinct[Name] = Field(description="Its data sets, in the order of tables.")
+
+
 class _Registry(StrictModel):
+    collections: dict[Name, str] = Field({}, description="Titles of collections by name.")
     data_sets: dict[Name, dict[str, Any]] = Field(description="Data sets by name.")
 
 
 DATA_SETS: Mapping[str, DataSet]
 """All data sets by name; read at first use."""
+
+COLLECTIONS: Mapping[str, Collection]
+"""All collections by name; read at first use."""
 
 
 def data_set(name: str) -> DataSet:
@@ -180,43 +228,68 @@ def data_set(name: str) -> DataSet:
     return known[name]
 
 
+def with_members(names: Iterable[str]) -> tuple[str, ...]:
+    """The names of data sets, with the members of a collection in its place, each once."""
+    known = _collections()
+    each = (known[name].members if name in known else (name,) for name in names)
+    return tuple(dict.fromkeys(itertools.chain.from_iterable(each)))
+
+
+def as_collections(names: Iterable[str]) -> tuple[str, ...]:
+    """The names of data sets and collections, with the collection in its members' place."""
+    known = _data_sets()
+    each = (known[name].collection or name if name in known else name for name in names)
+    return tuple(dict.fromkeys(each))
+
+
+def unknown_data_set(key: KeyPath, name: str) -> Complaint | None:
+    """What is wrong with a name that is neither a data set's nor a collection's."""
+    if name in _data_sets() or name in _collections():
+        return None
+    alone = [one.name for one in _data_sets().values() if one.collection is None]
+    return unknown(key, "data set", name, [*alone, *_collections()])
+
+
 @functools.cache
 def _data_sets() -> dict[str, DataSet]:
+    return _read()[0]
+
+
+@functools.cache
+def _collections() -> dict[str, Collection]:
+    return _read()[1]
+
+
+def _read() -> tuple[dict[str, DataSet], dict[str, Collection]]:
     document = read_yaml(REGISTRY)
     registry = validate(_Registry, document.value, document.place)
+    found = {}
+    for name, (facts, key) in registry_facts(registry.data_sets, document.place).items():
+        place = _below(document.place, ("data_sets", key))
+        one = validate(DataSet, {"name": name, **facts}, place)
+        if one.collection is not None and one.collection not in registry.collections:
+            raise unknown(
+                ("collection",), "collection", one.collection, registry.collections
+            ).error(place)
+        found[name] = one
+    collections = {
+        name: Collection(
+            name=name,
+            title=title,
+            members=tuple(one.name for one in found.values() if one.collection == name),
+        )
+        for name, title in registry.collections.items()
+    }
+    return found, collections
 
-    def one(name: str, facts: dict[str, Any]) -> DataSet:
-        def place(key: KeyPath) -> str:
-            return document.place(("data_sets", name, *key))
 
-        return validate(DataSet, {"name": name, **_with_files(facts, registry, place)}, place)
-
-    return {name: one(name, facts) for name, facts in registry.data_sets.items()}
-
-
-def _with_files(facts: dict[str, Any], registry: _Registry, place: Place) -> dict[str, Any]:
-    """The facts of one data set, with the files of its publisher where it names one."""
-    publisher = facts.get("published_as")
-    if publisher is None:
-        return facts
-    if publisher not in registry.data_sets:
-        raise unknown(("published_as",), "data set", publisher, registry.data_sets).error(place)
-    if "files" in facts:
-        raise Complaint(
-            ("files",),
-            f"the files are those of {publisher}",
-            expected="no files beside published_as",
-        ).error(place)
-    if (first := registry.data_sets[publisher].get("published_as")) is not None:
-        raise Complaint(
-            ("published_as",),
-            f"{publisher} has no files of its own",
-            expected=f"the data set that publishes them, {first}",
-        ).error(place)
-    return facts | {"files": registry.data_sets[publisher].get("files", [])}
+def _below(place: Place, outer: KeyPath) -> Place:
+    return lambda key: place((*outer, *key))
 
 
 def __getattr__(name: str) -> Any:
     if name == "DATA_SETS":
         return _data_sets()
+    if name == "COLLECTIONS":
+        return _collections()
     raise AttributeError(name)

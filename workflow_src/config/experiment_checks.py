@@ -9,8 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from workflow_src.config.complaints import Complaint, shown, unknown
-from workflow_src.config.metrics import LOG_PARTITION
-from workflow_src.config.models import evaluation_declarations, evaluation_of, hyperparameters_of
+from workflow_src.config.metrics import LOG_PARTITION, METRICS
+from workflow_src.config.models import (
+    evaluation_declarations,
+    hyperparameters_of,
+    measures_of,
+    metrics_of,
+)
 from workflow_src.config.study_checks import check_name
 from workflow_src.config.yaml_lines import KeyPath
 
@@ -29,10 +34,23 @@ _PICTURES = (
     "reference",
     "gaps",
     "costs",
+    "anomalies",
+    "samples",
+    "sharpened_samples",
+    "variants",
+    "side_by_side",
+    "centroids",
 )
 _ALONG_ROWS = {"curve": "a curve", "costs": "costs"}
 """Presentations that draw lines over what the table has in its rows, with words."""
 _SAMPLES = "importance_samples"
+OF_ANOMALIES = (
+    "anomaly_auc",
+    "published_anomaly_auc",
+    *(f"layer_{layer}_anomaly_auc" for layer in range(1, 5)),
+    "top_layer_anomaly_auc_gain",
+)
+"""Metrics of how well anomalies are told, which need data that have some."""
 _MEASURE_OF = {
     "inpainting_log_density": ("inpainting", "masks under inpainting"),
     "inpainting_error": ("inpainting", "masks under inpainting"),
@@ -52,7 +70,18 @@ _MEASURE_OF = {
     "akaike_criterion_of_rank": ("model_selection", "model_selection"),
     "bayesian_criterion_of_rank": ("model_selection", "model_selection"),
     "score_rank": ("model_selection", "model_selection"),
-    "anomaly_auc": ("anomalies", "anomalies"),
+    "zeroed_inpainting_error": ("inpainting", "masks under inpainting"),
+    "mean_image_inpainting_error": ("inpainting", "masks under inpainting"),
+    **dict.fromkeys(OF_ANOMALIES, ("anomalies", "anomalies")),
+    **{f"layer_{layer}_loss": ("layer_scores", "layer_scores") for layer in range(1, 5)},
+    "test_accuracy": ("classification", "classification"),
+    "test_cross_entropy": ("classification", "classification"),
+    "judged_accuracy": ("judged_samples", "judged_samples"),
+    "judge_accuracy": ("judged_samples", "judged_samples"),
+    "overall_judge_accuracy": ("judged_samples", "judged_samples"),
+    "judge_count": ("judged_samples", "judged_samples"),
+    "sharpened_judged_accuracy": ("judged_samples", "judged_samples"),
+    "sharpening_gain": ("judged_samples", "judged_samples"),
     "imputation_error": ("imputation", "imputation"),
     "imputation_log_density": ("imputation", "imputation"),
     "encoder_imputation_error": ("imputation", "imputation"),
@@ -71,12 +100,28 @@ _MEASURE_OF = {
 """Metrics that are computed where something is measured that need not be: its name, and words."""
 
 
-def check_compared(compare: Sequence[str], models: Iterable[str]) -> None:
-    """Each compared hyperparameter is one of every model of the experiment."""
-    for model in models:
-        known = hyperparameters_of(model)
-        for position, name in enumerate(compare):
-            check_name(("compare", position), name, known, model)
+def check_compared(key: str, names: Sequence[str], models: Iterable[str]) -> None:
+    """Each hyperparameter that is told apart under ``key`` is one of a model of the experiment."""
+    known = {name: one for model in models for name, one in hyperparameters_of(model).items()}
+    for position, name in enumerate(names):
+        check_name((key, position), name, known, " or ".join(models))
+
+
+def check_best_over(names: Sequence[str], compare: Sequence[str], metric: str) -> None:
+    """The best of several is asked of what is not shown apart, by a metric that has a better."""
+    for position, name in enumerate(names):
+        if name in compare:
+            raise Complaint(
+                ("best_over", position),
+                f"{shown(name)} is compared already",
+                expected="another hyperparameter",
+            ).raised_in_validator()
+    if names and METRICS[metric].better == "neither":
+        raise Complaint(
+            ("best_over",),
+            f"there is no best {metric}",
+            expected="a metric in the table that is better higher or lower",
+        ).raised_in_validator()
 
 
 def check_layout(
@@ -98,13 +143,15 @@ def check_layout(
 
 
 def check_measurable(measured: Collection[str], models: Iterable[str]) -> None:
-    """Everything that is to be measured can be, on every model of the experiment.
+    """Everything that is to be measured can be, on some model of the experiment.
 
-    Models of which there is no more than a bound are measured with some number of samples.
+    What only the evaluations of other models measure is not asked of a model's. Models of which
+    there is no more than a bound are measured with some number of samples.
     """
-    for model in models:
-        known = evaluation_of(model).measures
-        for name in sorted(set(measured) - set(known)):
+    measurable = {model: measures_of(model) for model in models}
+    every = {name for known in measurable.values() for name in known}
+    for model, known in measurable.items():
+        for name in sorted(set(measured) - every):
             raise Complaint(
                 ("measures", name),
                 f"{name} is not measured on models such as {model}",
@@ -166,11 +213,11 @@ def check_presentation(
 def _computes(model: str, metric: str) -> bool:
     """Whether a metric exists for a model; those that no evaluation computes exist for all."""
     of_evaluations = {name for one in evaluation_declarations().values() for name in one.metrics}
-    return metric not in of_evaluations or metric in evaluation_of(model).metrics
+    return metric not in of_evaluations or metric in metrics_of(model)
 
 
 def _is_numeric(rows: str, models: Iterable[str]) -> bool:
     if rows == "fraction":
         return True
     hyperparameters = [hyperparameters_of(model).get(rows) for model in models]
-    return all(one is not None and one.type != "choice" for one in hyperparameters)
+    return all(one is not None and one.type in ("integer", "number") for one in hyperparameters)

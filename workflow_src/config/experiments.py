@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from workflow_src.config.experiment_checks import (
+    check_best_over,
     check_compared,
     check_layout,
     check_measurable,
     check_measured,
     check_presentation,
 )
+from workflow_src.config.grid_entries import entry_with_members
+from workflow_src.config.judges import Judges, check_judges, check_judging
+from workflow_src.config.measurable_cells import check_metric_of_cells
 from workflow_src.config.strict import (
     Ascending,
     Distinct,
@@ -32,12 +36,12 @@ from workflow_src.config.strict import (
 )
 from workflow_src.config.study_checks import (
     check_cells,
-    check_data_sets,
     check_images,
     check_likelihoods,
     check_metric,
     check_models,
     check_training,
+    known_data_sets,
 )
 
 Axis = Literal["model", "data_set", "likelihood", "fraction", "protocol", "stream"]
@@ -61,9 +65,17 @@ Presentation = Literal[
     "reference",
     "gaps",
     "costs",
+    "layer_curves",
+    "anomalies",
+    "samples",
+    "sharpened_samples",
+    "variants",
+    "side_by_side",
+    "centroids",
 ]
 Mask = Literal["left", "right", "top", "bottom", "center", "random_pixels"]
-Entry = dict[Name, Distinct[Scalar]]
+DataSets = Annotated[Distinct[Name], AfterValidator(known_data_sets)]
+Entry = Annotated[dict[Name, Distinct[Scalar]], AfterValidator(entry_with_members)]
 Entries = Annotated[tuple[Entry, ...], Field(strict=False, min_length=1)]
 CsvName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+\.csv$")]
 
@@ -71,7 +83,10 @@ CsvName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+\.csv$")]
 class Grid(StrictModel):
     """What one experiment trains at one scale."""
 
-    data_sets: Distinct[Name] = Field(description="Data sets, unless the settings name others.")
+    data_sets: DataSets = Field(
+        description="Data sets, unless the settings name others; a collection stands for all of "
+        "its members."
+    )
     likelihoods: Distinct[Likelihood] = Field(
         description="Likelihoods, unless the settings name others."
     )
@@ -95,6 +110,9 @@ class Grid(StrictModel):
     training: dict[Name, Scalar] = Field(
         {}, description="Values for trainers at this scale; they go before the study's."
     )
+    judges: Judges | None = Field(
+        None, description="Classifiers that judge the images drawn, where any are to be judged."
+    )
     models: Annotated[dict[Name, Entries], Field(min_length=1)] = Field(
         description="Per model, hyperparameters with their values: every entry of the list is a "
         "product of its values, and the grid is what any entry contains. An entry that also says "
@@ -103,12 +121,12 @@ class Grid(StrictModel):
 
     @model_validator(mode="after")
     def _names_what_exists(self) -> Grid:
-        check_data_sets(self.data_sets)
         check_models(self.models)
         check_likelihoods(self.models, self.likelihoods)
         check_cells(self.models, self.data_sets, self.likelihoods)
         check_images(self.models, self.data_sets, self.likelihoods)
         check_training(self.training, self.models)
+        check_judges(self.judges, self.data_sets, self.likelihoods)
         return self
 
 
@@ -121,6 +139,27 @@ class Measures(StrictModel):
         "where a model has no more than a bound.",
     )
     samples: int = Field(0, ge=0, description="Number of images to sample.")
+    sharpened_samples: int = Field(
+        0,
+        ge=0,
+        description="Number of images to sample without and with sharpening, from the same choices "
+        "at the top layer; of models that can be sharpened.",
+    )
+    variants: int = Field(
+        0, ge=0, description="Number of test images to draw variants of, eight of each."
+    )
+    side_by_side: int = Field(
+        0,
+        ge=0,
+        description="Number of test images, the first ones, to show as they are, with their right "
+        "half hidden, and filled in.",
+    )
+    centroids: bool = Field(
+        False, description="Whether to show the centroids of the lowest mixture layer."
+    )
+    layer_scores: bool = Field(
+        False, description="Whether to give the mean score of test images in every mixture layer."
+    )
     leaf_manifolds: bool = Field(
         False, description="Whether to decode a grid of latent codes of every leaf."
     )
@@ -183,10 +222,20 @@ class Measures(StrictModel):
         description="Whether to hide each half of the values of test points and to expect them "
         "from the other half.",
     )
+    judged_samples: int = Field(
+        0,
+        ge=0,
+        description="Number of images of each class to draw and have the grid's judges classify; "
+        "of models of a single class, and of those with a classifier.",
+    )
     anomalies: bool = Field(
         False,
         description="Whether to tell test points apart by their density that are of no training "
         "label.",
+    )
+    classification: bool = Field(
+        False,
+        description="Whether to classify the test images; of models with a classifier.",
     )
     model_selection: bool = Field(
         False, description="Whether to give information criteria, on the training points."
@@ -233,7 +282,13 @@ class Experiment(StrictModel):
     compare: Unique[Name] = Field(
         (),
         description="Hyperparameters whose values are told apart: each combination has a winner "
-        "of its own.",
+        "of its own. A model without one has none of its values.",
+    )
+    best_over: Unique[Name] = Field(
+        (),
+        description="Hyperparameters of which the table and claims show the values with the best "
+        "mean over seeds of the metric that is looked at, on the test set; each combination has "
+        "winners of its own.",
     )
     table: TableLayout = Field(description="Rows, columns and cells of its table.")
     measures: Measures = Field(description="What is measured on the winners.")
@@ -245,7 +300,9 @@ class Experiment(StrictModel):
     def _is_consistent(self) -> Experiment:
         models = sorted({model for grid in self.scales.values() for model in grid.models})
         table, measures = self.table, self.measures
-        check_compared(self.compare, models)
+        check_compared("compare", self.compare, models)
+        check_compared("best_over", self.best_over, models)
+        check_best_over(self.best_over, self.compare, table.metric)
         check_layout(table.rows, table.columns, get_args(Axis), self.compare)
         measured = {name for name, value in measures if value}
         check_measurable(measured, models)
@@ -253,4 +310,11 @@ class Experiment(StrictModel):
             table.metric, measures.importance_samples, measured, models, ("table", "metric")
         )
         check_presentation(self.presentation, measured, table.rows, models)
+        check_judging(measures.judged_samples, self.scales)
+        check_metric_of_cells(table.metric, self.scales)
         return self
+
+    @property
+    def told_apart(self) -> tuple[str, ...]:
+        """Hyperparameters each combination of whose values has winners of its own."""
+        return (*self.compare, *self.best_over)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
+from workflow_src.config.data_sets import with_members
 from workflow_src.config.strict import Scalar
 
 CONDITIONS = ("data_sets", "likelihoods")
@@ -13,9 +14,22 @@ CONDITIONS = ("data_sets", "likelihoods")
 Entry = Mapping[str, Sequence[Scalar]]
 
 
+def entry_with_members(entry: dict[str, tuple[Scalar, ...]]) -> dict[str, tuple[Scalar, ...]]:
+    """The entry, with the members of collections among its ``data_sets`` in their place."""
+    names = entry.get("data_sets")
+    if names is None:
+        return entry
+    return entry | {"data_sets": with_members(map(str, names))}
+
+
 def values_in(entry: Entry) -> dict[str, Sequence[Scalar]]:
     """The values of an entry's hyperparameters, by name."""
     return {name: values for name, values in entry.items() if name not in CONDITIONS}
+
+
+def given_in(entries: Sequence[Entry]) -> tuple[str, ...]:
+    """The hyperparameters that any of a model's entries gives, in the order of first appearance."""
+    return tuple(dict.fromkeys(name for entry in entries for name in values_in(entry)))
 
 
 def applies(entry: Entry, data_set: str, likelihood: str) -> bool:

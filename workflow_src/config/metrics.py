@@ -124,6 +124,20 @@ _ALL = (
         "share of full range",
         "lower",
     ),
+    Metric(
+        "zeroed_inpainting_error",
+        "root mean squared error of expected missing pixels that are taken for observed zeros, "
+        "first 64 test images",
+        "share of full range",
+        "lower",
+    ),
+    Metric(
+        "mean_image_inpainting_error",
+        "root mean squared error of missing pixels filled with the mean training image, first 64 "
+        "test images",
+        "share of full range",
+        "lower",
+    ),
     Metric("test_log_likelihood", "log likelihood, test set", "nats", "higher"),
     Metric("train_log_likelihood", "log likelihood, training set", "nats", "higher"),
     Metric("validation_log_likelihood", "log likelihood, validation set", "nats", "higher"),
@@ -211,6 +225,48 @@ _ALL = (
         "share",
         "higher",
     ),
+    Metric(
+        "published_anomaly_auc",
+        "area under the ROC curve of anomalies as the DCGMM paper estimates it, at 100 equally "
+        "spaced thresholds without end points",
+        "share",
+        "higher",
+    ),
+    Metric(
+        "layer_1_anomaly_auc",
+        "area under the ROC curve of anomalies told by a low score of mixture layer 1",
+        "share",
+        "higher",
+    ),
+    Metric(
+        "layer_2_anomaly_auc",
+        "area under the ROC curve of anomalies told by a low score of mixture layer 2",
+        "share",
+        "higher",
+    ),
+    Metric(
+        "layer_3_anomaly_auc",
+        "area under the ROC curve of anomalies told by a low score of mixture layer 3",
+        "share",
+        "higher",
+    ),
+    Metric(
+        "layer_4_anomaly_auc",
+        "area under the ROC curve of anomalies told by a low score of mixture layer 4",
+        "share",
+        "higher",
+    ),
+    Metric(
+        "top_layer_anomaly_auc_gain",
+        "area under the ROC curve of anomalies by the top mixture layer over that by the best "
+        "layer below it",
+        "share",
+        "higher",
+    ),
+    Metric("layer_1_loss", "mean score of mixture layer 1, test set", "nats", "higher"),
+    Metric("layer_2_loss", "mean score of mixture layer 2, test set", "nats", "higher"),
+    Metric("layer_3_loss", "mean score of mixture layer 3, test set", "nats", "higher"),
+    Metric("layer_4_loss", "mean score of mixture layer 4, test set", "nats", "higher"),
     Metric(
         "imputation_error",
         "root mean squared error of expected hidden values, test set",
@@ -309,7 +365,48 @@ _ALL = (
         "lower",
         over_seeds="largest",
     ),
+    Metric("test_accuracy", "share of test images of which the class is told", "share", "higher"),
+    Metric("test_cross_entropy", "cross-entropy of the classes, test set", "nats", "lower"),
+    Metric(
+        "judged_accuracy",
+        "share of the images drawn of a class that judges take for one of it",
+        "share",
+        "higher",
+    ),
+    Metric(
+        "sharpened_judged_accuracy",
+        "share of the images drawn of a class, and sharpened, that judges take for one of it",
+        "share",
+        "higher",
+    ),
+    Metric(
+        "sharpening_gain",
+        "gain of the judges' accuracy by sharpening the same draws",
+        "share",
+        "higher",
+    ),
+    Metric(
+        "judge_accuracy",
+        "accuracy of the judges on test images of the same classes",
+        "share",
+        "neither",
+    ),
+    Metric(
+        "overall_judge_accuracy",
+        "accuracy of the judges on all test images",
+        "share",
+        "neither",
+    ),
+    Metric("judge_count", "judges that judged", "judges", "neither", has_interval=False),
     Metric("parameter_count", "parameters", "parameters", "lower", has_interval=False),
+    Metric(
+        "centroid_count",
+        "parameters of the centroids of one position of every mixture layer, as the DCGMM paper "
+        "counts them",
+        "parameters",
+        "lower",
+        has_interval=False,
+    ),
     Metric(
         "seconds_per_step",
         "device seconds per training step, validation included",

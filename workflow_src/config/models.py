@@ -7,154 +7,18 @@ imported, so that planning stays free of torch.
 from __future__ import annotations
 
 import functools
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import TypeVar
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Field, model_validator
 
-from workflow_src.config.complaints import Complaint, shown, unknown, validate
-from workflow_src.config.data_sets import DataSet
-from workflow_src.config.strict import Distinct, Likelihood, Name, Scalar, StrictModel
-from workflow_src.config.yaml_lines import KeyPath, read_yaml
+from workflow_src.config.complaints import Complaint, unknown, validate
+from workflow_src.config.hyperparameters import Hyperparameter, check_conditions
+from workflow_src.config.strict import Distinct, Likelihood, Name, Scalar, StrictModel, Unique
+from workflow_src.config.yaml_lines import read_yaml
 
 PACKAGE = Path(__file__).parent.parent
-
-Where = dict[Name, Distinct[Scalar]]
-"""Values of hyperparameters by name."""
-
-
-class Hyperparameter(StrictModel):
-    """One number or choice that a model or trainer takes."""
-
-    type: Literal["integer", "number", "choice"] = Field(description="What values are.")
-    minimum: int | float | None = Field(None, description="Smallest value allowed.")
-    above: int | float | None = Field(None, description="Bound that values must exceed.")
-    maximum: int | float | None = Field(None, description="Largest value allowed.")
-    choices: Distinct[str] | None = Field(None, description="Values of a choice.")
-    default: Scalar | None = Field(None, description="Value where a study gives none.")
-    default_from_data_set: str | None = Field(
-        None, description="Field of the data set that gives the value where a study does not."
-    )
-    cuts_images: bool = Field(
-        False, description="Whether it is a size that must cut images into equal parts."
-    )
-    only_where: Annotated[
-        Annotated[Where, Tag("[one]")]
-        | Annotated[tuple[Where, ...], Field(strict=False, min_length=1), Tag("[several]")],
-        Discriminator(lambda value: "[several]" if isinstance(value, list | tuple) else "[one]"),
-    ] = Field(
-        {},
-        description="Values of other hyperparameters of the same folder, all of which it takes to "
-        "mean something, or a list of such mappings, any of which will do; elsewhere it changes "
-        "no model.",
-    )
-    meaning: str = Field(description="What it does, in a sentence.")
-
-    @model_validator(mode="after")
-    def _is_consistent(self) -> Hyperparameter:
-        if (self.type == "choice") != (self.choices is not None):
-            problem = "choices belong to the type choice, and only there"
-            raise Complaint(("type",), problem).raised_in_validator()
-        if self.default is not None and not self.accepts(self.default):
-            problem = f"the default {shown(self.default)} is not allowed"
-            raise Complaint(("default",), problem, self.allowed).raised_in_validator()
-        source = self.default_from_data_set
-        if source is not None and source not in DataSet.model_fields:
-            raise unknown(
-                ("default_from_data_set",), "field of a data set", source, DataSet.model_fields
-            ).raised_in_validator()
-        return self
-
-    @property
-    def has_default(self) -> bool:
-        """Whether a study may leave it out."""
-        return self.default is not None or self.default_from_data_set is not None
-
-    @property
-    def allowed(self) -> str:
-        """The allowed values in words."""
-        if self.choices is not None:
-            return "one of " + ", ".join(self.choices)
-        bounds = {"from": self.minimum, "above": self.above, "to": self.maximum}
-        words = [f"{word} {bound}" for word, bound in bounds.items() if bound is not None]
-        kind = "a whole number" if self.type == "integer" else "a number"
-        return " ".join([kind, *words])
-
-    def suits(self, value: Scalar, data_set: DataSet) -> bool:
-        """Whether images of the data set are what the value takes."""
-        if not self.cuts_images or not isinstance(value, int):
-            return True
-        sides = data_set.shape
-        return value < max(sides) and not any(side % value for side in sides)
-
-    def accepts(self, value: object) -> bool:
-        """Whether ``value`` has the type and lies within the bounds."""
-        if self.choices is not None:
-            return value in self.choices
-        number = int if self.type == "integer" else (int, float)
-        if isinstance(value, bool) or not isinstance(value, number):
-            return False
-        return (
-            math.isfinite(value)
-            and (self.minimum is None or value >= self.minimum)
-            and (self.above is None or value > self.above)
-            and (self.maximum is None or value <= self.maximum)
-        )
-
-    def applies(self, values: Mapping[str, Scalar]) -> bool:
-        """Whether it means something beside these values; those left out do not prevent it."""
-        return any(
-            all(name not in values or values[name] in allowed for name, allowed in place.items())
-            for _, place in self.places
-        )
-
-    @property
-    def condition(self) -> str:
-        """Where it means something, in words."""
-        return ", or ".join(
-            " and ".join(
-                f"{name} is {' or '.join(map(str, allowed))}" for name, allowed in place.items()
-            )
-            for _, place in self.places
-        )
-
-    @property
-    def places(self) -> list[tuple[KeyPath, Where]]:
-        """What ``only_where`` lists, any of which is enough, and under which key each stands."""
-        if isinstance(self.only_where, dict):
-            return [(("only_where",), self.only_where)]
-        return [(("only_where", index), place) for index, place in enumerate(self.only_where)]
-
-    def default_for(self, data_set: DataSet) -> Scalar | None:
-        """The default on ``data_set``, or None where a study must give the value."""
-        if self.default_from_data_set is not None:
-            value: Scalar = getattr(data_set, self.default_from_data_set)
-            return value
-        return self.default
-
-
-def _check_conditions(declared: Mapping[str, Hyperparameter]) -> None:
-    """What a hyperparameter depends on is another one, always meaningful, and takes the values."""
-    independent = [name for name, one in declared.items() if not one.only_where]
-    conditions = [
-        (("hyperparameters", name, *below, other), other, values)
-        for name, one in declared.items()
-        for below, place in one.places
-        for other, values in place.items()
-    ]
-    for key, other, values in conditions:
-        if other not in independent:
-            raise unknown(
-                key, "hyperparameter that always means something", other, independent
-            ).raised_in_validator()
-        for position, value in enumerate(values):
-            if not declared[other].accepts(value):
-                problem = f"{other} is never {shown(value)}"
-                raise Complaint(
-                    (*key, position), problem, declared[other].allowed
-                ).raised_in_validator()
 
 
 class TrainerDeclaration(StrictModel):
@@ -165,7 +29,7 @@ class TrainerDeclaration(StrictModel):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> TrainerDeclaration:
-        _check_conditions(self.hyperparameters)
+        check_conditions(self.hyperparameters)
         return self
 
     @property
@@ -187,11 +51,21 @@ class ModelDeclaration(StrictModel):
     trainer: Name = Field(description="Folder of workflow_src/train that trains it.")
     evaluation: Name = Field(description="Folder of workflow_src/evaluate that measures it.")
     likelihoods: Distinct[Likelihood] = Field(description="Likelihoods it has.")
+    measures: Distinct[Name] | None = Field(
+        None,
+        description="Of what its evaluation can be asked to measure, what there is of this model; "
+        "all, where nothing is said.",
+    )
+    metrics: Distinct[Name] | None = Field(
+        None,
+        description="Of what its evaluation computes, what there is of this model; all, where "
+        "nothing is said.",
+    )
     hyperparameters: dict[Name, Hyperparameter] = Field(description="What the model takes.")
 
     @model_validator(mode="after")
     def _is_consistent(self) -> ModelDeclaration:
-        _check_conditions(self.hyperparameters)
+        check_conditions(self.hyperparameters)
         return self
 
     @property
@@ -216,7 +90,17 @@ class EvaluationDeclaration(StrictModel):
 
     name: Name = Field(description="Name of the folder.")
     measures: Distinct[Name] = Field(description="What experiments can ask it to measure.")
+    further_measures: Unique[Name] = Field(
+        (),
+        description="What they can ask beside. A measurement that they ask none of it does not "
+        "mention it, and keeps the name that it had before there was such a measure.",
+    )
     metrics: Distinct[Name] = Field(description="Metrics that it computes, some of some models.")
+
+    @property
+    def all_measures(self) -> tuple[str, ...]:
+        """Everything that experiments can ask it to measure."""
+        return (*self.measures, *self.further_measures)
 
 
 Declaration = TypeVar("Declaration", ModelDeclaration, TrainerDeclaration, EvaluationDeclaration)
@@ -249,6 +133,20 @@ def evaluation_of(model: str) -> EvaluationDeclaration:
     return _named("evaluation", model_declaration(model).evaluation, evaluation_declarations())
 
 
+def measures_of(model: str) -> tuple[str, ...]:
+    """What the evaluation of ``model`` can be asked to measure that there is of this model."""
+    return _there_is(evaluation_of(model).all_measures, model_declaration(model).measures)
+
+
+def metrics_of(model: str) -> tuple[str, ...]:
+    """The metrics that the evaluation of ``model`` computes, some of some of its variants."""
+    return _there_is(evaluation_of(model).metrics, model_declaration(model).metrics)
+
+
+def _there_is(names: Sequence[str], own: Sequence[str] | None) -> tuple[str, ...]:
+    return tuple(name for name in names if own is None or name in own)
+
+
 @functools.cache
 def evaluation_declarations() -> Mapping[str, EvaluationDeclaration]:
     """All evaluations by name."""
@@ -262,6 +160,39 @@ def hyperparameters_of(model: str) -> Mapping[str, Hyperparameter]:
     return {
         **declaration.hyperparameters,
         **trainer_declaration(declaration.trainer).hyperparameters,
+    }
+
+
+def resolved_values(model: str, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Values of some of a model's hyperparameters as specs hold them.
+
+    What is no value of one, or is of a model that there is not (yet), stays as it is.
+    """
+    known = hyperparameters_of(model) if model in model_declarations() else {}
+    return {
+        name: known[name].resolved(value)
+        if name in known and known[name].accepts(value)
+        else value
+        for name, value in values.items()
+    }
+
+
+def known_as(name: str, value: object) -> object:
+    """A hyperparameter's value as people know it: a layout by its name, where a model gives one.
+
+    Anything else stays as it is.
+    """
+    return _layout_names().get((name, value), value) if isinstance(value, str) else value
+
+
+@functools.cache
+def _layout_names() -> Mapping[tuple[str, str], str]:
+    """What hyperparameters' layouts are called, by hyperparameter and canonical notation."""
+    return {
+        (name, str(one.resolved(called))): str(one.shown(called))
+        for declaration in model_declarations().values()
+        for name, one in declaration.hyperparameters.items()
+        for called in one.names
     }
 
 

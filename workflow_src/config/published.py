@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from workflow_src.config.data_sets import DATA_SETS
+from workflow_src.config.data_sets import unknown_data_set
+from workflow_src.config.models import resolved_values
 from workflow_src.config.strict import Scalar
 from workflow_src.errors import UserError
 from workflow_src.storage import explain
@@ -26,7 +27,7 @@ class PublishedValue:
     hyperparameters:
         Those that the paper tells apart there, name and value, by name. The number stands beside
         ours where an experiment tells exactly these apart, none where there are none: it is of
-        the model as the paper chose it otherwise.
+        the model as the paper chose it otherwise. A layout may be told by its name.
     spread:
         What the paper prints after the number, a standard deviation over runs in the same unit;
         None where it prints none.
@@ -98,15 +99,11 @@ def _value(header: list[str], row: list[str], place: str) -> PublishedValue:
     value = _number(named.pop("value"), place)
     spread = named.pop("spread", "")
     hyperparameters = _hyperparameters(named.pop("hyperparameters", ""), place)
-    if named["data_set"] not in DATA_SETS:
-        raise UserError(
-            f"unknown data set {named['data_set']!r}",
-            place=place,
-            expected="one of " + ", ".join(DATA_SETS),
-        )
+    if (complaint := unknown_data_set((), named["data_set"])) is not None:
+        raise complaint.error(lambda _: place)
     return PublishedValue(
         value=value,
-        hyperparameters=hyperparameters,
+        hyperparameters=tuple(resolved_values(named["model"], dict(hyperparameters)).items()),
         spread=_number(spread, place) if spread else None,
         **named,
     )

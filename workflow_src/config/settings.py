@@ -124,7 +124,9 @@ class Settings(StrictModel):
         description="demo: small grids for minutes; paper: the paper's grids and more beside.",
     )
     data_sets: DefaultOrNames = Field(
-        "default", description="Data sets: those of each experiment at this scale, or names."
+        "default",
+        description="Data sets: those of each experiment at this scale, or names, also of "
+        "collections.",
     )
     likelihoods: DefaultOrNames = Field(
         "default", description="Likelihoods: those of each experiment at this scale, or names."
@@ -150,6 +152,14 @@ class Settings(StrictModel):
     )
     threads: int = Field(1, ge=1, description="CPU threads of one job.")
     shard: ShardSettings = Field(ShardSettings(), description="How runs are packed into jobs.")
+    memory_cap_gigabytes: float = Field(
+        8.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Memory that one run may take, in 10^9 bytes. Cells of grids that would take "
+        "more are not trained, and are named wherever their numbers would stand; only models that "
+        "know what they take are held to it.",
+    )
     mirror: AnyPath | None = Field(
         None,
         description="Folder with downloaded data sets, tried before the network; the environment "

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_src.config.complaints import Complaint, shown, unknown
-from workflow_src.config.data_sets import DATA_SETS
+from workflow_src.config.data_sets import unknown_data_set
 from workflow_src.config.experiments import Experiment, Grid
 from workflow_src.config.models import model_declaration
 from workflow_src.config.settings import Settings
@@ -92,8 +92,8 @@ def _unknown_data_sets(names: str | Sequence[str]) -> Iterator[Complaint]:
     if isinstance(names, str):
         return
     for position, name in enumerate(names):
-        if name not in DATA_SETS:
-            yield unknown(("data_sets", position), "data set", name, DATA_SETS)
+        if (complaint := unknown_data_set(("data_sets", position), name)) is not None:
+            yield complaint
 
 
 def _unknown_experiments(settings: Settings, studies: Sequence[Study]) -> Iterator[Complaint]:

@@ -16,6 +16,7 @@ from workflow_src.config.claim_expansion import expand_claims
 from workflow_src.config.claims import Claim
 from workflow_src.config.complaints import Complaint, unknown, validate
 from workflow_src.config.experiments import Experiment, Grid
+from workflow_src.config.judges import judge_values
 from workflow_src.config.models import hyperparameters_of
 from workflow_src.config.published import PublishedValue, read_published
 from workflow_src.config.strict import Name, ProtocolName, Scalar, StrictModel
@@ -96,6 +97,21 @@ class Study(StrictModel):
                 for protocol in self.protocols:
                     given = self.training_values(model, protocol, grid)
                     check_completeness((*key, "models", model), model, protocol, given, entries)
+        return self
+
+    @model_validator(mode="after")
+    def _has_what_its_judges_take(self) -> Study:
+        for key, grid in self._grids():
+            judges = grid.judges
+            if judges is None:
+                continue
+            if judges.protocol not in self.protocols:
+                raise unknown(
+                    (*key, "judges", "protocol"), "protocol", judges.protocol, self.protocols
+                ).raised_in_validator()
+            given = judge_values(judges, self.protocols[judges.protocol].models)
+            where: KeyPath = (*key, "judges", "values")
+            check_completeness(where, judges.model, judges.protocol, given, ({},))
         return self
 
     @model_validator(mode="after")

@@ -10,11 +10,16 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 from workflow_src.config.complaints import Complaint, shown, unknown
-from workflow_src.config.data_sets import DATA_SETS, data_set
+from workflow_src.config.data_sets import (
+    DATA_SETS,
+    data_set,
+    unknown_data_set,
+    with_members,
+)
 from workflow_src.config.grid_entries import CONDITIONS, Entry, applies, values_in
+from workflow_src.config.hyperparameters import Hyperparameter
 from workflow_src.config.metrics import METRICS
 from workflow_src.config.models import (
-    Hyperparameter,
     hyperparameters_of,
     model_declarations,
     trainer_declaration,
@@ -24,9 +29,6 @@ from workflow_src.config.yaml_lines import KeyPath
 
 CLAIMS_STEM = "claims"
 """Ends the names of the files of a study's claims, which no experiment's files may have."""
-
-CUTS = "a divisor of both sides that is smaller than one of them"
-"""What a size must be to cut images."""
 
 
 def check_experiment_names(names: Iterable[str]) -> None:
@@ -41,13 +43,12 @@ def check_experiment_names(names: Iterable[str]) -> None:
             ).raised_in_validator()
 
 
-def check_data_sets(names: Sequence[str]) -> None:
-    """Each data set is in the registry."""
+def known_data_sets(names: Sequence[str]) -> tuple[str, ...]:
+    """The data sets by these names, all in the registry; collections by their members."""
     for position, name in enumerate(names):
-        if name not in DATA_SETS:
-            raise unknown(
-                ("data_sets", position), "data set", name, DATA_SETS
-            ).raised_in_validator()
+        if (complaint := unknown_data_set((position,), name)) is not None:
+            raise complaint.raised_in_validator()
+    return with_members(names)
 
 
 def check_metric(name: str, key: KeyPath = ("metric",)) -> None:
@@ -125,16 +126,15 @@ def _check_suits(
     entry: Entry,
     data_sets: Sequence[str],
 ) -> None:
-    """The value cuts the images of the data sets that the entry names, or else of the grid's."""
+    """The value suits the images of the data sets that the entry names, or else of the grid's."""
     for name in entry.get("data_sets", data_sets):
-        facts = data_set(str(name))
-        if not hyperparameter.suits(value, facts):
-            height, width = facts.shape
+        misfit = hyperparameter.misfit(value, data_set(str(name)))
+        if misfit is not None:
+            problem, expected = misfit
             raise Complaint(
                 key,
-                f"{shown(value)} does not cut the {height} x {width} images of {facts.name}"
-                " into equal parts",
-                expected=CUTS,
+                f"{shown(value)} {problem}",
+                expected=expected,
                 remedy="give the entry data_sets, and other data sets an entry of their own",
             ).raised_in_validator()
 
@@ -199,6 +199,6 @@ def check_name(key: KeyPath, name: str, known: Mapping[str, Hyperparameter], of:
 def check_value(key: KeyPath, value: Scalar, hyperparameter: Hyperparameter) -> None:
     """The value is one that the hyperparameter accepts."""
     if not hyperparameter.accepts(value):
-        raise Complaint(
-            key, f"{shown(value)} is not allowed", expected=hyperparameter.allowed
-        ).raised_in_validator()
+        objection = hyperparameter.objection(value)
+        problem = f"{shown(value)} is not allowed" + (f": {objection}" if objection else "")
+        raise Complaint(key, problem, expected=hyperparameter.allowed).raised_in_validator()

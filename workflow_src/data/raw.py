@@ -47,7 +47,8 @@ class Facts:
     count of a pixel, 0 for points, which are no counts; ``sizes`` the images of train, validation
     and test, ``channels`` 1 for gray images and 3 for colour. The last ``anomalies`` test images
     have labels that no training image has; ``training_label`` is the one label that training images
-    have, None where they have several or none.
+    have, None where they have several or none. Where they are part of another data set, ``whole``
+    is that one, and ``training_labels`` are those that training images keep.
     """
 
     name: str
@@ -58,6 +59,8 @@ class Facts:
     channels: int = 1
     training_label: int | None = None
     anomalies: int = 0
+    training_labels: tuple[int, ...] = ()
+    whole: Facts | None = None
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -68,6 +71,7 @@ class Facts:
 def facts_of(recipe: Mapping[str, Any]) -> Facts:
     """The facts in a data recipe, which the fingerprint of prepared data is made from."""
     height, width = recipe["shape"]
+    whole = recipe.get("part_of")
     return Facts(
         name=recipe["data_set"],
         reader=recipe["reader"],
@@ -77,6 +81,8 @@ def facts_of(recipe: Mapping[str, Any]) -> Facts:
         channels=recipe.get("channels", 1),
         training_label=recipe.get("training_label"),
         anomalies=recipe.get("anomalies", 0),
+        training_labels=tuple(recipe.get("training_labels", ())),
+        whole=None if whole is None else facts_of(whole),
     )
 
 

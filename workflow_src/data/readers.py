@@ -121,10 +121,29 @@ def _read_svhn(facts: Facts, directory: Path) -> tuple[RawImages, ...]:
 
 
 def read_svhn(path: Path, first: int | None = None) -> tuple[Pixels, Labels]:
-    """The gray images and labels (0..9) of an SVHN file in "cropped digits" format.
+    """The gray images and labels (0..9) of an SVHN file; ``first`` keeps the beginning only."""
+    colour, labels = _read_svhn_file(path)
+    return _gray_in_chunks(np.moveaxis(colour, 3, 0)[:first]), labels[:first]
+
+
+def _read_svhn_colour(facts: Facts, directory: Path) -> tuple[RawImages, ...]:
+    return tuple(
+        RawImages(part, *read_svhn_colour(directory / f"{part}_32x32.mat"))
+        for part in ("train", "test")
+    )
+
+
+def read_svhn_colour(path: Path) -> tuple[Pixels, Labels]:
+    """The images [images, 3, height, width] and labels (0..9) of an SVHN file."""
+    colour, labels = _read_svhn_file(path)
+    return np.ascontiguousarray(np.transpose(colour, (3, 2, 0, 1))), labels
+
+
+def _read_svhn_file(path: Path) -> tuple[NDArray[np.uint8], Labels]:
+    """Colour and labels (0..9) of an SVHN file in "cropped digits" format.
 
     Such a MATLAB file holds X of shape [height, width, 3, images] and y of shape [images, 1], in
-    which 10 stands for the digit 0. ``first`` keeps the beginning only.
+    which 10 stands for the digit 0.
     """
     expected = "a whole MATLAB file with X of shape (32, 32, 3, images) and y in 1..10"
     content = matlab_variables(path, ("X", "y"), expected)
@@ -133,8 +152,7 @@ def read_svhn(path: Path, first: int | None = None) -> tuple[Pixels, Labels]:
         raise DataError(f"X is {colour.dtype} of shape {colour.shape}", path, expected)
     if digits.size != colour.shape[3] or not np.isin(digits, range(1, 11)).all():
         raise DataError(f"y has {digits.size} values that do not fit X", path, expected)
-    labels = (digits.reshape(-1)[:first] % 10).astype(np.uint8)
-    return _gray_in_chunks(np.moveaxis(colour, 3, 0)[:first]), labels
+    return colour, (digits.reshape(-1) % 10).astype(np.uint8)
 
 
 def _read_cifar10(facts: Facts, directory: Path) -> tuple[RawImages, ...]:
@@ -213,6 +231,7 @@ _READERS: dict[str, Callable[[Facts, Path], tuple[RawImages, ...]]] = {
     "digits": _read_digits,
     "idx": _read_idx,
     "svhn": _read_svhn,
+    "svhn_colour": _read_svhn_colour,
     "cifar10": _read_cifar10,
     "cifar10_colour": _read_cifar10_colour,
     "binarised_mnist": read_binarised_mnist,

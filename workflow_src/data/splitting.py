@@ -4,7 +4,8 @@ The splits are those of the SPVAE paper's supplement, of the publishers whose da
 uses, and, for the EM-DGN paper, of one label with anomalies at the end of the test set; what is
 drawn at random is fixed by the data set's name. Images are numbered through all
 parts in the order in which readers.py gives them. Nothing is random across seeds: every run of a
-data set has the same three sets.
+data set has the same three sets. A part of another data set keeps that one's three sets, without
+the labels that it does not have.
 """
 
 from __future__ import annotations
@@ -29,7 +30,12 @@ def split_indices(facts: Facts, parts: Sequence[RawImages]) -> dict[str, Indices
         Where the parts do not hold the images that the data set's sizes need.
     """
     counts = {part.part: len(part) for part in parts}
-    splits = _SPLITS[facts.reader](facts, counts)
+    if facts.whole is not None:
+        splits = _of_labels(facts, split_indices(facts.whole, parts), _labels(parts))
+    elif facts.reader in _BY_LABEL:
+        splits = _BY_LABEL[facts.reader](facts, counts, _labels(parts))
+    else:
+        splits = _SPLITS[facts.reader](facts, counts)
     for name, size in facts.sizes.items():
         if len(splits[name]) != size:
             held = ", ".join(f"{count} in {part}" for part, count in counts.items())
@@ -39,6 +45,33 @@ def split_indices(facts: Facts, parts: Sequence[RawImages]) -> dict[str, Indices
                 f"{size} images for {name}",
             )
     return splits
+
+
+def _of_labels(
+    facts: Facts, whole: dict[str, Indices], labels: NDArray[np.uint8]
+) -> dict[str, Indices]:
+    """The images of the training labels, in the order of the whole data set's three sets.
+
+    Test images of other labels follow as anomalies, all or none of them.
+    """
+    kept = {
+        name: indices[np.isin(labels[indices], facts.training_labels)]
+        for name, indices in whole.items()
+    }
+    if facts.whole is not None and facts.anomalies:
+        others = np.setdiff1d(whole["test"], kept["test"])
+        if len(others) != facts.anomalies:
+            raise DataError(
+                f"{len(others)} test images of {facts.whole.name} have other labels",
+                f"data set {facts.name}",
+                f"{facts.anomalies} anomalies",
+            )
+        kept["test"] = np.concatenate([kept["test"], others])
+    return kept
+
+
+def _labels(parts: Sequence[RawImages]) -> NDArray[np.uint8]:
+    return np.concatenate([part.labels for part in parts])
 
 
 def _shuffled(facts: Facts, counts: dict[str, int]) -> dict[str, Indices]:
@@ -71,6 +104,26 @@ def _extra_validates(facts: Facts, counts: dict[str, int]) -> dict[str, Indices]
     return {
         "train": _range(0, counts["train"]),
         "validation": _range(counts["train"] + counts["test"], counts["extra"]),
+        "test": _range(counts["train"], counts["test"]),
+    }
+
+
+def _tenths_validate(
+    facts: Facts, counts: dict[str, int], labels: NDArray[np.uint8]
+) -> dict[str, Indices]:
+    """The official test images; a tenth of each label's official training images validates.
+
+    Rounded down, at random (SVHN in colour). So each label's number of images in each set follows
+    from how many the publisher has, whatever is drawn.
+    """
+    order = _permutation(facts, counts["train"])
+    validates = np.zeros(counts["train"], dtype=bool)
+    for label in np.unique(labels[order]):
+        own = order[labels[order] == label]
+        validates[own[: len(own) // 10]] = True
+    return {
+        "train": np.flatnonzero(~validates),
+        "validation": np.flatnonzero(validates),
         "test": _range(counts["train"], counts["test"]),
     }
 
@@ -136,6 +189,10 @@ _SPLITS: dict[str, Callable[[Facts, dict[str, int]], dict[str, Indices]]] = {
     "digits_label": _shuffled_with_anomalies,
     "circle": _drawn,
     "wave": _drawn,
+}
+
+_BY_LABEL: dict[str, Callable[[Facts, dict[str, int], NDArray[np.uint8]], dict[str, Indices]]] = {
+    "svhn_colour": _tenths_validate
 }
 
 

@@ -7,7 +7,7 @@ grid is not measured again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,13 @@ from workflow_src.compute import settings
 from workflow_src.config.models import model_declaration
 from workflow_src.data.prepared import open_verified
 from workflow_src.errors import UserError
+from workflow_src.evaluate.judge_runs import (
+    JudgeRun,
+    are_as_named,
+    loaded_judges,
+    parents_of,
+    read_judges,
+)
 from workflow_src.evaluate.measurement import Measurement, MemoryBudgetError
 from workflow_src.evaluate.measuring import measure_run
 from workflow_src.evaluate.selection import choose_among, held_in_common
@@ -56,7 +63,8 @@ def evaluate(membership: Path, *, device: str, threads: int, memory_megabytes: i
     started = datetime.now(UTC)
     remember_code()
     group = read_json_object(membership)
-    load_code(_checked_code(group))
+    for code in _checked_code(group):
+        load_code(code)
     # What was edited while it was loaded.
     _checked_code(group)
     place = open_job_device(device, threads)
@@ -66,37 +74,45 @@ def evaluate(membership: Path, *, device: str, threads: int, memory_megabytes: i
     candidates = [
         _candidate(run, record) for run, record in zip(group["runs"], records, strict=True)
     ]
+    judges = read_judges(group)
     measurement = None
     if winner is not None:
         run = next(run for run in group["runs"] if run["fingerprint"] == winner)
-        measurement = _ensure_measurement(group, run, place, memory_megabytes << 20)
+        measurement = _ensure_measurement(group, run, judges, place, memory_megabytes << 20)
     else:
         common = held_in_common([run["spec"] for run in group["runs"]], group["axes"])
         log.warning("no winner for %s with %s: %s", group["axes"], common, reason)
-    _write_evaluation(group, candidates, winner, reason, measurement, started)
+    _write_evaluation(group, candidates, winner, reason, judges, measurement, started)
 
 
-def _checked_code(group: Mapping[str, Any]) -> Code:
-    """The code of the evaluation; results of other code are not filed under its name."""
+def _checked_code(group: Mapping[str, Any]) -> list[Code]:
+    """The code of the evaluation and its judges; results of other code do not get its name."""
     closures = Closures(PACKAGE_ROOT, environment=ENVIRONMENT in group["code"]["modules"])
-    code = closures.of_evaluation(group["axes"]["model"])
-    if code.digest != group["code"]["digest"]:
-        raise UserError(
-            "the code of the evaluation is not what it was when this job was planned",
-            place=str(PACKAGE_ROOT),
-            expected=f"code {group['code']['digest'][:12]}, found {code.digest[:12]}",
-            remedy="start snakemake again; it plans from the code as it is now",
-        )
-    return code
+    planned = [(group["code"], closures.of_evaluation(group["axes"]["model"]))]
+    judging = {one["spec"]["model"]: one["code"] for one in group.get("judges", ())}
+    planned += [(code, closures.of_model(model)) for model, code in judging.items()]
+    for said, code in planned:
+        if code.digest != said["digest"]:
+            raise UserError(
+                "the code of the evaluation is not what it was when this job was planned",
+                place=str(PACKAGE_ROOT),
+                expected=f"code {said['digest'][:12]}, found {code.digest[:12]}",
+                remedy="start snakemake again; it plans from the code as it is now",
+            )
+    return [code for _, code in planned]
 
 
 def _bring_from_packs(group: Mapping[str, Any]) -> None:
-    """Put the runs, and measurements of them, in their places where they are only packed."""
+    """Put runs, measurements of them, and judges in their places where they are only packed."""
     root = Path(group["output"]).parents[3]
     results = Results(root)
-    for run in group["runs"]:
-        for directory in (run["directory"], run["measurement"]["directory"]):
-            results.bring(Path(directory).relative_to(root).as_posix())
+    directories = [
+        directory
+        for run in group["runs"]
+        for directory in (run["directory"], run["measurement"]["directory"])
+    ]
+    for directory in [*directories, *(one["directory"] for one in group.get("judges", ()))]:
+        results.bring(Path(directory).relative_to(root).as_posix())
 
 
 def _candidate(run: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,7 +136,11 @@ def _candidate(run: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, A
 
 
 def _ensure_measurement(
-    group: Mapping[str, Any], run: Mapping[str, Any], device: torch.device, memory_bytes: int
+    group: Mapping[str, Any],
+    run: Mapping[str, Any],
+    judges: Sequence[JudgeRun],
+    device: torch.device,
+    memory_bytes: int,
 ) -> dict[str, Any]:
     """The winner's measurement record, made where it is not there yet."""
     started = datetime.now(UTC)
@@ -135,10 +155,11 @@ def _ensure_measurement(
                 place=str(directory),
                 remedy=f"remove {directory} and start again; it is measured anew",
             )
-        if _is_of_this_run(record, Path(run["directory"])):
+        own = {run["fingerprint"]: Path(run["directory"])}
+        if are_as_named(record, {**_directories(judges), **own}):
             return record
         aside = directory.with_name(f".{directory.name}.damaged-{started:%Y%m%d%H%M%S%f}")
-        log.warning("the run was made again with another result; %s is measured anew", directory)
+        log.warning("a run was made again with another result; %s is measured anew", directory)
         directory.rename(aside)
     prepared = group["prepared"]
     data = open_verified(Path(prepared["directory"]), prepared["fingerprint"])
@@ -146,7 +167,13 @@ def _ensure_measurement(
     log.info("measuring %s on %d test images", run["directory"], len(data.test))
     try:
         measurement = measure_run(
-            run["spec"], parameters, data, group["measures"], device, memory_bytes
+            run["spec"],
+            parameters,
+            data,
+            group["measures"],
+            device,
+            memory_bytes,
+            loaded_judges(judges, device),
         )
     except MemoryBudgetError as error:
         raise UserError(
@@ -154,21 +181,24 @@ def _ensure_measurement(
             place=f"evaluation.{'gpu_' if device.type == 'cuda' else ''}memory_megabytes",
             remedy="raise it in config.yaml",
         ) from error
-    _write_measurement(directory, group, run, measurement, started)
+    _write_measurement(directory, group, run, judges, measurement, started)
     return read_json_object(path)
 
 
-def _is_of_this_run(measurement: Mapping[str, Any], run: Path) -> bool:
-    """Whether a measurement is of the result that the run has now."""
-    named = next(one for one in measurement["parents"] if one["kind"] == "run")
-    result = read_json_object(run / RUN_RECORD)["result_digest"]
-    return bool(named["result_digest"] == result)
+def _directories(judges: Iterable[JudgeRun]) -> dict[str, Path]:
+    return {judge.named["fingerprint"]: judge.directory for judge in judges}
+
+
+def _described(judges: Sequence[JudgeRun]) -> dict[str, Any]:
+    """What a record says of judges; nothing where there are none."""
+    return {"judges": [judge.described() for judge in judges]} if judges else {}
 
 
 def _write_measurement(
     directory: Path,
     group: Mapping[str, Any],
     run: Mapping[str, Any],
+    judges: Sequence[JudgeRun],
     measurement: Measurement,
     started: datetime,
 ) -> None:
@@ -186,6 +216,7 @@ def _write_measurement(
                 "run": run["fingerprint"],
                 "spec": run["spec"],
                 "measures": group["measures"],
+                **_described(judges),
                 "code": group["measurement_code"],
                 "metrics": measurement.metrics,
                 "images": measurement.images,
@@ -197,6 +228,7 @@ def _write_measurement(
             parents=[
                 parent("run", run["fingerprint"], run_path),
                 parent("prepared", group["prepared"]["fingerprint"], data_path),
+                *parents_of(judges, with_data=group["prepared"]["fingerprint"]),
             ],
             outputs=outputs,
             timed_outputs=TIMED_OUTPUTS & outputs.keys(),
@@ -213,6 +245,7 @@ def _write_evaluation(
     candidates: list[dict[str, Any]],
     winner: str | None,
     reason: str | None,
+    judges: Sequence[JudgeRun],
     measurement: Mapping[str, Any] | None,
     started: datetime,
 ) -> None:
@@ -228,6 +261,7 @@ def _write_evaluation(
         parents.append(
             parent("measurement", measurement["fingerprint"], Path(directory) / MEASUREMENT_RECORD)
         )
+    parents += parents_of(judges)
     with new_directory(Path(group["output"])) as temporary:
         record = build_record(
             "evaluation",
@@ -238,6 +272,7 @@ def _write_evaluation(
                 "measures": group["measures"],
                 "code": group["code"],
                 "candidates": candidates,
+                **_described(judges),
                 "winner": winner,
                 "reason": reason,
                 "measurement": measured,

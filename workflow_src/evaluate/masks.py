@@ -12,6 +12,10 @@ from workflow_src.plan.seeds import seed
 
 Mask = NDArray[np.bool_]
 
+SIDE_BY_SIDE_MASK = "right"
+"""What is hidden where images stand side by side: the half that the DCGMM paper erases (its Figure
+8)."""
+
 
 def observed_pixels(name: str, height: int, width: int, data_set: str) -> Mask:
     """What of every image is observed under the mask called ``name``, ``[height, width]``.

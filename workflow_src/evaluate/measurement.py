@@ -5,7 +5,8 @@ A model's declaration names a folder beside this module; its `measurement` has
     measure_run(spec, parameters, data, measures, device, memory_bytes) -> Measurement
 
 with the run's canonical spec, its checkpoint's tensors, prepared data, what a study asks for, and
-the memory that intermediate values may take. It is loaded by name, so that no other kind's code
+the memory that intermediate values may take; where `judged_samples` are asked for, it is also given
+``judges``, see `workflow_src.evaluate.judging`. It is loaded by name, so that no other kind's code
 enters a model's fingerprints.
 """
 

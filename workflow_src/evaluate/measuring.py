@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from workflow_src.config.judges import JUDGED_SAMPLES
 from workflow_src.config.models import model_declaration
 from workflow_src.data.arrays import PreparedData
+from workflow_src.evaluate.judging import JudgedBy
 from workflow_src.evaluate.measurement import Measurement
 
 
@@ -21,6 +23,7 @@ def measure_run(
     measures: Mapping[str, Any],
     device: torch.device,
     memory_bytes: int,
+    judges: Sequence[JudgedBy] = (),
 ) -> Measurement:
     """Measure a run on the test images of its data, in the way of its model.
 
@@ -38,6 +41,8 @@ def measure_run(
         Where to compute.
     memory_bytes:
         What intermediate values may take.
+    judges:
+        Those that judge what the model draws, where a study asks for it.
 
     Raises
     ------
@@ -45,7 +50,9 @@ def measure_run(
         If that is too little.
     """
     module = importlib.import_module(model_declaration(spec["model"]).measurement)
+    # Only evaluations that can draw for judges know of them.
+    judging = {"judges": tuple(judges)} if measures.get(JUDGED_SAMPLES) else {}
     measured: Measurement = module.measure_run(
-        spec, parameters, data, measures, device, memory_bytes
+        spec, parameters, data, measures, device, memory_bytes, **judging
     )
     return measured

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from workflow_src.config.data_sets import DataSet
+from workflow_src.config.data_sets import DataSet, data_set
 from workflow_src.config.models import model_declaration, trainer_declaration
 from workflow_src.plan.acceptances import Acceptances, read_acceptances
 from workflow_src.plan.closure import code_closure
@@ -161,26 +161,39 @@ def _measuring(model: str) -> tuple[str, ...]:
     return (declaration.measurement, *drawing)
 
 
-def data_recipe(data_set: DataSet, likelihood: str) -> dict[str, Any]:
+def data_recipe(facts: DataSet, likelihood: str) -> dict[str, Any]:
     """What prepared data are made from, but for the code: source files by digest, shape, sizes.
 
-    What only some data have (channels, a training label, anomalies) is told of these alone, so that
-    the others keep the recipe that they had before.
+    What only some data have (channels, a training label, anomalies, another data set that they are
+    part of, with its own recipe) is told of these alone, so that the others keep the recipe that
+    they had before.
     """
     files = {
-        file.name: file.sha256 or file.git_blob or file.md5 or "unknown" for file in data_set.files
+        file.name: file.sha256 or file.git_blob or file.md5 or "unknown" for file in facts.files
     }
     return {
-        "data_set": data_set.name,
+        "data_set": facts.name,
         "likelihood": likelihood,
-        "reader": data_set.reader,
-        "shape": list(data_set.shape),
-        "levels": data_set.largest_count,
-        "sizes": data_set.sizes.model_dump(),
+        "reader": facts.reader,
+        "shape": list(facts.shape),
+        "levels": facts.largest_count,
+        "sizes": facts.sizes.model_dump(),
         "files": files,
-        **({} if data_set.channels == 1 else {"channels": data_set.channels}),
-        **({} if data_set.training_label is None else {"training_label": data_set.training_label}),
-        **({} if data_set.anomalies == 0 else {"anomalies": data_set.anomalies}),
+        **({} if facts.channels == 1 else {"channels": facts.channels}),
+        **({} if facts.training_label is None else {"training_label": facts.training_label}),
+        **({} if facts.anomalies == 0 else {"anomalies": facts.anomalies}),
+        **_part(facts, likelihood),
+    }
+
+
+def _part(part: DataSet, likelihood: str) -> dict[str, Any]:
+    """What is kept of which data set; nothing of one that is no part of another."""
+    if part.part_of is None:
+        return {}
+    whole = data_set(part.part_of)
+    return {
+        "training_labels": list(part.training_labels),
+        "part_of": data_recipe(whole, likelihood),
     }
 
 
@@ -194,14 +207,29 @@ def run_fingerprint(spec: RunSpec, prepared: str, code: Code) -> str:
     return _short({"spec": spec.canonical(), "data": prepared, "code": code.identity})
 
 
-def measurement_fingerprint(run: str, measures: Mapping[str, Any], code: Code) -> str:
-    """The name of what is measured on one run; ``run`` is its fingerprint."""
-    return _short({"run": run, "measures": measures, "code": code.identity})
+def measurement_fingerprint(
+    run: str, measures: Mapping[str, Any], code: Code, judges: Iterable[str] = ()
+) -> str:
+    """The name of what is measured on one run; ``run`` is its fingerprint.
+
+    ``judges`` are the fingerprints of the runs that judge what it draws.
+    """
+    named = _judges(judges)
+    return _short({"run": run, "measures": measures, "code": code.identity, **named})
 
 
-def evaluation_fingerprint(runs: Iterable[str], measures: Mapping[str, Any], code: Code) -> str:
-    """The name of the choice among ``runs`` and of what is measured on the winner."""
-    return _short({"runs": sorted(runs), "measures": measures, "code": code.identity})
+def evaluation_fingerprint(
+    runs: Iterable[str], measures: Mapping[str, Any], code: Code, judges: Iterable[str] = ()
+) -> str:
+    """The name of the choice among ``runs`` and of what is measured on the winner, with judges."""
+    named = _judges(judges)
+    return _short({"runs": sorted(runs), "measures": measures, "code": code.identity, **named})
+
+
+def _judges(judges: Iterable[str]) -> dict[str, list[str]]:
+    """What only measurements with judges have, so that others keep their names."""
+    named = sorted(judges)
+    return {"judges": named} if named else {}
 
 
 def report_fingerprint(shown: Mapping[str, Any], code: Code, package_root: Path) -> str:

@@ -12,19 +12,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from workflow_src.config.data_sets import DataSet, data_set
+from workflow_src.config.data_sets import DataSet, data_set, with_members
 from workflow_src.config.experiments import Experiment, Grid
-from workflow_src.config.grid_entries import cells_of
+from workflow_src.config.grid_entries import cells_of, given_in
+from workflow_src.config.hyperparameters import Hyperparameter
 from workflow_src.config.models import (
-    Hyperparameter,
     evaluation_of,
     hyperparameters_of,
+    measures_of,
     model_declaration,
 )
 from workflow_src.config.settings import Settings
 from workflow_src.config.studies import Study
-from workflow_src.config.study_checks import CUTS
 from workflow_src.errors import UserError
+from workflow_src.plan.cut_cells import AXES as CUT_AXES
+from workflow_src.plan.cut_cells import CutCell, gigabytes_above, nothing_left
 from workflow_src.plan.specs import AXES, RunSpec, Scalar
 
 Values = tuple[tuple[str, Scalar], ...]
@@ -36,7 +38,7 @@ class Group:
     """The candidates of one cell, and what is measured on the best of them.
 
     ``axes`` has the keys of `workflow_src.plan.specs.AXES`, ``variant`` those hyperparameters that
-    the experiment compares and that mean something for these runs; all ``runs`` share them.
+    the experiment tells apart and that mean something for these runs; all ``runs`` share them.
     """
 
     study: str
@@ -45,9 +47,24 @@ class Group:
     variant: dict[str, Scalar]
     runs: tuple[RunSpec, ...]
     measures: dict[str, Any]
+    judges: tuple[RunSpec, ...] = ()
+    """Runs that judge what the winner draws, see `workflow_src.plan.judges`."""
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """What a study comes to under some settings: what is trained, and what would be too large."""
+
+    groups: tuple[Group, ...]
+    cut_cells: tuple[CutCell, ...]
 
 
 def expand(study: Study, settings: Settings) -> list[Group]:
+    """The groups of an `expansion`."""
+    return list(expansion(study, settings).groups)
+
+
+def expansion(study: Study, settings: Settings) -> Expansion:
     """The groups of every chosen experiment of ``study`` that exists at the settings' scale.
 
     The order is the study's. An experiment that is asked for by name and does not exist at that
@@ -55,14 +72,24 @@ def expand(study: Study, settings: Settings) -> list[Group]:
     ``all`` it is left out. Data sets, likelihoods, seeds, protocols and streams that the settings
     name take the place of each grid's own. Where a model has no cell for a data set and likelihood,
     it has no group. `workflow_src.plan.omissions` tells what is left out.
+
+    Cells of which a run takes more memory than the settings' cap are in no group; an experiment of
+    which nothing else is there is a `UserError`.
     """
-    found = []
+    found: list[Group] = []
+    cut: list[CutCell] = []
     for name, experiment in _chosen(study, settings).items():
-        groups = list(_groups(study, name, experiment, settings))
+        both = list(_groups(study, name, experiment, settings))
+        groups = [one for one in both if isinstance(one, Group)]
+        too_large = [one for one in both if isinstance(one, CutCell)]
+        if not groups and too_large:
+            place = f"{study.path}: experiments.{name}.scales.{settings.scale}"
+            raise nothing_left(too_large, place)
         if not groups and settings.experiments != "all":
             raise _without_cells(study, name, settings)
         found += groups
-    return found
+        cut += too_large
+    return Expansion(tuple(found), tuple(cut))
 
 
 def has_images(model: str, data: str, likelihood: str) -> bool:
@@ -95,7 +122,7 @@ def _chosen(study: Study, settings: Settings) -> dict[str, Experiment]:
 
 def _without_cells(study: Study, name: str, settings: Settings) -> UserError:
     grid = study.experiments[name].scales[settings.scale]
-    data_sets = _chosen_or(grid.data_sets, settings.data_sets)
+    data_sets = with_members(_chosen_or(grid.data_sets, settings.data_sets))
     likelihoods: Sequence[str] = _chosen_or(grid.likelihoods, settings.likelihoods)
     return UserError(
         f"the experiment {name} has no cells for {', '.join(data_sets)} "
@@ -108,9 +135,11 @@ def _without_cells(study: Study, name: str, settings: Settings) -> UserError:
     )
 
 
-def _groups(study: Study, name: str, experiment: Experiment, settings: Settings) -> Iterator[Group]:
+def _groups(
+    study: Study, name: str, experiment: Experiment, settings: Settings
+) -> Iterator[Group | CutCell]:
     grid = experiment.scales[settings.scale]
-    data_sets = _chosen_or(grid.data_sets, settings.data_sets)
+    data_sets = with_members(_chosen_or(grid.data_sets, settings.data_sets))
     likelihoods: Sequence[str] = _chosen_or(grid.likelihoods, settings.likelihoods)
     protocols: Sequence[str] = _chosen_or(grid.protocols, settings.protocols)
     streams = _chosen_or(grid.streams, settings.streams)
@@ -122,8 +151,23 @@ def _groups(study: Study, name: str, experiment: Experiment, settings: Settings)
             if not has_images(model, data, likelihood):
                 continue
             place = f"{study.path}: experiments.{name}.scales.{settings.scale}.models.{model}"
-            cells = _cells(study, grid, model, data_set(data), likelihood, protocol, place)
-            for variant, own in _by_variant(model, cells, experiment.compare):
+            facts = data_set(data)
+            all_cells = _cells(study, grid, model, facts, likelihood, protocol, place)
+            cap = settings.memory_cap_gigabytes
+            too_large = _too_large(model, all_cells, facts, cap)
+            for cell, gigabytes in too_large.items():
+                known = dict(cell)
+                yield CutCell(
+                    study=study.name,
+                    experiment=name,
+                    axes=dict(zip(CUT_AXES, (model, data, likelihood, protocol), strict=True)),
+                    variant=_variant(model, known, experiment.told_apart),
+                    hyperparameters={one: known[one] for one in given_in(grid.models[model])},
+                    gigabytes=gigabytes,
+                    cap_gigabytes=cap,
+                )
+            cells = [cell for cell in all_cells if cell not in too_large]
+            for variant, own in _by_variant(model, cells, experiment.told_apart):
                 for stream, fraction, seed in itertools.product(streams, grid.fractions, seeds):
                     values = (model, data, likelihood, float(fraction), seed, protocol, stream)
                     runs = tuple(RunSpec(*values, hyperparameters=cell) for cell in own)
@@ -139,7 +183,10 @@ def _measures(experiment: Experiment, grid: Grid, model: str) -> dict[str, Any]:
     asked = experiment.measures.model_dump(mode="json")
     if grid.importance_samples is not None:
         asked["importance_samples"] = list(grid.importance_samples)
-    return {name: asked[name] for name in evaluation_of(model).measures}
+    evaluation = evaluation_of(model)
+    further = [name for name in evaluation.further_measures if asked[name]]
+    there_is = measures_of(model)
+    return {name: asked[name] for name in (*evaluation.measures, *further) if name in there_is}
 
 
 def _chosen_or(default: Sequence[Item], chosen: str | Sequence[Item]) -> Sequence[Item]:
@@ -160,12 +207,20 @@ def _cells(
     declared = hyperparameters_of(model)
     fixed = study.training_values(model, protocol, grid)
     cells = (
-        _resolved({**fixed, **cell}, declared, facts, place)
+        resolve({**fixed, **cell}, declared, facts, place)
         for cell in cells_of(grid.models[model], facts.name, likelihood)
     )
     distinct = tuple(dict.fromkeys(cells))
     _refuse_one_model_twice(distinct, declared, place)
     return distinct
+
+
+def _too_large(
+    model: str, cells: Sequence[Values], facts: DataSet, cap: float
+) -> dict[Values, float]:
+    """The cells of which a run takes more than ``cap`` gigabytes, and how many."""
+    sizes = {cell: gigabytes_above(cap, model, dict(cell), facts) for cell in cells}
+    return {cell: size for cell, size in sizes.items() if size is not None}
 
 
 def _refuse_one_model_twice(
@@ -191,24 +246,39 @@ def _by_variant(
 ) -> Iterator[tuple[dict[str, Scalar], list[Values]]]:
     """The cells by their values of what is compared, in the order of first appearance.
 
-    What means nothing in a cell is no part of its variant.
+    What means nothing in a cell, or is none of the model's, is no part of its variant.
     """
-    declared = hyperparameters_of(model)
     variants: dict[Values, list[Values]] = {}
     for cell in cells:
-        known = dict(cell)
-        variant = tuple((name, known[name]) for name in compare if declared[name].applies(known))
+        variant = tuple(_variant(model, dict(cell), compare).items())
         variants.setdefault(variant, []).append(cell)
     for values, own in variants.items():
         yield dict(values), own
 
 
-def _resolved(
+def _variant(model: str, values: Mapping[str, Scalar], compare: Sequence[str]) -> dict[str, Scalar]:
+    """What of a cell's ``values`` an experiment compares."""
+    declared = hyperparameters_of(model)
+    return {
+        name: values[name]
+        for name in compare
+        if name in declared and declared[name].applies(values)
+    }
+
+
+def resolve(
     given: Mapping[str, Scalar],
     declared: Mapping[str, Hyperparameter],
     facts: DataSet,
     place: str,
 ) -> Values:
+    """The values of all ``declared`` hyperparameters, those not ``given`` by their defaults.
+
+    Raises
+    ------
+    UserError
+        Where one has no value, or a value that does not suit the data set.
+    """
     resolved: dict[str, Scalar] = {}
     for name, hyperparameter in declared.items():
         value = given.get(name, hyperparameter.default_for(facts))
@@ -219,18 +289,17 @@ def _resolved(
                 expected=hyperparameter.allowed,
                 remedy="give it under training, in the protocol or in the grid of the study",
             )
-        if not hyperparameter.suits(value, facts):
-            height, width = facts.shape
+        misfit = hyperparameter.misfit(value, facts)
+        if misfit is not None:
+            problem, expected = misfit
             raise UserError(
-                f"{name} {value} does not cut the {height} x {width} images of {facts.name} "
-                "into equal parts",
+                f"{name} {hyperparameter.shown(value)} {problem}",
                 place=place,
-                expected=CUTS,
+                expected=expected,
                 remedy=f"give entries data_sets there, with values for {facts.name}, or take the "
                 "experiment or the data set out of config.yaml",
             )
-        # 1 and 1.0 are one value of a number; written alike, they get one fingerprint.
-        resolved[name] = float(value) if hyperparameter.type == "number" else value
+        resolved[name] = hyperparameter.resolved(value)
     return tuple(sorted(resolved.items()))
 
 

@@ -16,8 +16,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from workflow_src.config.data_sets import DATA_SETS
+from workflow_src.config.data_sets import DATA_SETS, data_set
 from workflow_src.plan.specs import RunSpec, Scalar
+from workflow_src.plan.step_guesses import step_milliseconds
 
 STEPS = 16_000
 _ALL_STEPS = frozenset({"discrete_vae", "dvaepp"})
@@ -25,6 +26,9 @@ _ALL_STEPS = frozenset({"discrete_vae", "dvaepp"})
 
 _IN_EPOCHS = frozenset({"deep_generative_network"})
 """Models whose trainings are passes over their points."""
+
+_VALIDATION_SHARE = 1 / 3
+"""What an image of the validation set takes, of what one takes in a step."""
 
 GPU_STEP_SECONDS = 0.02
 """Whatever the sizes: starting kernels, not arithmetic, bounds small networks on a GPU. No GPU has
@@ -93,9 +97,24 @@ def guessed_seconds(spec: RunSpec, *, on_gpu: bool) -> float:
     values = dict(spec.hyperparameters)
     if spec.model in _IN_EPOCHS:
         return _epochs_seconds(spec, values)
+    if "maximum_epochs" in values:
+        return _seconds_of_all_epochs(spec, values, on_gpu=on_gpu)
     steps = _number(values, "maximum_steps", STEPS)
     if spec.model not in _ALL_STEPS:
         steps = min(steps, STEPS)
+    return steps * (GPU_STEP_SECONDS if on_gpu else _core_step_seconds(spec, values))
+
+
+def _seconds_of_all_epochs(spec: RunSpec, values: Mapping[str, Scalar], *, on_gpu: bool) -> float:
+    """Of a run that makes all its epochs, each of as many batches as hold all images."""
+    sizes = data_set(spec.data_set).sizes
+    batch = _number(values, "batch_size", 100)
+    epochs = _number(values, "maximum_epochs", 0)
+    validations = _number(values, "validations", 0) or epochs / _number(
+        values, "validation_interval", 1
+    )
+    updates = epochs * math.ceil(sizes.train * spec.fraction / batch)
+    steps = updates + _VALIDATION_SHARE * validations * sizes.validation / batch
     return steps * (GPU_STEP_SECONDS if on_gpu else _core_step_seconds(spec, values))
 
 
@@ -133,6 +152,10 @@ def _expectation_seconds(values: Mapping[str, Scalar], points: float) -> float:
 
 
 def _core_step_seconds(spec: RunSpec, values: Mapping[str, Scalar]) -> float:
+    known = DATA_SETS.get(spec.data_set)
+    guess = step_milliseconds(spec.model, values, known) if known else None
+    if guess is not None:
+        return guess / 1000
     if spec.model == "discrete_vae":
         return (_dense_milliseconds(spec, values) + _gibbs_milliseconds(values)) / 1000
     if spec.model == "dvaepp":

@@ -126,6 +126,7 @@ def evaluation_membership(plan: Plan, evaluation: PlannedEvaluation) -> dict[str
             "measures": evaluation.measures,
             "runs": [_run_of_evaluation(plan, evaluation, plan.runs[f]) for f in evaluation.runs],
             "prepared": _prepared(evaluation.prepared),
+            **_judges(plan, evaluation),
             "code": _code(plan.closures.of_evaluation(str(evaluation.axes["model"]))),
             "measurement_code": _code(plan.closures.of_measurement(str(evaluation.axes["model"]))),
             "output": evaluation.directory.as_posix(),
@@ -136,7 +137,7 @@ def evaluation_membership(plan: Plan, evaluation: PlannedEvaluation) -> dict[str
 
 
 def report_membership(plan: Plan) -> dict[str, Any]:
-    """What the report job needs to know: every group with its evaluation."""
+    """What the report job needs to know: every group with its evaluation, and what was cut."""
     rows = [
         {
             "study": group.study,
@@ -155,6 +156,7 @@ def report_membership(plan: Plan) -> dict[str, Any]:
             "fingerprint": plan.report,
             "studies": [study.path.as_posix() for study in plan.studies],
             "groups": rows,
+            "cut_cells": [one.described() for one in plan.cut_cells],
             "code": _code(plan.closures.of_report()),
             "output": plan.layout.report_manifest(plan.report).as_posix(),
             **_circumstances(plan),
@@ -199,7 +201,8 @@ def _run_of_shard(plan: Plan, run: PlannedRun) -> dict[str, Any]:
 
 def _run_of_evaluation(plan: Plan, one: PlannedEvaluation, run: PlannedRun) -> dict[str, Any]:
     code = plan.closures.of_measurement(str(one.axes["model"]))
-    fingerprint = measurement_fingerprint(run.fingerprint, one.measures, code)
+    judges = [judge.fingerprint for judge in one.judges]
+    fingerprint = measurement_fingerprint(run.fingerprint, one.measures, code, judges)
     directory = plan.layout.measurement(one.axes, run.fingerprint, fingerprint)
     return {
         "fingerprint": run.fingerprint,
@@ -207,6 +210,21 @@ def _run_of_evaluation(plan: Plan, one: PlannedEvaluation, run: PlannedRun) -> d
         "directory": run.directory.as_posix(),
         "measurement": {"fingerprint": fingerprint, "directory": directory.as_posix()},
     }
+
+
+def _judges(plan: Plan, one: PlannedEvaluation) -> dict[str, list[dict[str, Any]]]:
+    """The runs that judge what the winner draws, with their data and code; no key without any."""
+    judges = [
+        {
+            "fingerprint": judge.fingerprint,
+            "spec": judge.spec.canonical(),
+            "directory": judge.directory.as_posix(),
+            "prepared": _prepared(judge.prepared),
+            "code": _code(plan.closures.of_model(judge.spec.model)),
+        }
+        for judge in one.judges
+    ]
+    return {"judges": judges} if judges else {}
 
 
 def _prepared(data: PlannedData) -> dict[str, str]:

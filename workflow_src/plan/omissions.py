@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
-from workflow_src.config.data_sets import data_set
+from workflow_src.config.data_sets import data_set, with_members
 from workflow_src.config.experiments import Grid
 from workflow_src.config.grid_entries import applies
 from workflow_src.config.models import model_declaration
@@ -43,7 +43,9 @@ def _lacking(grid: Grid, settings: Settings, is_planned: bool) -> Iterator[str]:
     """For what the grid, or else which model, has no cells."""
     if settings.data_sets == "default" and settings.likelihoods == "default":
         return
-    data_sets = grid.data_sets if settings.data_sets == "default" else settings.data_sets
+    data_sets = (
+        grid.data_sets if settings.data_sets == "default" else with_members(settings.data_sets)
+    )
     likelihoods = grid.likelihoods if settings.likelihoods == "default" else settings.likelihoods
     without = {
         model: [

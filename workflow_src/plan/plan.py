@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from workflow_src.archive.packs import FOLDER, read_index
-from workflow_src.config.data_sets import data_set
+from workflow_src.config.data_sets import COLLECTIONS, data_set
 from workflow_src.config.metrics import METRICS
 from workflow_src.config.models import model_declaration
 from workflow_src.config.settings import Settings, ShardSettings
 from workflow_src.config.studies import Study, load_study
 from workflow_src.errors import UserError
 from workflow_src.plan.costs import Cost, expected_costs
+from workflow_src.plan.cut_cells import CutCell
 from workflow_src.plan.fingerprints import (
     LENGTH,
     Closures,
@@ -31,7 +32,8 @@ from workflow_src.plan.fingerprints import (
     report_fingerprint,
     run_fingerprint,
 )
-from workflow_src.plan.grids import Group, expand
+from workflow_src.plan.grids import Group, expansion
+from workflow_src.plan.judges import with_judges
 from workflow_src.plan.layout import EVALUATION_RECORD, Layout
 from workflow_src.plan.live import sorted_out
 from workflow_src.plan.packing import total
@@ -52,6 +54,8 @@ class Plan:
     root: Path
     studies: tuple[Study, ...]
     groups: tuple[Group, ...]
+    cut_cells: tuple[CutCell, ...]
+    """What is not trained since it would take more memory than the settings' cap."""
     prepared: tuple[PlannedData, ...]
     runs: dict[str, PlannedRun]
     missing: tuple[str, ...]
@@ -93,7 +97,13 @@ def build_plan(
     layout = Layout(settings.directories.data, settings.directories.results)
     closures = Closures(package_root, environment=settings.identity.environment)
     studies = tuple(load_study(name) for name in settings.studies)
-    groups = tuple(group for study in studies for group in expand(study, settings))
+    expansions = [expansion(study, settings) for study in studies]
+    groups = tuple(
+        with_judges(study, settings.scale, group)
+        for study, one in zip(studies, expansions, strict=True)
+        for group in one.groups
+    )
+    cut_cells = tuple(cell for one in expansions for cell in one.cut_cells)
     if not groups:
         raise UserError(
             f"nothing to run: no experiment chosen has a grid at scale {settings.scale} for these "
@@ -120,13 +130,14 @@ def build_plan(
     )
     costs = _costs(missing, runs, layout, where, settings.device)
     shards = (*live.used, *_shards(missing, runs, live.used, costs, settings.shard, manifests))
-    shown = _shown(studies, evaluations)
+    shown = _shown(studies, evaluations, cut_cells)
     return Plan(
         settings=settings,
         layout=layout,
         root=where,
         studies=studies,
         groups=groups,
+        cut_cells=cut_cells,
         prepared=tuple(prepared.values()),
         runs=runs,
         missing=missing,
@@ -144,7 +155,14 @@ def build_plan(
 def _prepared(
     groups: Iterable[Group], layout: Layout, closures: Closures
 ) -> dict[tuple[str, str], PlannedData]:
-    pairs = dict.fromkeys((str(g.axes["data_set"]), str(g.axes["likelihood"])) for g in groups)
+    pairs = dict.fromkeys(
+        pair
+        for group in groups
+        for pair in (
+            (str(group.axes["data_set"]), str(group.axes["likelihood"])),
+            *((judge.data_set, judge.likelihood) for judge in group.judges),
+        )
+    )
     planned = {}
     for name, likelihood in pairs:
         recipe = data_recipe(data_set(name), likelihood)
@@ -160,14 +178,14 @@ def _named_runs(
     layout: Layout,
     closures: Closures,
 ) -> tuple[dict[RunSpec, str], dict[str, PlannedRun]]:
-    """Every spec once, with its fingerprint, in the order of first appearance."""
+    """Every spec once, judges too, with its fingerprint, in the order of first appearance."""
     names: dict[RunSpec, str] = {}
     runs: dict[str, PlannedRun] = {}
     for group in groups:
-        code = closures.of_model(str(group.axes["model"]))
-        for spec in group.runs:
+        for spec in (*group.runs, *group.judges):
             if spec in names:
                 continue
+            code = closures.of_model(spec.model)
             data = prepared[spec.data_set, spec.likelihood]
             fingerprint = run_fingerprint(spec, data.fingerprint, code)
             names[spec] = fingerprint
@@ -219,12 +237,16 @@ def _evaluations(
 ) -> tuple[PlannedEvaluation, ...]:
     sharing: dict[str, list[Group]] = {}
     members: dict[str, tuple[str, ...]] = {}
+    judges: dict[str, tuple[PlannedRun, ...]] = {}
     for group in groups:
         code = closures.of_evaluation(str(group.axes["model"]))
         candidates = tuple(names[spec] for spec in group.runs)
-        fingerprint = evaluation_fingerprint(candidates, group.measures, code)
+        judging = tuple(runs[names[spec]] for spec in group.judges)
+        named = [judge.fingerprint for judge in judging]
+        fingerprint = evaluation_fingerprint(candidates, group.measures, code, named)
         sharing.setdefault(fingerprint, []).append(group)
         members.setdefault(fingerprint, candidates)
+        judges.setdefault(fingerprint, judging)
     evaluations = []
     for fingerprint, equal in sharing.items():
         first = equal[0]
@@ -241,6 +263,7 @@ def _evaluations(
                 directory=directory,
                 exists=loose or str(directory) in archived,
                 archived=not loose and str(directory) in archived,
+                judges=judges[fingerprint],
             )
         )
     return tuple(evaluations)
@@ -303,8 +326,15 @@ _ONLY_TRAINED: Any = {
 }
 
 
-def _shown(studies: Iterable[Study], evaluations: Sequence[PlannedEvaluation]) -> dict[str, Any]:
-    """Everything that the report shows, or that decides how it does."""
+def _shown(
+    studies: Iterable[Study],
+    evaluations: Sequence[PlannedEvaluation],
+    cut_cells: Sequence[CutCell],
+) -> dict[str, Any]:
+    """Everything that the report shows, or that decides how it does.
+
+    What only some plans have is told of these alone, so that others keep their report.
+    """
     rows = [
         [group.study, group.experiment, group.axes, group.variant, evaluation.fingerprint]
         for evaluation in evaluations
@@ -312,6 +342,8 @@ def _shown(studies: Iterable[Study], evaluations: Sequence[PlannedEvaluation]) -
     ]
     models = sorted({str(one.axes["model"]) for one in evaluations})
     data_sets = sorted({str(one.axes["data_set"]) for one in evaluations})
+    collections = {data_set(name).collection for name in data_sets}
+    cut = [one.described() for one in cut_cells]
     return {
         "rows": rows,
         "studies": [study.model_dump(mode="json", exclude=_ONLY_TRAINED) for study in studies],
@@ -319,7 +351,9 @@ def _shown(studies: Iterable[Study], evaluations: Sequence[PlannedEvaluation]) -
         "grids": [_shown_of_grids(study) for study in studies],
         "metrics": [[m.name, m.title, m.unit, m.better, m.has_interval] for m in METRICS.values()],
         "titles": [model_declaration(name).title for name in models]
-        + [data_set(name).title for name in data_sets],
+        + [data_set(name).title for name in data_sets]
+        + [one.title for name, one in COLLECTIONS.items() if name in collections],
+        **({"cut_cells": cut} if cut else {}),
     }
 
 

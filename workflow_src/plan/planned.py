@@ -73,6 +73,19 @@ class PlannedEvaluation:
     exists: bool
     archived: bool
     """Whether it is in a pack and nowhere else, so that ``path`` is no file."""
+    judges: tuple[PlannedRun, ...] = ()
+    """The runs that judge what the winner draws; none of them is chosen."""
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Every run that must be there first, by fingerprint: candidates and judges."""
+        return (*self.runs, *(judge.fingerprint for judge in self.judges))
+
+    @property
+    def data(self) -> tuple[PlannedData, ...]:
+        """The prepared data that are read: its own first, then those of judges."""
+        own = {one.fingerprint: one for one in (self.prepared, *(j.prepared for j in self.judges))}
+        return tuple(own.values())
 
     @property
     def path(self) -> Path:

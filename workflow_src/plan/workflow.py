@@ -131,6 +131,8 @@ class WorkflowPlan:
     def evaluation_inputs(self, fingerprint: str) -> list[str]:
         """The membership, the prepared data, and the manifests of shards with missing runs.
 
+        Judges are among the runs, and what they were trained on among the data.
+
         An evaluation that exists asks for its membership alone: a checkout with results and without
         data has nothing to do, and a run that was lost is trained again without it.
         """
@@ -138,10 +140,13 @@ class WorkflowPlan:
         inputs = [self.evaluation_membership(fingerprint), *manifests]
         if fingerprint in self.evaluations:
             one = self.evaluations[fingerprint]
-            return inputs[:1] if one.exists else [*inputs, one.prepared.record.as_posix()]
+            if one.exists:
+                return inputs[:1]
+            return [*inputs, *(data.record.as_posix() for data in one.data)]
         place = self.layout.evaluation_membership(fingerprint)
         content = self._membership(place, f"evaluation {fingerprint}")
-        return [*inputs, *_records([Path(content["prepared"]["directory"])])]
+        prepared = [content["prepared"], *(one["prepared"] for one in content.get("judges", ()))]
+        return [*inputs, *_records(Path(one["directory"]) for one in prepared)]
 
     def report_membership(self, fingerprint: str) -> str:
         """The file that tells the report what to show."""
@@ -165,7 +170,7 @@ class WorkflowPlan:
     def _shards_of(self, fingerprint: str) -> list[str]:
         if fingerprint not in self.evaluations:
             return []
-        runs = self.evaluations[fingerprint].runs
+        runs = self.evaluations[fingerprint].needed
         return list(dict.fromkeys(self.shard_of_run[r] for r in runs if r in self.shard_of_run))
 
     def _membership(self, path: Path, what: str) -> dict[str, Any]:

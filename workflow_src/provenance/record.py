@@ -174,8 +174,13 @@ def _attempt() -> int | None:
     return int(text) if text.isdecimal() else None
 
 
-def parent(kind: str, fingerprint: str, path: Path, *, root: Path | None = None) -> dict[str, str]:
-    """A record's entry for what it was made from; ``path`` is the parent's own record file."""
+def parent(
+    kind: str, fingerprint: str, path: Path, *, role: str | None = None, root: Path | None = None
+) -> dict[str, str]:
+    """A record's entry for what it was made from; ``path`` is the parent's own record file.
+
+    ``role`` tells parents of one kind apart that serve for different things.
+    """
     where = Path.cwd() if root is None else root
     shown = path.relative_to(where) if path.is_absolute() and path.is_relative_to(where) else path
     return {
@@ -184,6 +189,7 @@ def parent(kind: str, fingerprint: str, path: Path, *, root: Path | None = None)
         "path": shown.as_posix(),
         "sha256": sha256_file(where / path),
         "result_digest": read_json_object(where / path).get("result_digest", ""),
+        **({} if role is None else {"role": role}),
     }
 
 

@@ -106,6 +106,8 @@ class Actions(Entities):
         content = self.of.record(directory, "evaluation.json")["content"]
         measured = content["measurement"]
         inputs = self._files_in(self.of.winners, content["winner"])
+        for judge in content.get("judges", ()) if measured else ():
+            inputs += self._files_in(self.of.winners, judge["fingerprint"])
         made = self._files_in(self.of.measurements, measured["fingerprint"]) if measured else []
         outputs = [place, *made]
         self._job("evaluate", directory, place, tools, inputs=self.known(inputs), outputs=outputs)

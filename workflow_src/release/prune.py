@@ -148,6 +148,7 @@ class _Search:
     def _planned(self, plan: Plan) -> References:
         """What a plan refers to, there or not."""
         evaluations = [directory_name(one.directory.as_posix()) for one in plan.evaluations]
+        # Judges are among the runs.
         runs = {directory_name(run.directory.as_posix()) for run in plan.runs.values()}
         # Also a measurement whose evaluation is not there: the next one may choose its run.
         measurements = {

@@ -6,14 +6,18 @@ Both are looked up by their place, so that a claim over many cells of a large pl
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from workflow_src.config.metrics import metric
+from workflow_src.config.models import resolved_values
 from workflow_src.config.studies import Study
+from workflow_src.report.choosing import chosen_over, error_of_mean, values_by_seed
 from workflow_src.report.claim_checks import Series
+from workflow_src.report.cuts import Cut, cut_reason
 from workflow_src.report.evidence import NO_WINNER, Group
+from workflow_src.report.intervals import root_mean_square
 from workflow_src.report.metrics import not_finite
 from workflow_src.report.wording import converted
 
@@ -52,9 +56,18 @@ class Numbers(Protocol):
 
 
 class Measured:
-    """The numbers of a study's groups."""
+    """The numbers of a study's groups.
 
-    def __init__(self, groups: Iterable[Group]) -> None:
+    ``best_over`` has by experiment what the best of is shown, ``cuts`` what is not trained.
+    """
+
+    def __init__(
+        self,
+        groups: Iterable[Group],
+        best_over: Mapping[str, Sequence[str]] | None = None,
+        cuts: Sequence[Cut] = (),
+    ) -> None:
+        self._best_over, self._cuts = best_over or {}, cuts
         self._groups: dict[tuple[Any, ...], list[Group]] = {}
         self._fractions: dict[tuple[Any, ...], dict[float, None]] = {}
         self._ways: dict[str, dict[Way, None]] = {}
@@ -62,11 +75,11 @@ class Measured:
         for group in groups:
             axes, fraction = group.axes, float(group.axes["fraction"])
             way = Way(axes["protocol"], axes["stream"])
-            key = (group.experiment, axes["model"], axes["data_set"], axes["likelihood"], *way)
+            cell = (str(group.value_of("data_set")), axes["likelihood"])
+            key = (group.experiment, axes["model"], *cell, *way)
             self._groups.setdefault((*key, fraction), []).append(group)
             self._fractions.setdefault(key, {})[fraction] = None
             self._ways.setdefault(group.experiment, {})[way] = None
-            cell = (axes["data_set"], axes["likelihood"])
             self._cells.setdefault(group.experiment, {})[cell] = None
 
     def ways(self, experiments: Iterable[str]) -> tuple[Way, ...]:
@@ -88,8 +101,19 @@ class Measured:
             if all(group.variant.get(name) == value for name, value in hyperparameters.items())
         ]
         if not groups:
-            return Series({}, {}, reason=NOT_PLANNED)
-        return _series(groups, metric_name)
+            return Series({}, {}, reason=self._reason(chosen, place))
+        names = self._best_over.get(place.experiment, ())
+        shown = chosen_over(groups, names, metric_name).groups if names else groups
+        return _series(shown, metric_name)
+
+    def _reason(self, chosen: Mapping[str, Any], place: Place) -> str:
+        """Why nothing is there."""
+        told = {"model": chosen["model"], "data_set": place.data_set} | _told(chosen)
+        told["likelihood"] = place.likelihood
+        if place.way is not None:
+            told["protocol"] = place.way.protocol
+        cuts = [one for one in self._cuts if one.experiment == place.experiment and one.is_at(told)]
+        return cut_reason(cuts) if cuts else NOT_PLANNED
 
     def fractions(self, chosen: Mapping[str, Any], place: Place) -> tuple[float, ...]:
         """As `Numbers.fractions`."""
@@ -111,7 +135,7 @@ class Published:
     def series(self, metric_name: str, chosen: Mapping[str, Any], place: Place) -> Series:
         """As `Numbers.series`; a published number has neither seed nor error."""
         cell = (place.experiment, chosen["model"], place.data_set, place.likelihood, metric_name)
-        variant = frozenset((name, value) for name, value in chosen.items() if name != "model")
+        variant = frozenset(_told(chosen).items())
         value = self._values.get((*cell, variant)) if place.fraction == 1 else None
         if value is None:
             return Series({}, {}, exact=True, reason=NOT_PRINTED)
@@ -122,40 +146,48 @@ class Published:
         return ()
 
 
+def _told(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """The compared hyperparameters that are chosen, as specs hold them."""
+    told = {name: value for name, value in chosen.items() if name != "model"}
+    return resolved_values(chosen["model"], told)
+
+
 def _key(chosen: Mapping[str, Any], place: Place) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Where groups are looked up, and the compared hyperparameters that are chosen."""
-    hyperparameters = {name: value for name, value in chosen.items() if name != "model"}
+    hyperparameters = _told(chosen)
     way = place.way or (None, None)
     key = (place.experiment, chosen["model"], place.data_set, place.likelihood, *way)
     return key, hyperparameters
 
 
-def _series(groups: list[Group], metric_name: str) -> Series:
-    values: dict[int, float] = {}
-    errors: dict[int, float | None] = {}
-    shared: dict[int, float] = {}
+def _series(groups: Sequence[Group], metric_name: str) -> Series:
+    errors: dict[int, list[float | None]] = {}
+    shared: dict[int, list[float]] = {}
     diverged: set[int] = set()
     pending: set[int] = set()
     reasons: dict[str, None] = {}
     for group in groups:
         seed, found = int(group.axes["seed"]), group.evaluation.metric(metric_name)
         if found is not None and math.isfinite(found.value):
-            values[seed] = found.value
-            errors[seed] = found.standard_error
-            shared[seed] = group.evaluation.log_partition_error(metric_name)
+            errors.setdefault(seed, []).append(found.standard_error)
+            part = group.evaluation.log_partition_error(metric_name)
+            shared.setdefault(seed, []).append(part)
         elif found is not None:
             reasons[not_finite(found)] = None
             diverged.add(seed)
         else:
             reasons[group.evaluation.reason or f"the evaluation has no {metric_name}"] = None
             (diverged if group.evaluation.state == NO_WINNER else pending).add(seed)
+    # A collection's number is the mean over its members, so that one without a number leaves none.
+    without = diverged | pending
+    values = values_by_seed(groups, metric_name)
     return Series(
-        values,
-        errors,
-        shared_errors=shared,
+        {seed: value for seed, value in values.items() if seed not in without},
+        {seed: error_of_mean(each) for seed, each in errors.items() if seed not in without},
+        shared_errors={s: root_mean_square(each) for s, each in shared.items() if s not in without},
         exact=not metric(metric_name).has_interval,
         largest=metric(metric_name).over_seeds == "largest",
         diverged=frozenset(diverged),
-        pending=frozenset(pending),
+        pending=frozenset(pending - diverged),
         reason="; ".join(reasons) or None,
     )

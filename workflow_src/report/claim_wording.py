@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from workflow_src.config.claims import Check, Comparison, Limit, Ratio, SmallerLoss, Stability
-from workflow_src.config.data_sets import DATA_SETS
+from workflow_src.config.data_sets import COLLECTIONS, DATA_SETS
 from workflow_src.config.metrics import metric
 from workflow_src.config.models import model_declarations
 from workflow_src.report.claim_checks import NOT_RUN, Judgement, Outcome
@@ -40,7 +40,7 @@ def claim_title(name: str) -> str:
     Between digits an underscore is a decimal point, as in names of claims for several values.
     """
     titles = {key: axis_value("model", key) for key in model_declarations()}
-    titles |= {key: axis_value("data_set", key) for key in DATA_SETS}
+    titles |= {key: axis_value("data_set", key) for key in (*DATA_SETS, *COLLECTIONS)}
     titles |= PROPER_NAMES
     words = re.sub(r"(?<=\d)_(?=\d)", ".", name).replace("_", " ")
     # The longer names first: one may be a part of another.

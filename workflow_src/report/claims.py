@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from workflow_src.config.claim_checks import claimed_cells, claimed_grid
+from workflow_src.config.claim_checks import claimed_cells, claimed_grid, shown_data_sets
 from workflow_src.config.claims import (
     Check,
     Claim,
@@ -45,6 +45,7 @@ from workflow_src.report.claim_checks import (
     verdict,
 )
 from workflow_src.report.claim_numbers import Measured, Numbers, Place, Published, Way
+from workflow_src.report.cuts import Cut
 from workflow_src.report.evidence import Group
 
 Cell = tuple[str, str]
@@ -106,9 +107,12 @@ class JudgedClaim:
     verdicts: tuple[Verdict, ...]
 
 
-def judge_claims(study: Study, groups: Sequence[Group]) -> tuple[JudgedClaim, ...]:
-    """Every claim of the study, from the groups that the plan has of it."""
-    measured = Measured(groups)
+def judge_claims(
+    study: Study, groups: Sequence[Group], cuts: Sequence[Cut] = ()
+) -> tuple[JudgedClaim, ...]:
+    """Every claim of the study, from the groups that the plan has of it, and what was cut."""
+    best_over = {name: tuple(one.best_over) for name, one in study.experiments.items()}
+    measured = Measured(groups, best_over, cuts)
     return tuple(
         JudgedClaim(name, claim, tuple(_verdicts(study, claim, measured)))
         for name, claim in study.claims.items()
@@ -122,7 +126,7 @@ def _verdicts(study: Study, claim: Claim, measured: Measured) -> list[Verdict]:
     def named(check: Check) -> tuple[Cell, ...]:
         return claimed_cells(check, study.experiments[check.experiment])
 
-    paper = {name: claimed_grid(study.experiments[name]).data_sets for name in experiments}
+    paper = {name: shown_data_sets(claimed_grid(study.experiments[name])) for name in experiments}
 
     def of_paper(check: Check) -> tuple[Cell, ...]:
         return tuple(cell for cell in named(check) if cell[0] in paper[check.experiment])

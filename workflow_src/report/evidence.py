@@ -20,12 +20,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from workflow_src.archive.results import Results, making_anew
+from workflow_src.config.data_sets import data_set
 from workflow_src.config.metrics import LOG_PARTITION, METRICS
 from workflow_src.config.models import model_declaration
 from workflow_src.config.studies import Study, load_study
 from workflow_src.errors import UserError
 from workflow_src.provenance.record import record_is_whole, refuse_newer_record
 from workflow_src.report.convergence import Course, convergences
+from workflow_src.report.cuts import Cut, read_cuts
 from workflow_src.storage import read_json_object
 
 MEASURED = "measured"
@@ -150,7 +152,7 @@ class Evaluation:
 class Group:
     """One point of an experiment: all axes fixed, the winner to be shown.
 
-    ``variant`` holds the values of the hyperparameters that the experiment compares; it is empty
+    ``variant`` holds the values of the hyperparameters that the experiment tells apart; it is empty
     where there are none, or where the model has none of them.
     """
 
@@ -160,8 +162,18 @@ class Group:
     evaluation: Evaluation
     variant: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def collection(self) -> str | None:
+        """The collection whose numbers are averaged in tables that the data set belongs to."""
+        return data_set(str(self.axes["data_set"])).collection
+
     def value_of(self, name: str) -> Any:
-        """The value of an axis or of a compared hyperparameter; None where the model has none."""
+        """The value of an axis or of a compared hyperparameter; None where the model has none.
+
+        Of the data set it is the collection, where it belongs to one.
+        """
+        if name == "data_set" and self.collection is not None:
+            return self.collection
         return self.axes[name] if name in self.axes else self.variant.get(name)
 
 
@@ -178,6 +190,8 @@ class Evidence:
     """What was asked for when the report was planned."""
     sources: Path
     """Folder of the copies of uncommitted changes."""
+    cuts: tuple[Cut, ...] = ()
+    """Cells of grids that are not trained for their size."""
 
     @property
     def results(self) -> Path:
@@ -208,6 +222,14 @@ class Evidence:
         """The groups of one experiment."""
         return tuple(g for g in self.groups if (g.study, g.experiment) == (study, experiment))
 
+    def experiment_cuts(self, study: str, experiment: str) -> tuple[Cut, ...]:
+        """The cut cells of one experiment."""
+        return tuple(one for one in self.cuts if (one.study, one.experiment) == (study, experiment))
+
+    def study_cuts(self, study: str) -> tuple[Cut, ...]:
+        """The cut cells of one study."""
+        return tuple(one for one in self.cuts if one.study == study)
+
 
 def read_evidence(membership: Path) -> Evidence:
     """Read the membership of a report and every evaluation that it names.
@@ -236,6 +258,7 @@ def read_evidence(membership: Path) -> Evidence:
         groups=_with_convergence(groups),
         settings=content["settings"],
         sources=Path(content["sources"]),
+        cuts=read_cuts(content.get("cut_cells", [])),
     )
 
 

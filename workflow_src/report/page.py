@@ -20,6 +20,7 @@ import jinja2
 
 from workflow_src.config.studies import Study
 from workflow_src.plan.layout import MEASUREMENT_RECORD, RUN_RECORD
+from workflow_src.report.cells import Cell, Source, title
 from workflow_src.report.claim_page import claims_values
 from workflow_src.report.claims import JudgedClaim
 from workflow_src.report.evidence import MEASURED, Evidence
@@ -33,7 +34,7 @@ from workflow_src.report.table_files import (
     letter,
     published_text,
 )
-from workflow_src.report.tables import Cell, Key, Source, Table
+from workflow_src.report.tables import Key, Table
 from workflow_src.report.wording import (
     CLAIMS_STEM,
     axis_title,
@@ -306,7 +307,7 @@ def _tooltip(source: Source, unit: str) -> str:
     winner = source.evaluation.winner
     value = source.reason if source.value is None else f"{number(source.value, unit)} {unit}"
     run = f"run {winner.fingerprint}, " if winner else ""
-    return f"seed {source.seed}: {value}; {run}record {source.evaluation.path.as_posix()}"
+    return f"seed {source.told}: {value}; {run}record {source.evaluation.path.as_posix()}"
 
 
 def _anchor(table: Table, place: tuple[Key, Key]) -> str:
@@ -319,11 +320,10 @@ def _source_lines(table: Table, place: tuple[Key, Key], links: Links) -> list[di
     cell, unit = table.cells[place], table.metric.unit
     axes = [*zip(table.row_axes, place[0], strict=True)]
     axes += zip(table.column_axes, place[1], strict=True)
-    titles = [axis_value(axis, value) for axis, value in axes]
     return [
         {
             "id": _anchor(table, place) if first else "",
-            "titles": titles,
+            "titles": [_source_title(source, axis, value) for axis, value in axes],
             "seed": source.seed,
             "value": _measured(source, unit),
             "reason": source.reason,
@@ -333,6 +333,12 @@ def _source_lines(table: Table, place: tuple[Key, Key], links: Links) -> list[di
             itertools.chain([True], itertools.repeat(False)), cell.sources, strict=False
         )
     ]
+
+
+def _source_title(source: Source, axis: str, value: Any) -> str:
+    """A collection is told by the data set that a number is of."""
+    is_member = axis == "data_set" and source.member is not None
+    return title(str(source.member)) if is_member else axis_value(axis, value)
 
 
 def _measured(source: Source, unit: str) -> str | None:
@@ -361,14 +367,14 @@ def _links(source: Source, links: Links) -> dict[str, Any]:
 
 def _incomplete(table: Table) -> list[tuple[Key, Key]]:
     """Places of the planned cells that lack a number for any seed."""
-    return [place for place, cell in table.cells.items() if cell.seeds < len(cell.sources)]
+    return [place for place, cell in table.cells.items() if cell.is_incomplete]
 
 
 def _missing(chapter: Chapter, table: Table, place: tuple[Key, Key]) -> dict[str, Any]:
     cell: Cell = table.cells[place]
     axes = table.axes_of(*place)
     reasons = {source.reason for source in cell.sources if source.reason} or {cell.reason or ""}
-    seeds = [str(source.seed) for source in cell.sources if source.value is None]
+    seeds = [source.told for source in cell.sources if source.value is None]
     return {
         "experiment": chapter.study.experiments[table.experiment].title,
         "id": f"{table.study}-{table.experiment}",

@@ -104,8 +104,12 @@ def _chapters(evidence: Evidence) -> list[Chapter]:
             for name in study.experiments
             if (groups := evidence.experiment_groups(study.name, name))
         }
-        tables = {name: build_table(study, name, groups) for name, groups in grouped.items()}
-        claims = judge_claims(study, evidence.study_groups(study.name))
+        tables = {
+            name: build_table(study, name, groups, evidence.experiment_cuts(study.name, name))
+            for name, groups in grouped.items()
+        }
+        cuts = evidence.study_cuts(study.name)
+        claims = judge_claims(study, evidence.study_groups(study.name), cuts)
         chapters.append(Chapter(study, tables, draw_study(evidence, study), claims))
     return chapters
 

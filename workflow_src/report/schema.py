@@ -126,7 +126,12 @@ RUNS = (
     Column("directory", "string", None, "Directory of the run, with run.json."),
 )
 
-_SCALARS: dict[str, Type] = {"integer": "integer", "number": "number", "choice": "string"}
+_SCALARS: dict[str, Type] = {
+    "integer": "integer",
+    "number": "number",
+    "choice": "string",
+    "layout": "string",
+}
 
 
 def runs_columns(specs: Iterable[Mapping[str, Any]]) -> tuple[Column, ...]:

@@ -12,8 +12,9 @@ from typing import Any
 
 from workflow_src.config.published import PublishedValue
 from workflow_src.config.studies import Study
+from workflow_src.report.cells import INTERVAL_SEEDS, OF_ESTIMATE, Cell
 from workflow_src.report.intervals import Interval
-from workflow_src.report.tables import INTERVAL_SEEDS, OF_ESTIMATE, Cell, Key, Table
+from workflow_src.report.tables import Key, Table
 from workflow_src.report.wording import (
     NOTHING,
     STREAMS,

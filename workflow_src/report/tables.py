@@ -7,100 +7,24 @@ that it came from. A cell without a number is there too, with its reason. How ta
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from workflow_src.config.data_sets import COLLECTIONS, data_set
 from workflow_src.config.experiments import Experiment
 from workflow_src.config.metrics import Metric, metric
 from workflow_src.config.published import PublishedValue
 from workflow_src.config.studies import Study
-from workflow_src.report.evidence import Evaluation, Group
-from workflow_src.report.intervals import Interval, mean_interval, root_mean_square
-from workflow_src.report.metrics import not_finite
-from workflow_src.report.wording import converted, listed
-
-OVER_SEEDS = "standard deviation over seeds"
-OF_ESTIMATE = "standard error of the estimate"
-NOT_PLANNED = "not in this plan"
-INTERVAL_SEEDS = 3
-"""From so many seeds on a cell shows an interval: of two it would be wider than it tells."""
+from workflow_src.report.cells import OF_ESTIMATE, OVER_SEEDS, Cell, cell_of, remarks
+from workflow_src.report.cuts import Cut
+from workflow_src.report.evidence import Group
+from workflow_src.report.wording import converted
 
 _ALWAYS_SHOWN = ("protocol", "stream")
 _AXES = ("model", "data_set", "likelihood", "fraction", *_ALWAYS_SHOWN)
 
 Key = tuple[Any, ...]
-
-
-@dataclass(frozen=True)
-class Source:
-    """One seed's part of a cell: ``value`` is None where ``reason`` says why.
-
-    ``log_partition_error`` is what of ``standard_error`` is the log partition function's.
-    """
-
-    seed: int
-    value: float | None
-    standard_error: float | None
-    importance_samples: int | None
-    reason: str | None
-    evaluation: Evaluation
-    log_partition_error: float = 0.0
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One comparison.
-
-    Attributes
-    ----------
-    ours:
-        Mean over the seeds that have a value; None where none has.
-    spread, spread_kind:
-        `OVER_SEEDS` for two seeds or more, else `OF_ESTIMATE`; None where neither exists.
-    interval:
-        95 % t interval of the mean over seeds, widened by `log_partition_error`; None of fewer
-        than `INTERVAL_SEEDS` and where the metric has none.
-    published:
-        The paper's number in the table's unit, as ``source_of_published`` prints it.
-    difference:
-        Ours minus published.
-    reason:
-        Why there is no number of ours.
-    notes:
-        Places in the table's notes.
-    best:
-        Whether this is the best of the cells that differ from it in the model alone; cells of
-        models with other compared hyperparameters differ in more.
-    """
-
-    sources: tuple[Source, ...]
-    ours: float | None = None
-    spread: float | None = None
-    spread_kind: str | None = None
-    interval: Interval | None = None
-    published: float | None = None
-    source_of_published: PublishedValue | None = None
-    difference: float | None = None
-    reason: str | None = None
-    notes: tuple[int, ...] = ()
-    best: bool = False
-
-    @property
-    def seeds(self) -> int:
-        """Number of seeds that ``ours`` is the mean of."""
-        return sum(source.value is not None for source in self.sources)
-
-    @property
-    def log_partition_error(self) -> float:
-        """The log partition function's standard error in ``ours``: root mean square over seeds.
-
-        Not divided by the number of seeds: their estimators share their bias.
-        """
-        known = [one.log_partition_error for one in self.sources if one.value is not None]
-        return root_mean_square(known)
 
 
 @dataclass(frozen=True)
@@ -167,21 +91,25 @@ class Table:
         }
 
 
-def build_table(study: Study, experiment: str, groups: Sequence[Group]) -> Table:
-    """The table of one experiment from its groups, at least one."""
-    layout = study.experiments[experiment].table
-    row_axes, column_axes = _headings(layout.rows, tuple(layout.columns), groups)
+def build_table(
+    study: Study, experiment: str, groups: Sequence[Group], cuts: Sequence[Cut] = ()
+) -> Table:
+    """The table of one experiment from its groups, at least one, and the cells that were cut."""
+    asked = study.experiments[experiment]
+    layout, chosen_over = asked.table, frozenset(asked.best_over)
+    row_axes, column_axes = _headings(layout.rows, tuple(layout.columns), groups, chosen_over)
     by_cell: dict[tuple[Key, Key], list[Group]] = {}
     for group in groups:
         place = (_key(group, row_axes), _key(group, column_axes))
         by_cell.setdefault(place, []).append(group)
-    known = known_order(study.experiments[experiment])
-    rows = _ordered(row_axes, [row for row, _ in by_cell], known)
-    columns = _ordered(column_axes, [column for _, column in by_cell], known)
+    places = [*by_cell, *_places_of(cuts, row_axes, column_axes, groups)]
+    known = known_order(asked)
+    rows = _ordered(row_axes, [row for row, _ in places], known)
+    columns = _ordered(column_axes, [column for _, column in places], known)
     notes: dict[str, int] = {}
     constants = {
         name: groups[0].value_of(name)
-        for name in _names(groups)
+        for name in _names(groups, chosen_over)
         if name not in (*row_axes, *column_axes)
     }
     table = Table(
@@ -196,14 +124,16 @@ def build_table(study: Study, experiment: str, groups: Sequence[Group]) -> Table
         importance_samples=None,
         notes=(),
         constants=constants,
-        compared=study.experiments[experiment].published is not None,
+        compared=asked.published is not None,
     )
     published = study.published_values(experiment)
-    cells = {
-        (row, column): _cell(table, row, column, by_cell.get((row, column), []), published, notes)
-        for row in rows
-        for column in columns
-    }
+    cells = {}
+    for row in rows:
+        for column in columns:
+            own = by_cell.get((row, column), [])
+            there = [cut for cut in cuts if cut.is_at(table.axes_of(row, column))]
+            cell = cell_of(own, table.metric, asked.best_over, there)
+            cells[row, column] = _finished(cell, table, (row, column), there, published, notes)
     samples = {s.importance_samples for cell in cells.values() for s in cell.sources} - {None}
     return replace(
         table,
@@ -213,23 +143,55 @@ def build_table(study: Study, experiment: str, groups: Sequence[Group]) -> Table
     )
 
 
+def _finished(
+    cell: Cell,
+    table: Table,
+    place: tuple[Key, Key],
+    cuts: Sequence[Cut],
+    published: Sequence[PublishedValue],
+    notes: dict[str, int],
+) -> Cell:
+    """The cell with the published number and its places in the notes, which may grow."""
+    axes = table.axes_of(*place)
+    cell = _with_published(cell, table, axes, published)
+    collection = axes["data_set"] if axes["data_set"] in COLLECTIONS else None
+    told = remarks(cell, cuts, collection)
+    return replace(cell, notes=tuple(notes.setdefault(text, len(notes)) for text in told))
+
+
+def _places_of(
+    cuts: Sequence[Cut],
+    row_axes: Sequence[str],
+    column_axes: Sequence[str],
+    groups: Sequence[Group],
+) -> list[tuple[Key, Key]]:
+    """Where cut cells would stand: at every part of the training images and stream of the plan."""
+    rest = {(group.axes["fraction"], group.axes["stream"]): None for group in groups}
+
+    def key(cut: Cut, names: Sequence[str], fraction: object, stream: object) -> Key:
+        more = {"fraction": fraction, "stream": stream}
+        return tuple(more[name] if name in more else cut.value_of(name) for name in names)
+
+    return [(key(cut, row_axes, *one), key(cut, column_axes, *one)) for cut in cuts for one in rest]
+
+
 def _headings(
-    rows: str, columns: tuple[str, ...], groups: Sequence[Group]
+    rows: str, columns: tuple[str, ...], groups: Sequence[Group], chosen_over: frozenset[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Rows' and columns' names: the study's, protocol and stream, and whatever else varies."""
     named = (rows, *columns)
     varying = [
         name
-        for name in _names(groups)
+        for name in _names(groups, chosen_over)
         if name not in named
         and (name in _ALWAYS_SHOWN or len({group.value_of(name) for group in groups}) > 1)
     ]
     return (rows, *varying), columns
 
 
-def _names(groups: Sequence[Group]) -> tuple[str, ...]:
-    """What groups differ in: the axes, and after them the compared hyperparameters."""
-    return (*_AXES, *sorted({name for group in groups for name in group.variant}))
+def _names(groups: Sequence[Group], chosen_over: frozenset[str]) -> tuple[str, ...]:
+    """What groups differ in: the axes, and after them what is compared and not chosen over."""
+    return (*_AXES, *sorted({name for group in groups for name in group.variant} - chosen_over))
 
 
 def _key(group: Group, names: tuple[str, ...]) -> Key:
@@ -241,7 +203,9 @@ def known_order(experiment: Experiment) -> dict[str, list[Any]]:
     grids = experiment.scales.values()
     return {
         "model": [model for grid in grids for model in grid.models],
-        "data_set": [data_set for grid in grids for data_set in grid.data_sets],
+        "data_set": [
+            data_set(name).collection or name for grid in grids for name in grid.data_sets
+        ],
         "likelihood": [likelihood for grid in grids for likelihood in grid.likelihoods],
     }
 
@@ -270,50 +234,6 @@ def _in_order(name: str, values: Sequence[Any], known: Sequence[Any]) -> list[An
     return list(dict.fromkeys([*(value for value in known if value in unique), *unique]))
 
 
-def _cell(
-    table: Table,
-    row: Key,
-    column: Key,
-    groups: Sequence[Group],
-    published: Sequence[PublishedValue],
-    notes: dict[str, int],
-) -> Cell:
-    sources = tuple(_source(group, table.metric.name) for group in groups)
-    cell = _with_ours(sources, has_interval=table.metric.has_interval)
-    cell = _with_published(cell, table, table.axes_of(row, column), published)
-    places = tuple(notes.setdefault(text, len(notes)) for text in _remarks(cell))
-    return replace(cell, notes=places)
-
-
-def _source(group: Group, name: str) -> Source:
-    evaluation, seed = group.evaluation, int(group.axes["seed"])
-    found = evaluation.metric(name)
-    if found is None:
-        reason = evaluation.reason or f"the evaluation has no {name}"
-        return Source(seed, None, None, None, reason, evaluation)
-    if not math.isfinite(found.value):
-        return Source(seed, None, None, found.importance_samples, not_finite(found), evaluation)
-    error, samples = found.standard_error, found.importance_samples
-    shared = evaluation.log_partition_error(name)
-    return Source(seed, found.value, error, samples, None, evaluation, shared)
-
-
-def _with_ours(sources: tuple[Source, ...], *, has_interval: bool) -> Cell:
-    values = [source.value for source in sources if source.value is not None]
-    if not values:
-        reasons = dict.fromkeys(source.reason for source in sources if source.reason)
-        return Cell(sources, reason="; ".join(reasons) or NOT_PLANNED)
-    cell = Cell(sources, ours=statistics.fmean(values))
-    if len(values) > 1:
-        enough = has_interval and len(values) >= INTERVAL_SEEDS
-        interval = mean_interval(values, cell.log_partition_error) if enough else None
-        spread = statistics.stdev(values)
-        return replace(cell, spread=spread, spread_kind=OVER_SEEDS, interval=interval)
-    error = next(source.standard_error for source in sources if source.value is not None)
-    kind = OF_ESTIMATE if error is not None else None
-    return replace(cell, spread=error, spread_kind=kind)
-
-
 def _with_published(
     cell: Cell, table: Table, axes: Mapping[str, Any], published: Sequence[PublishedValue]
 ) -> Cell:
@@ -331,30 +251,6 @@ def _with_published(
             difference = cell.ours - value if both else None  # type: ignore[operator]
             return replace(cell, published=value, source_of_published=one, difference=difference)
     return cell
-
-
-def _remarks(cell: Cell) -> list[str]:
-    remarks = []
-    cut = [
-        str(source.seed)
-        for source in cell.sources
-        if source.evaluation.winner and source.evaluation.winner.ended_by_maximum_steps
-    ]
-    if cut:
-        which = "" if len(cut) == len(cell.sources) else f" (seed {listed(cut)})"
-        remarks.append(
-            f"Training of the winner{which} was ended by maximum_steps, not by its stopping rule."
-        )
-    without = [source for source in cell.sources if source.value is None]
-    if cell.ours is not None and without:
-        reasons = "; ".join(f"seed {source.seed}: {source.reason}" for source in without)
-        remarks.append(f"Mean over the other seeds; {reasons}.")
-    one = cell.source_of_published
-    if one is not None and cell.published is None:
-        remarks.append(f"Published in {one.unit}, which does not compare: {one.value:g}.")
-    if one is not None and one.note:
-        remarks.append(f"Published value: {one.note}.")
-    return remarks
 
 
 def _with_best(table: Table) -> dict[tuple[Key, Key], Cell]:

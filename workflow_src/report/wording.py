@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 from workflow_src.config import study_checks
-from workflow_src.config.data_sets import DATA_SETS
+from workflow_src.config.data_sets import COLLECTIONS, DATA_SETS
 from workflow_src.config.experiments import Axis
-from workflow_src.config.models import model_declarations
+from workflow_src.config.models import known_as, model_declarations
 
 MINUS = "\N{MINUS SIGN}"
 NOTHING = "-"
@@ -94,10 +94,15 @@ def typeset(text: str) -> str:
 
 
 def converted(value: float, unit: str, target: str) -> float | None:
-    """A number of "thousand parameters" in "parameters", say; None where units do not compare."""
+    """A number of "thousand parameters" in "parameters", say, or of "percent" as a "share".
+
+    None where units do not compare.
+    """
     word, _, rest = unit.partition(" ")
     if unit == target:
         return value
+    if (unit, target) == ("percent", "share"):
+        return value / 100
     return value * _MULTIPLES[word] if word in _MULTIPLES and rest == target else None
 
 
@@ -116,8 +121,12 @@ def axis_value(axis: str, value: Any) -> str:
         return model_declarations()[value].title
     if axis == "data_set" and value in DATA_SETS:
         return DATA_SETS[value].title
+    if axis == "data_set" and value in COLLECTIONS:
+        return COLLECTIONS[value].title
     if axis == "likelihood":
         return _LIKELIHOODS.get(value, str(value))
+    if _is_named(axis, value):
+        return str(known_as(axis, value))
     return PROPER_NAMES.get(str(value)) or str(value).replace("_", " ")
 
 
@@ -130,9 +139,16 @@ def hyperparameter_text(name: str, value: Any) -> str:
     if value is None or (value == "none" and value in _ambiguous_choices()):
         return f"no {title}"
     text = axis_value(name, value)
+    if _is_named(name, value):
+        return f"{title} {text}"
     if isinstance(value, str):
         return f"{text} {title}" if value in _ambiguous_choices() else text
     return f"{title} {text}"
+
+
+def _is_named(name: str, value: Any) -> bool:
+    """Whether a value is a layout that has a name."""
+    return bool(known_as(name, value) != value)
 
 
 @functools.cache
@@ -154,7 +170,7 @@ def heading_text(name: str, value: Any) -> str:
 def plain_key(names: Sequence[str], key: Sequence[Any]) -> list[str]:
     """Values as programs read them, those of hyperparameters as ``name=value``."""
     return [
-        plain(value) if name in _AXES else f"{name}={plain(value)}"
+        plain(value) if name in _AXES else f"{name}={plain(known_as(name, value))}"
         for name, value in zip(names, key, strict=True)
     ]
 
@@ -167,7 +183,10 @@ def sentence(name: str) -> str:
 
 def described(hyperparameters: Mapping[str, Any]) -> str:
     """Hyperparameters as one line of words."""
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in hyperparameters.items())
+    return ", ".join(
+        f"{name.replace('_', ' ')} {known_as(name, value)}"
+        for name, value in hyperparameters.items()
+    )
 
 
 def plain(value: Any) -> str:

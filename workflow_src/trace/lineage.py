@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from workflow_src.config.models import known_as
 from workflow_src.evaluate.selection import Candidate, choose, held_in_common
 from workflow_src.trace.links import (
     ABSENT,
@@ -24,6 +25,11 @@ from workflow_src.trace.links import (
     worst,
 )
 from workflow_src.trace.origins import circumstance_links, prepared_link
+
+JUDGE = "judge"
+"""The role of parents that judged what was drawn."""
+
+COMPLETED = "completed"
 
 _SHOWN_CANDIDATES = 8
 _AXES = ("model", "data_set", "likelihood", "fraction", "seed", "protocol", "stream")
@@ -84,6 +90,7 @@ class Lineage:
             f"all candidates: {', '.join(f'{name} {value}' for name, value in common.items())}",
             choice,
             *_candidate_lines(content["candidates"], winner),
+            *_judge_lines(content),
             *remarks,
         )
         below = []
@@ -95,6 +102,9 @@ class Lineage:
         others = [entry for name, entry in runs.items() if name != winner]
         if others:
             below.append(self._others(others))
+        # What judged is told beside the measurement, and is here where nothing was measured.
+        if not content["measurement"]:
+            below += self._judges(record)
         below += self.circumstances(record, f"evaluation of {content['axes']['model']}")
         title = f"seed {content['axes']['seed']}: evaluation {fingerprint}"
         return Link(title, facts, verdict, tuple(below))
@@ -119,21 +129,34 @@ class Lineage:
             f"of run {content['run']}; importance samples {samples}; "
             f"{content['images']:,} test images in {content['seconds']} s",
             *(_metric(row) for row in content["metrics"]),
+            *_judge_lines(content),
             *seen.remarks,
         )
         directory = self.ground.directory("measurements", fingerprint)
         below = [
             *self.ground.files(directory, record),
+            *self._judges(record),
             *self.circumstances(record, f"measurement of {content['spec']['model']}"),
         ]
         return Link(f"measurement {fingerprint}", facts, seen.verdict, tuple(below))
+
+    def _judges(self, record: Mapping[str, Any]) -> list[Link]:
+        """The runs that judged what was drawn, and their data, down to their origins."""
+        runs = [
+            self.run(entry["fingerprint"], entry) for entry in parents_of(record, "run", JUDGE)
+        ]
+        return runs + [self._prepared(entry) for entry in parents_of(record, "prepared", JUDGE)]
 
     def _run(self, fingerprint: str, seen: Seen) -> Link:
         content, record = seen.content, seen.record
         spec, result = content["spec"], content["result"]
         facts = (
             *_record_facts(seen),
-            ", ".join(f"{name} {value}" for name, value in spec.items() if name not in _AXES),
+            ", ".join(
+                f"{name} {known_as(name, value)}"
+                for name, value in spec.items()
+                if name not in _AXES
+            ),
             f"{content['status']['state']}: {content['status']['reason']}",
             f"best validation bound {result['best_validation_bound']} nats at step "
             f"{result['best_step']} of {result['steps']}; {result['parameter_count']:,} "
@@ -205,6 +228,16 @@ def _candidate_lines(candidates: list[Mapping[str, Any]], winner: str | None) ->
     ]
     rest = len(lines) - _SHOWN_CANDIDATES
     return lines[:_SHOWN_CANDIDATES] + ([f"and {rest} more"] if rest > 0 else [])
+
+
+def _judge_lines(content: Mapping[str, Any]) -> list[str]:
+    """How many judges there were, and which of them could not judge."""
+    judges = content.get("judges", [])
+    if not judges:
+        return []
+    out = [one for one in judges if one["state"] != COMPLETED]
+    told = [f"left out as a judge: {one['fingerprint']}, {one['reason']}" for one in out]
+    return [f"judged by {len(judges) - len(out)} of {len(judges)} runs", *told]
 
 
 def _metric(row: Mapping[str, Any]) -> str:

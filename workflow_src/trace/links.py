@@ -215,10 +215,14 @@ def _was_remade(record: Mapping[str, Any], remembered: Entry) -> bool:
         return False
 
 
-def parents_of(record: Mapping[str, Any], kind: str) -> list[Entry]:
-    """What a record remembers of its parents of one kind."""
+def parents_of(record: Mapping[str, Any], kind: str, role: str | None = None) -> list[Entry]:
+    """What a record remembers of its parents of one kind that serve for one thing."""
     ended = record.get("time", {}).get("ended", "")
-    return [{**one, "ended": ended} for one in record.get("parents", []) if one.get("kind") == kind]
+    return [
+        {**one, "ended": ended}
+        for one in record.get("parents", [])
+        if one.get("kind") == kind and one.get("role") == role
+    ]
 
 
 def followed(title: str, place: str, tell: Callable[[], Link]) -> Link:

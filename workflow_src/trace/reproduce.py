@@ -20,6 +20,7 @@ from workflow_src.archive.packs import FOLDER, SOURCES_PACK
 from workflow_src.archive.results import CHECKPOINT, RECORDS, SOURCES
 from workflow_src.errors import UserError
 from workflow_src.provenance.git import git_text
+from workflow_src.trace.lineage import JUDGE
 from workflow_src.trace.links import MISSHAPEN, Ground, parents_of, short
 
 MEASURED = (
@@ -32,6 +33,9 @@ MEASURED = (
     "smoothed_bounds.npz",
     "global_samples.npz",
     "smoothing.npz",
+    "predictions.npz",
+    "judged.npz",
+    "sharpened_judged.npz",
 )
 """Of a measurement's files, those that numbers and figures of the report come from."""
 
@@ -78,6 +82,9 @@ def _wanted_evaluation(ground: Ground, fingerprint: str) -> Wanted:
     if content["winner"]:
         run = _record(ground, "runs", content["winner"])
         expected += _expected(ground, "runs", run, CHECKPOINT)
+        for judge in parents_of(record, "run", JUDGE):
+            run = _record(ground, "runs", judge["fingerprint"])
+            expected += _expected(ground, "runs", run, CHECKPOINT)
     for entry in parents_of(record, "measurement"):
         measurement = _record(ground, "measurements", entry["fingerprint"])
         for name in MEASURED:

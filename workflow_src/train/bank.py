@@ -42,9 +42,23 @@ def train_bank(
         If the model does not fit the images.
     """
     model = build_model(specs[0], data.shape, data.levels, data.channels)
-    images = {"train": _tensor(data.train), "validation": _tensor(data.validation)}
-    outcomes = trainer.train(model, specs, images, device, states, hooks)
+    outcomes = trainer.train(model, specs, _images(data), device, states, hooks)
     return ((outcome, _result(outcome, model.parameter_count())) for outcome in outcomes)
+
+
+def _images(data: PreparedData) -> dict[str, Tensor]:
+    """Images of ``train`` and ``validation``, and their labels [images] as int64 beside them.
+
+    The labels are ``train_labels`` and ``validation_labels``, for trainers of models that classify;
+    a part without labels has no such entry.
+    """
+    parts = ("train", "validation")
+    labels = {
+        f"{part}_labels": _tensor(data.labels[part]).to(torch.int64)
+        for part in parts
+        if part in data.labels
+    }
+    return {part: _tensor(data.images(part)) for part in parts} | labels
 
 
 def _result(outcome: Any, parameter_count: int) -> dict[str, Any]:

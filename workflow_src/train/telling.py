@@ -30,7 +30,10 @@ class BankTeller:
             bank=described(spec),
             bank_runs=runs,
             step=first_step,
-            maximum_steps=spec.get("maximum_steps", spec.get("maximum_epochs")),
+            # Where validations are so many, and not every so many epochs, steps are no epochs.
+            maximum_steps=None
+            if "validations" in spec
+            else spec.get("maximum_steps", spec.get("maximum_epochs")),
             active_runs=runs,
             best_bound=None,
             steps_per_second=None,

@@ -5,6 +5,7 @@ Pure computation: arrays in, arrays and numbers out. Files and records belong to
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,13 +17,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from workflow_src.data.arrays import PreparedData
+from workflow_src.evaluate.judging import JudgedBy
+from workflow_src.evaluate.leaf_models.anomalies import told_anomalies
 from workflow_src.evaluate.leaf_models.bounds import Bounds, importance_weighted_bounds
 from workflow_src.evaluate.leaf_models.inpainting import (
     INPAINTED_IMAGES,
+    SHOWN_IMAGES,
     Inpainting,
     inpaint,
     samples_of,
 )
+from workflow_src.evaluate.leaf_models.judging import judged
 from workflow_src.evaluate.leaf_models.leaf_posteriors import leaf_posteriors
 from workflow_src.evaluate.leaf_models.metric_rows import bound_rows, inpainting_rows
 from workflow_src.evaluate.leaf_models.pictures import (
@@ -32,9 +37,9 @@ from workflow_src.evaluate.leaf_models.pictures import (
     posterior_means,
     sample_images,
 )
-from workflow_src.evaluate.masks import observed_pixels
+from workflow_src.evaluate.masks import SIDE_BY_SIDE_MASK, observed_pixels
 from workflow_src.evaluate.measurement import Arrays, Measurement
-from workflow_src.evaluate.metric_rows import size_row
+from workflow_src.evaluate.metric_rows import Row, size_row
 from workflow_src.models.banks import Parameters
 from workflow_src.models.building import build_model, drawing_of
 from workflow_src.models.leaf_models import LeafModel
@@ -48,17 +53,30 @@ def measure_run(
     measures: Mapping[str, Any],
     device: torch.device,
     memory_bytes: int,
+    judges: Sequence[JudgedBy] = (),
 ) -> Measurement:
-    """As `measure`, for a run's parameters on the test images of its data."""
-    return measure(
+    """As `measure`, for a run's parameters on the test images of its data.
+
+    Test images whose label no training image has are anomalies. Where ``measures`` ask for
+    ``judged_samples``, the ``judges`` look at so many.
+    """
+    usual = np.isin(data.labels["test"], np.unique(data.labels["train"]))
+    test = np.asarray(data.test)
+    measured = measure(
         build_model(spec, data.shape, data.levels),
         {name: value.to(device) for name, value in parameters.items()},
         spec,
-        torch.tensor(data.test).to(device),
-        data.labels["test"],
+        torch.tensor(test[usual]).to(device),
+        data.labels["test"][usual],
         measures,
         memory_bytes,
+        anomalies=torch.tensor(test[~usual]).to(device),
     )
+    if samples := measures.get("judged_samples", 0):
+        rows, files = judged(spec, parameters, data, samples, judges, device, memory_bytes)
+        measured.metrics.extend(rows)
+        measured.arrays.update(files)
+    return measured
 
 
 def measure(
@@ -69,6 +87,8 @@ def measure(
     test_labels: NDArray[Any],
     measures: Mapping[str, Any],
     memory_bytes: int,
+    *,
+    anomalies: Tensor | None = None,
 ) -> Measurement:
     """Everything that ``measures`` asks for.
 
@@ -84,9 +104,12 @@ def measure(
         ``[N]``.
     measures:
         ``importance_samples`` (ascending), ``samples``, ``leaf_manifolds``, ``leaf_posteriors`` and
-        ``inpainting`` (names of masks), as a study says.
+        ``inpainting`` (names of masks), as a study says, and where it asks for them ``anomalies``
+        and ``side_by_side``.
     memory_bytes:
         Budget of the bounds.
+    anomalies:
+        ``[M, D]``: test images that count in no mean, to be told apart.
 
     Raises
     ------
@@ -131,6 +154,11 @@ def measure(
             "importance_samples": np.array(samples),
             **vars(filled),
         }
+    if measures.get("anomalies") and anomalies is not None and len(anomalies):
+        more, arrays["scores"] = _told_anomalies(subject, anomalies)
+        rows += more
+    if count := measures.get("side_by_side", 0):
+        arrays["side_by_side"] = _side_by_side(subject, count)
     rows.append(size_row(model.parameter_count()))
     return Measurement(rows, model.images.pixels, arrays, len(test_images), seconds)
 
@@ -211,6 +239,64 @@ def _inpainting(subject: _Subject, masks: Sequence[str]) -> tuple[Inpainting, in
         subject.memory_bytes,
     )
     return filled, samples
+
+
+def _told_anomalies(subject: _Subject, anomalies: Tensor) -> tuple[list[Row], Arrays]:
+    """How well bounds of the largest number of samples tell anomalies [M, D] apart."""
+    samples = int(subject.bounds.sample_counts[-1])
+    found = importance_weighted_bounds(
+        subject.model,
+        subject.parameters,
+        anomalies,
+        [samples],
+        lambda block: run_stream("anomaly noise", subject.spec, anomalies.device, block=block),
+        subject.memory_bytes,
+    )
+    return told_anomalies(subject.bounds.bounds[-1], found.bounds[-1], samples)
+
+
+def _side_by_side(subject: _Subject, count: int) -> Arrays:
+    """The first test images, with their right half hidden, and filled in."""
+    facts = subject.model.images
+    observed = observed_pixels(
+        SIDE_BY_SIDE_MASK, facts.height, facts.width, subject.spec["data_set"]
+    )
+    originals = _shown(subject, count)
+    filled = [
+        _filled_block(subject, observed, block)
+        for block in range(math.ceil(len(originals) / SHOWN_IMAGES))
+    ]
+    drawn = np.concatenate([one.completions[0, :, 0] for one in filled])
+    expected = np.concatenate([one.expected[0] for one in filled])
+    return {
+        "originals": originals,
+        "observed": observed,
+        "hidden": originals * observed,
+        "filled": drawn[:count].clip(0, 1),
+        "expected": expected[:count].clip(0, 1),
+    }
+
+
+def _filled_block(subject: _Subject, observed: NDArray[np.bool_], block: int) -> Inpainting:
+    """As many test images as are shown at a time, filled in where they are not ``observed``."""
+    samples = samples_of([int(one) for one in subject.bounds.sample_counts])
+    some = slice(block * SHOWN_IMAGES, (block + 1) * SHOWN_IMAGES)
+
+    def stream(purpose: str) -> torch.Generator:
+        device = subject.images.device
+        return run_stream(f"side by side {purpose}", subject.spec, device, block=block)
+
+    return inpaint(
+        subject.model,
+        subject.drawing,
+        subject.parameters,
+        subject.images[some],
+        subject.leaf_bounds(samples, len(subject.images))[:, some],
+        {SIDE_BY_SIDE_MASK: observed},
+        samples,
+        stream,
+        subject.memory_bytes,
+    )
 
 
 def _shown(subject: _Subject, count: int) -> NDArray[np.float32]:

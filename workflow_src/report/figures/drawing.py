@@ -11,7 +11,10 @@ from dataclasses import dataclass
 
 from workflow_src.config.experiments import Experiment
 from workflow_src.config.studies import Study
+from workflow_src.report.choosing import shown_groups
 from workflow_src.report.evidence import Evidence, Group
+from workflow_src.report.figures.anomaly_curves import draw_anomalies
+from workflow_src.report.figures.centroids import draw_centroids
 from workflow_src.report.figures.components import draw_components
 from workflow_src.report.figures.costs import draw_costs
 from workflow_src.report.figures.curves import draw_curve, draw_importance_samples
@@ -21,6 +24,7 @@ from workflow_src.report.figures.global_samples import draw_global_samples
 from workflow_src.report.figures.inpainting import draw_inpainting
 from workflow_src.report.figures.integrals import draw_integrals
 from workflow_src.report.figures.inverse_cdfs import draw_inverse_cdfs
+from workflow_src.report.figures.layer_curves import draw_layer_curves
 from workflow_src.report.figures.learning_curves import draw_learning_curves
 from workflow_src.report.figures.leaves import draw_leaves
 from workflow_src.report.figures.partitions import draw_partitions
@@ -31,7 +35,10 @@ from workflow_src.report.figures.run_curves import (
     draw_likelihood_curves,
 )
 from workflow_src.report.figures.samples import draw_samples
+from workflow_src.report.figures.sharpened_samples import draw_sharpened_samples
+from workflow_src.report.figures.side_by_side import draw_side_by_side
 from workflow_src.report.figures.style import Figure, Styles
+from workflow_src.report.figures.variants import draw_variants
 from workflow_src.report.figures.zero_noise import draw_zero_noise
 from workflow_src.report.tables import known_order
 
@@ -49,6 +56,13 @@ _PICTURES: Mapping[str, Callable[[str, Sequence[Group]], list[Figure]]] = {
     "components": draw_components,
     "reference": draw_integrals,
     "gaps": draw_gaps,
+    "layer_curves": draw_layer_curves,
+    "anomalies": draw_anomalies,
+    "samples": draw_samples,
+    "sharpened_samples": draw_sharpened_samples,
+    "variants": draw_variants,
+    "side_by_side": draw_side_by_side,
+    "centroids": draw_centroids,
 }
 _OF_HISTORIES: Mapping[str, Callable[[str, Sequence[Group], str], list[Figure]]] = {
     "likelihood_curves": draw_likelihood_curves,
@@ -68,11 +82,14 @@ def draw_study(evidence: Evidence, study: Study) -> dict[str, Gallery]:
     """The figures of every experiment of the study that has groups, by its name."""
     styles = Styles(group.axes for group in evidence.groups if group.study == study.name)
     shown: dict[frozenset[str], str] = {}
+    sampled = _sampled(evidence, study)
     galleries = {}
     for name, experiment in study.experiments.items():
-        groups = _in_order(experiment, evidence.experiment_groups(study.name, name))
-        if not groups:
+        planned = evidence.experiment_groups(study.name, name)
+        if not planned:
             continue
+        shown_ones = shown_groups(planned, experiment.best_over, experiment.table.metric)
+        groups = _in_order(experiment, shown_ones)
         prefix = f"{study.name}_{name}"
         whole = _largest_fraction(groups)
         figures = _presented(experiment, prefix, groups, styles)
@@ -80,10 +97,21 @@ def draw_study(evidence: Evidence, study: Study) -> dict[str, Gallery]:
         elsewhere = next((where for seen, where in shown.items() if winners <= seen), None)
         if elsewhere is None:
             figures += draw_importance_samples(prefix, whole, styles)
-            figures += draw_samples(prefix, whole)
+            if not any(winners <= seen for seen in sampled):
+                figures += draw_samples(prefix, whole)
             shown[winners] = name
         galleries[name] = Gallery(tuple(figures), elsewhere)
     return galleries
+
+
+def _sampled(evidence: Evidence, study: Study) -> list[frozenset[str]]:
+    """The winners whose samples an experiment presents, which no other shows beside."""
+    return [
+        frozenset(group.evaluation.fingerprint for group in _largest_fraction(groups))
+        for name, experiment in study.experiments.items()
+        if experiment.presentation == "samples"
+        if (groups := evidence.experiment_groups(study.name, name))
+    ]
 
 
 def _presented(

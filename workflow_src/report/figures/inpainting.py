@@ -51,18 +51,23 @@ def _parts(drawn: Sequence[Pictured]) -> list[tuple[str, Sequence[Pictured]]]:
 
 def block(arrays: dict[str, NDArray[Any]], mask: int) -> NDArray[Any]:
     """One mask's rows: original, what is seen of it, what is expected, and draws, [h, w, 3]."""
-    images = arrays["images"][:_IMAGES]
+    images = _rgb(arrays["images"][:_IMAGES])
     observed = arrays["observed"][mask][..., None]
-    seen = np.where(observed, coloured(images), to_rgb(_HIDDEN))
+    seen = np.where(observed, images, to_rgb(_HIDDEN))
     draws = arrays["completions"][mask, : len(images), :_DRAWS]
     columns = [
-        coloured(images),
+        images,
         seen,
-        coloured(arrays["expected"][mask, : len(images)]),
-        *(coloured(draws[:, place]) for place in range(draws.shape[1])),
+        _rgb(arrays["expected"][mask, : len(images)]),
+        *(_rgb(draws[:, place]) for place in range(draws.shape[1])),
     ]
     every = np.stack(columns, axis=1).reshape(-1, *seen.shape[1:])
     return tiled(every, len(images), len(columns), gap=1)
+
+
+def _rgb(images: NDArray[Any]) -> NDArray[Any]:
+    """Images [n, h, w] or [n, h, w, 3] in colour."""
+    return images if images.ndim == 4 else coloured(images)
 
 
 def _figure(name: str, cell: Cell, drawn: Sequence[Pictured]) -> Figure:
@@ -97,13 +102,13 @@ def _told(masks: Sequence[str], drawn: Sequence[Pictured]) -> str:
     for place, mask in enumerate(masks):
         each = [
             f"{title_of(one, drawn, ', ')} {_mean(one, 'error', place):.3f} and "
-            f"{_mean(one, 'log_density', place):.3f}"
+            + (f"{_mean(one, 'log_density', place):.3f}" if "log_density" in one.arrays else "none")
             for one in drawn
         ]
         parts.append(f"{mask.replace('_', ' ')}: {', '.join(each)}")
     return (
         "Root mean squared error of the expectation (share of full range), and log density in nats "
-        f"per missing pixel: {'; '.join(parts)}"
+        f"per missing pixel, of models that have one: {'; '.join(parts)}"
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from workflow_src.config.models import known_as
 from workflow_src.report.evidence import Group, read_arrays
 from workflow_src.report.wording import axis_value, hyperparameter_text
 
@@ -19,6 +20,8 @@ class Pictured:
 
     group: Group
     arrays: dict[str, Any]
+    others: tuple[Group, ...] = ()
+    """Of a collection, the winners on its other data sets, whose pictures are among the arrays."""
 
     @property
     def way(self) -> tuple[str, str]:
@@ -75,7 +78,7 @@ def suffix_of(one: Pictured) -> str:
     """What a file name tells a winner by."""
     axes = one.group.axes
     names = ("model", "data_set", "likelihood", "protocol", "stream")
-    values = [str(value) for value in one.group.variant.values()]
+    values = [str(known_as(name, value)) for name, value in one.group.variant.items()]
     return "-".join([*(str(axes[name]) for name in names), *values])
 
 
@@ -89,4 +92,20 @@ def told_seeds(drawn: Sequence[Pictured]) -> str:
 
 def evaluations_of(drawn: Sequence[Pictured]) -> tuple[str, ...]:
     """Fingerprints of the evaluations behind them."""
-    return tuple(one.group.evaluation.fingerprint for one in drawn)
+    groups = (group for one in drawn for group in (one.group, *one.others))
+    return tuple(group.evaluation.fingerprint for group in groups)
+
+
+def by_collection(found: Mapping[Cell, Sequence[Pictured]]) -> dict[Cell, list[list[Pictured]]]:
+    """Winners that differ in the member of a collection alone together, by data set or collection.
+
+    Each list has one winner, or of a collection one for every member that is there.
+    """
+    cells: dict[Cell, dict[tuple[Any, ...], list[Pictured]]] = {}
+    for (_, likelihood), drawn in found.items():
+        for one in drawn:
+            cell = (str(one.group.value_of("data_set")), likelihood)
+            told = {name: one.group.axes[name] for name in ("model", "protocol", "stream")}
+            kind = (*told.items(), *one.group.variant.items())
+            cells.setdefault(cell, {}).setdefault(kind, []).append(one)
+    return {cell: list(kinds.values()) for cell, kinds in cells.items()}

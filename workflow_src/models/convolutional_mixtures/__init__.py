@@ -1,0 +1,1 @@
+"""Deep convolutional Gaussian mixtures: layers, their closed-form steps, and backwards mode."""

@@ -1,0 +1,1 @@
+"""The deep convolutional Gaussian mixture model: mixture layers with a loss of their own each."""

@@ -1,0 +1,1 @@
+"""The deep generalised convolutional sum-product network (van de Wolfshaar and Pronobis 2020)."""

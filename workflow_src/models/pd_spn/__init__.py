@@ -1,0 +1,1 @@
+"""PD-SPN: an Einsum network over a Poon-Domingos structure along the width."""

@@ -1,0 +1,1 @@
+"""RAT-SPN: an Einsum network over random binary trees."""

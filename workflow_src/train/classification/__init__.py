@@ -1,0 +1,1 @@
+"""Gradient training of classifiers in epochs, by the cross-entropy of their labels."""

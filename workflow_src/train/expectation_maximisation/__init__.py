@@ -1,0 +1,1 @@
+"""Expectation maximisation in batches, for models whose expected statistics have a closed form."""
