@@ -190,13 +190,14 @@ def _no_block(text: str, place: int) -> LayoutError:
 def _after(block: Block, place: int, before: Shape) -> Shape:
     if isinstance(block, Mixture):
         return Shape(before.height, before.width, block.components)
+    if block.size > min(before.height, before.width):
+        raise LayoutError(
+            f"block {place}, {block}, does not fit into the {before.height} x {before.width} "
+            "positions that it gets"
+        )
     if isinstance(block, Pooling):
         height, width = (_pooled(side, block) for side in (before.height, before.width))
-        if min(height, width) < 1:
-            raise _does_not_fit(block, place, before)
         return Shape(height, width, before.channels)
-    if block.size > min(before.height, before.width):
-        raise _does_not_fit(block, place, before)
     height, width = (_folded(side, block, place, before) for side in (before.height, before.width))
     return Shape(height, width, block.size**2 * before.channels)
 
@@ -219,13 +220,6 @@ def _pooled(side: int, block: Pooling) -> int:
         return (side - block.size) // block.stride + 1
     windows = -((block.size - side) // block.stride) + 1
     return windows - 1 if (windows - 1) * block.stride >= side else windows
-
-
-def _does_not_fit(block: Block, place: int, before: Shape) -> LayoutError:
-    return LayoutError(
-        f"block {place}, {block}, does not fit into the {before.height} x {before.width} positions "
-        "that it gets"
-    )
 
 
 def _told(blocks: Sequence[Block]) -> str:

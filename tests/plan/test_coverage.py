@@ -31,6 +31,7 @@ BESIDE = {
     "workflow_src.jobs.renewing": "keeps leases alive",
     "workflow_src.jobs.slurm": "tells which SLURM job a process belongs to",
     "workflow_src.evaluate.measuring": "finds the covered module that measures a model",
+    "workflow_src.evaluate.judge_runs": "hands whole checkpoints and data to judging.py",
     "workflow_src.evaluate.job": "hands whole records, data and parameters to the covered modules",
 }
 """Modules that jobs load and no closure covers, and why they cannot change a number."""

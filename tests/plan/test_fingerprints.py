@@ -200,6 +200,41 @@ def test_gray_images_keep_the_recipe_from_before_there_were_colour_images() -> N
     assert data_recipe(data_set("cifar10_colour"), "discretised_logistic")["channels"] == 3
 
 
+RECIPES = {
+    "digits": "86c916e88275e5ff",
+    "mnist": "f9d3b140b4914f36",
+    "fashion_mnist": "a144df2bdc342f69",
+    "svhn": "ce8d25f5d259187b",
+    "cifar10": "5f68bb56af63c390",
+    "cifar10_colour": "773bcc96cec50d22",
+    "binarised_mnist": "5a5863fab8dd5bfa",
+    "omniglot": "21a0172fca3d926b",
+    "caltech101_silhouettes": "4c11be50bdad1461",
+    "mnist_fours": "199addfd3b141d47",
+    "digits_fours": "2c273020422783a7",
+    "circle": "4acc15827b065641",
+    "wave": "8af4049ab2426cc8",
+}
+"""Of all likelihoods' recipes, as they were before a data set could be a part of another one."""
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_data_sets_that_are_no_parts_keep_the_recipes_that_results_were_made_from(
+    name: str,
+) -> None:
+    recipes = [data_recipe(data_set(name), x) for x in data_set(name).likelihoods]
+    content = json.dumps(recipes, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert hashlib.sha256(content.encode()).hexdigest()[:16] == RECIPES[name]
+
+
+def test_a_part_says_in_its_recipe_what_it_is_a_part_of_and_which_labels_it_keeps() -> None:
+    recipe = data_recipe(data_set("digits_class_3"), "gaussian")
+    assert recipe["training_labels"] == [3]
+    assert recipe["part_of"] == data_recipe(data_set("digits"), "gaussian")
+    without = data_recipe(data_set("digits_without_0"), "gaussian")
+    assert (without["training_labels"], without["anomalies"]) == (list(range(1, 10)), 19)
+
+
 def test_points_have_no_levels_and_say_what_of_their_test_set_are_anomalies() -> None:
     recipe = data_recipe(data_set("circle"), "gaussian_noise")
     assert recipe["levels"] == 0

@@ -15,8 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from workflow_src.config.models import measures_of
 from workflow_src.data.arrays import PreparedData
+from workflow_src.evaluate.image_densities.measurement import measure_run
 from workflow_src.evaluate.image_densities.subject import Subject
+from workflow_src.evaluate.measurement import Measurement
+from workflow_src.models.building import build_model
 from workflow_src.models.images import ImageFacts
 
 Array = NDArray[np.float64]
@@ -238,6 +242,7 @@ def prepared(facts: ImageFacts, labels: Mapping[str, list[int]], seed: int = 0) 
     parts: dict[str, NDArray[Any]] = {}
     for split, of_split in labels.items():
         counts = random.integers(0, facts.levels + 1, (len(of_split), facts.pixels))
+        counts[np.array(of_split) == 0] //= 2
         binomial = facts.likelihood == "binomial"
         parts[split] = counts.astype(np.uint8) if binomial else counts / np.float32(facts.levels)
     return PreparedData(
@@ -252,3 +257,51 @@ def prepared(facts: ImageFacts, labels: Mapping[str, list[int]], seed: int = 0) 
         fingerprint="0" * 16,
         channels=facts.channels,
     )
+
+
+LAYOUT = "F(3,1)-G(4)-F(6,1)-G(9)"
+DIGITS = ImageFacts(8, 8, "gaussian", 16)
+MODELS: dict[str, dict[str, Any]] = {
+    "deep": {"model": "dcgmm", "layout": LAYOUT, "classifier": "highest"},
+    "flat": {"model": "dcgmm", "layout": "F(8,1)-G(4)", "classifier": "none"},
+    "rat_spn": {"model": "rat_spn", "components": 2, "split_depth": 2, "repetitions": 2},
+    "pd_spn": {"model": "pd_spn", "components": 2, "split_step": 4},
+}
+"""What tells apart small runs of real models on images of 8 x 8 pixels."""
+
+_OTHERS: dict[str, Any] = {
+    "top_values": 2,
+    "noise_divisor": 20.0,
+    "sharpening_steps": 3,
+    "sharpening_rate": 1.0,
+    "structure_seed": 0,
+    "minimum_variance": 0.01,
+    "maximum_variance": 2.0,
+    "batch_size": 50,
+}
+
+ANOMALIES = 19
+"""Test images of the label 0, as many as the registry says of digits_without_0."""
+
+
+def real_run(name: str) -> tuple[dict[str, Any], dict[str, Tensor], PreparedData]:
+    """The spec, random parameters and data of a small run of `MODELS`."""
+    spec = SPEC | _OTHERS | MODELS[name]
+    labels = {
+        "train": [1, 2, 3] * 12,
+        "validation": [1, 2, 3],
+        "test": [1, 2, 3] * 10 + [0] * ANOMALIES,
+    }
+    data = prepared(DIGITS, labels)
+    model = build_model(spec, data.shape, data.levels, data.channels)
+    generator = torch.Generator().manual_seed(0)
+    if spec["model"] == "dcgmm":
+        return spec, model.initial_parameters(generator), data
+    return spec, model.initial_parameters(generator, torch.tensor(data.train)), data
+
+
+def real_measurement(name: str) -> tuple[dict[str, Any], Measurement]:
+    """A run of `MODELS` with everything measured that there is of its model: spec, measurement."""
+    spec, parameters, data = real_run(name)
+    asked = {one: EVERYTHING[one] for one in measures_of(spec["model"])}
+    return spec, measure_run(spec, parameters, data, asked, torch.device("cpu"), 1 << 28)

@@ -91,4 +91,4 @@ def sums_of(spn: RatSPN) -> dict[int, Any]:
 
 def below(module: Any) -> Any:
     """The one input of a module."""
-    return module.inputs[0] if not isinstance(module.inputs, torch.nn.Module) else module.inputs
+    return module.inputs[0] if isinstance(module.inputs, torch.nn.ModuleList) else module.inputs

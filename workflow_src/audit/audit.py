@@ -228,7 +228,7 @@ def _tell_not_kept(planned: Sequence[Examined], chain: Chain, notes: Notes) -> N
         notes.remark(
             dropped[0].place,
             f"the checkpoints of {len(dropped)} runs were not kept, this one first"
-            + (f"; {len(lost)} of them won or judged, and nothing can be measured with them again" if lost else ""),
+            + (f"; {len(lost)} of them won or judged, which cannot be repeated" if lost else ""),
         )
 
 

@@ -113,7 +113,8 @@ class Chain:
                 _equal(one.place, "images", content["images"], images, "all of the test set", notes)
                 # A record of an older version need not say it; one that the plan asks for must.
                 if planned or "dimensions" in content:
-                    pixels, said = math.prod(prepared["shape"]), content.get("dimensions")
+                    pixels = math.prod(prepared["shape"]) * prepared.get("channels", 1)
+                    said = content.get("dimensions")
                     _equal(one.place, "dimensions", said, pixels, "the pixels of an image", notes)
 
     def check_evaluation(

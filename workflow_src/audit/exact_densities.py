@@ -9,6 +9,7 @@ from typing import Any
 from workflow_src.audit.findings import Notes
 from workflow_src.audit.numbers import arrays_of, is_near, mean_of
 from workflow_src.config.data_sets import DATA_SETS
+from workflow_src.config.models import model_declarations
 
 LOG_LIKELIHOODS = "log_likelihoods.npz"
 
@@ -49,13 +50,14 @@ METRICS = frozenset(
 )
 """What is computed without noise and in double precision."""
 
-_Expected = Mapping[str, tuple[float, float | None] | None]
+Expected = Mapping[str, tuple[float, float | None] | None]
 """Value and standard error by metric; None where there must be no row."""
 
 
 def are_told(content: Mapping[str, Any]) -> bool:
-    """Whether a measurement is one of exact densities, and not of bounds."""
-    return any(row["metric"] == "test_log_likelihood" for row in content["metrics"])
+    """Whether a measurement is one of exact densities, by the evaluation of its model."""
+    known = model_declarations().get(content["spec"]["model"])
+    return known is not None and known.evaluation == "exact_densities"
 
 
 def _check_log_likelihoods(
@@ -86,12 +88,12 @@ def _check_log_likelihoods(
         expected[metric] = _estimated(arrays, name, errors_of[name]) if name in arrays else None
     usual, anomalies = arrays["test"], arrays["anomalies"]
     asked = record["content"]["measures"].get("anomalies") and len(anomalies)
-    expected["anomaly_auc"] = _area(usual, anomalies) if asked else None
+    expected["anomaly_auc"] = area(usual, anomalies) if asked else None
     if "encoder_divergence" in arrays and "standard_errors" not in arrays:
         gap = arrays["test"] - arrays["encoder_elbo"] - arrays["encoder_divergence"]
         if not _is_small(gap, arrays["test"]):
             _tell(place, f"{LOG_LIKELIHOODS} has bounds and divergences that do not add up", notes)
-    _compare(place, record, expected, LOG_LIKELIHOODS, notes)
+    compare(place, record, expected, LOG_LIKELIHOODS, notes)
 
 
 def _check_gaps(place: str, record: Mapping[str, Any], data: bytes, notes: Notes) -> None:
@@ -101,7 +103,7 @@ def _check_gaps(place: str, record: Mapping[str, Any], data: bytes, notes: Notes
     arrays = arrays_of(place, file, data, names, notes, if_there=optional)
     if arrays is None:
         return
-    asked = min(record["content"]["measures"]["gaps"], _test_points(record["content"]))
+    asked = min(record["content"]["measures"]["gaps"], test_images(record["content"]))
     if any(one.shape != (asked,) for one in arrays.values()):
         _tell(place, f"{file} is not of {asked} points", notes)
         return
@@ -121,7 +123,7 @@ def _check_gaps(place: str, record: Mapping[str, Any], data: bytes, notes: Notes
         "multimodal_approximation_gap": None if several is None else _mean(lost[several]),
         "unimodal_approximation_gap": None if several is None else _mean(lost[~several]),
     }
-    _compare(place, record, expected, file, notes)
+    compare(place, record, expected, file, notes)
 
 
 def _check_modes(place: str, record: Mapping[str, Any], data: bytes, notes: Notes) -> None:
@@ -130,7 +132,7 @@ def _check_modes(place: str, record: Mapping[str, Any], data: bytes, notes: Note
     arrays = arrays_of(place, file, data, ("modes",), notes)
     if arrays is not None:
         several = (arrays["modes"] > 1).astype(float)
-        _compare(place, record, {"multimodal_share": _mean(several)}, file, notes)
+        compare(place, record, {"multimodal_share": _mean(several)}, file, notes)
 
 
 def _check_imputation(place: str, record: Mapping[str, Any], data: bytes, notes: Notes) -> None:
@@ -165,7 +167,7 @@ def _check_imputation(place: str, record: Mapping[str, Any], data: bytes, notes:
         found = ((filled - points)[:, mask] ** 2).mean(axis=1)
         if not np.allclose(said[: len(points)], found, rtol=1e-9, atol=1e-300):
             _tell(place, f"{file} has errors that its expected values do not have", notes)
-    _compare(place, record, expected, file, notes)
+    compare(place, record, expected, file, notes)
 
 
 def _check_model_selection(
@@ -198,7 +200,7 @@ def _check_model_selection(
         _SUMMING * max(1.0, abs(likelihood)),
     ):
         _tell(place, f"{file} is of another likelihood or size than the rows tell", notes)
-    _compare(place, record, expected, file, notes)
+    compare(place, record, expected, file, notes)
 
 
 def _check_integrals(place: str, record: Mapping[str, Any], data: bytes, notes: Notes) -> None:
@@ -214,7 +216,7 @@ def _check_integrals(place: str, record: Mapping[str, Any], data: bytes, notes: 
     largest = float(known.max()) if len(known) else math.nan
     lost = (len(off) - len(known)) / len(off)
     expected = {"reference_difference": (largest, None), "reference_lost_share": (lost, None)}
-    _compare(place, record, expected, file, notes)
+    compare(place, record, expected, file, notes)
 
 
 def _check_zero_noise(place: str, record: Mapping[str, Any], data: bytes, notes: Notes) -> None:
@@ -226,7 +228,7 @@ def _check_zero_noise(place: str, record: Mapping[str, Any], data: bytes, notes:
     smallest = arrays["noise_standard_deviations"].argmin()
     squares = ((arrays["means"][smallest] - arrays["latents"]) ** 2).sum(axis=1)
     distance = _mean(squares[arrays["single"]] ** 0.5)
-    _compare(place, record, {"zero_noise_distance": distance}, file, notes)
+    compare(place, record, {"zero_noise_distance": distance}, file, notes)
 
 
 def _check_components(place: str, record: Mapping[str, Any], data: bytes, notes: Notes) -> None:
@@ -237,7 +239,7 @@ def _check_components(place: str, record: Mapping[str, Any], data: bytes, notes:
         return
     off = abs(arrays[names[0]] - arrays[names[1]]) if len(arrays) == len(names) else None
     largest = None if off is None else (float(off.max()), None)
-    _compare(place, record, {"mixture_difference": largest}, file, notes)
+    compare(place, record, {"mixture_difference": largest}, file, notes)
 
 
 def _check_costs(place: str, record: Mapping[str, Any], data: bytes, notes: Notes) -> None:
@@ -247,7 +249,7 @@ def _check_costs(place: str, record: Mapping[str, Any], data: bytes, notes: Note
     if arrays is None:
         return
     expected = {name: (float(arrays[name]), None) if name in arrays else None for name in names}
-    _compare(place, record, expected, file, notes)
+    compare(place, record, expected, file, notes)
 
 
 def _check_point_samples(place: str, record: Mapping[str, Any], data: bytes, notes: Notes) -> None:
@@ -280,8 +282,8 @@ CHECKS: Mapping[str, Callable[[str, Mapping[str, Any], bytes, Notes], None]] = {
 """How each file of arrays is checked against the rows of its record."""
 
 
-def _test_points(content: Mapping[str, Any]) -> int:
-    """Test points that are no anomalies, by the registry."""
+def test_images(content: Mapping[str, Any]) -> int:
+    """Test images, or points, that are no anomalies, by the registry."""
     known = DATA_SETS.get(content["spec"]["data_set"])
     return int(content["images"]) - (known.anomalies if known else 0)
 
@@ -316,8 +318,14 @@ def _root_of_mean(squares: Any) -> tuple[float, float]:
     return root, error / (2 * root) if root > 0 else 0.0
 
 
-def _area(usual: Any, anomalies: Any) -> tuple[float, float]:
+def area(usual: Any, anomalies: Any) -> tuple[float, float]:
     """Share of pairs in which the anomaly is less likely, ties half, and its error; by ranks."""
+    of_anomalies, of_usual = placements(usual, anomalies)
+    return float(of_anomalies.mean()), math.hypot(mean_of(of_anomalies)[1], mean_of(of_usual)[1])
+
+
+def placements(usual: Any, anomalies: Any) -> tuple[Any, Any]:
+    """Share of usual images that are likelier than each anomaly, and the other way round."""
     import numpy as np
     from scipy.stats import rankdata
 
@@ -325,7 +333,7 @@ def _area(usual: Any, anomalies: Any) -> tuple[float, float]:
     ranks = rankdata(all_scores)
     below = (ranks[:count] - rankdata(all_scores[:count])) / len(usual)
     above = 1 - (ranks[count:] - rankdata(all_scores[count:])) / count
-    return float(below.mean()), math.hypot(mean_of(below)[1], mean_of(above)[1])
+    return below, above
 
 
 def _is_small(differences: Any, scale: Any) -> bool:
@@ -344,8 +352,8 @@ def _told(record: Mapping[str, Any], metric: str) -> Sequence[tuple[Any, Any]]:
     return [(row["value"], row["standard_error"]) for row in rows if row["metric"] == metric]
 
 
-def _compare(
-    place: str, record: Mapping[str, Any], expected: _Expected, file: str, notes: Notes
+def compare(
+    place: str, record: Mapping[str, Any], expected: Expected, file: str, notes: Notes
 ) -> None:
     """That the row of each metric has these numbers, or that there is none."""
     for metric, numbers in expected.items():

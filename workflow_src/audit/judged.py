@@ -22,6 +22,9 @@ _SUMMING = 1e-9
 _JUDGED_ROWS = ("judged_accuracy", "judge_accuracy", "overall_judge_accuracy")
 _SHARPENED_ROWS = ("sharpened_judged_accuracy", "sharpening_gain")
 
+METRICS = frozenset({*_JUDGED_ROWS, *_SHARPENED_ROWS, "test_accuracy", "test_cross_entropy"})
+"""What is made of a classifier's answers."""
+
 _Numbers = tuple[float, float]
 
 
@@ -69,7 +72,8 @@ def check_judge(
             notes.find(
                 "number",
                 place,
-                f"{name} of judge {judge['fingerprint']}: {judge[name]}; expected {value} ({where})",
+                f"{name} of judge {judge['fingerprint']}: {judge[name]}; expected {value}, as "
+                f"{where} has it",
             )
     tail = PurePosixPath(where).parent.parts[-4:]
     if PurePosixPath(judge["directory"]).parts[-4:] != tail:
@@ -179,6 +183,23 @@ def wanted_files(content: Mapping[str, Any]) -> set[str]:
     told = {row["metric"] for row in content["metrics"]}
     wanted = {JUDGED} if told.intersection(_JUDGED_ROWS) else set()
     return wanted | ({SHARPENED_JUDGED} if told.intersection(_SHARPENED_ROWS) else set())
+
+
+def one_answer(arrays: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """What a single other answer changes of every share, by metric, and so its error."""
+    counts: dict[str, int] = {}
+    if "judged" in arrays:
+        judged = arrays["judged"]
+        counts["judged_accuracy"] = len(judged["labels"])
+        counts["overall_judge_accuracy"] = len(judged["test_labels"])
+        among = _among(judged["test_labels"], judged["labels"])
+        counts["judge_accuracy"] = int(among.sum())
+    if "sharpened_judged" in arrays:
+        draws = len(arrays["sharpened_judged"]["labels"])
+        counts |= dict.fromkeys(_SHARPENED_ROWS, draws)
+    if "predictions" in arrays:
+        counts["test_accuracy"] = len(arrays["predictions"]["labels"])
+    return {metric: 1 / count for metric, count in counts.items() if count}
 
 
 def _have_shape(

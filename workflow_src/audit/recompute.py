@@ -14,8 +14,10 @@ Exact densities have no noise: on any device they may differ by 1e-4 of themselv
 where that is more, since some are ends of searches; counts and shares by the one entry that
 rounding may turn. Times may be any.
 
-What is made of importance weights or by Markov chains may always differ by four standard errors;
-sizes must be equal.
+What is made of importance weights or by Markov chains may always differ by four standard errors,
+and what classifiers say as well, or by the answer that rounding may turn; sizes must be equal.
+Scores of images are as exact densities are, and areas under ROC curves may differ by the one pair
+that rounding may turn; made of bounds, on another kind of device, by four standard errors.
 """
 
 from __future__ import annotations
@@ -34,12 +36,14 @@ import numpy as np
 import torch
 
 from workflow_src.archive.results import CHECKPOINT, Results
-from workflow_src.audit import exact_densities
+from workflow_src.audit import exact_densities, image_densities
 from workflow_src.audit.audit import Audited
 from workflow_src.audit.density_files import one_flip
 from workflow_src.audit.findings import Notes, Report
-from workflow_src.audit.judged import judges_in
+from workflow_src.audit.judged import METRICS as OF_ANSWERS
+from workflow_src.audit.judged import judges_in, one_answer
 from workflow_src.audit.records import PACKAGES, Examined
+from workflow_src.audit.scores import AREAS, MEANS
 from workflow_src.compute import open_device
 from workflow_src.data.arrays import SPLITS, PreparedData
 from workflow_src.data.preparation import prepare
@@ -203,7 +207,11 @@ def _measure_again(
     largest = _largest_difference(again.metrics, content["metrics"])
     if equal:
         return f"recompute {one.place}: {compared} numbers equal bit for bit"
-    flips = one_flip(again.arrays)
+    flips = {
+        **one_flip(again.arrays),
+        **one_answer(again.arrays),
+        **image_densities.one_flip(again.arrays),
+    }
     within = _is_within(again.metrics, content["metrics"], device=alike.device, flips=flips)
     if not within or (alike.difference is None and alike.host):
         expected = _expected(alike) if not within else "equal bits, as the machine is the same"
@@ -330,11 +338,13 @@ def _is_within(
 def _room(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], *, device: bool) -> float:
     """How far a metric may be from what was said; ``rows`` are all that were measured again."""
     metric, by_noise = row["metric"], STANDARD_ERRORS * _error(row)
-    if metric in (*_OF_WEIGHTS, _OF_CHAINS):
+    if metric in (*_OF_WEIGHTS, _OF_CHAINS, *OF_ANSWERS):
         return by_noise
     if metric in _OF_SOME_POINTS:
         return by_noise + RELATIVE * max(1.0, abs(float(row["value"])))
-    if metric in exact_densities.METRICS:
+    if metric in AREAS and row["importance_samples"] is not None and not device:
+        return by_noise
+    if metric in (*exact_densities.METRICS, *image_densities.METRICS, *AREAS, *MEANS):
         return RELATIVE * max(1.0, abs(float(row["value"])))
     if metric not in (*_WITH_CHAINS, *_SHARES, *_OF_TRAINING, *_GAINS):
         return 0.0

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_src.archive.results import CHECKPOINT, NOT_KEPT, RECORDS, Results
-from workflow_src.audit import density_files, exact_densities
+from workflow_src.audit import density_files, exact_densities, image_densities
 from workflow_src.audit.bounds import (
     BOUNDS,
     SMOOTHED_BOUNDS,
@@ -50,10 +50,9 @@ from workflow_src.audit.numbers import (
     INPAINTING,
     check_checkpoint,
     check_history,
-    check_inpainting,
 )
+from workflow_src.audit.scores import SCORES
 from workflow_src.config.judges import CLASSIFICATION
-from workflow_src.config.models import model_declarations
 from workflow_src.errors import UserError
 from workflow_src.storage import digest
 
@@ -69,7 +68,6 @@ _CHECKS: dict[tuple[str, str], _Check] = {
     ("runs", CHECKPOINT): check_checkpoint,
     ("measurements", BOUNDS): check_bounds,
     ("measurements", SMOOTHED_BOUNDS): check_smoothed_bounds,
-    ("measurements", INPAINTING): check_inpainting,
     ("measurements", LEAF_POSTERIORS): check_leaf_posteriors,
     ("measurements", DIVERGENCES): check_divergences,
     ("measurements", GLOBAL_SAMPLES): check_global_samples,
@@ -80,7 +78,10 @@ _CHECKS: dict[tuple[str, str], _Check] = {
     ("measurements", SHARPENED_JUDGED): check_sharpened_judged,
     ("measurements", PREDICTIONS): check_predictions,
     **{("measurements", file): check for file, check in density_files.CHECKS.items()},
+    **{("measurements", file): check for file, check in image_densities.CHECKS.items()},
 }
+
+_PICTURES = (*density_files.PICTURES, *image_densities.PICTURES)
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,7 @@ def _check_files(
                     check(place, record, data, notes)
         elif kept.get(name) != (expected["sha256"], expected["bytes"]):
             notes.find("missing", path, "the file is missing; expected it as its record says")
-        elif (kind, name) in _CHECKS and name not in (CHECKPOINT, *density_files.PICTURES):
+        elif (kind, name) in _CHECKS and name not in (CHECKPOINT, *_PICTURES):
             notes.find("missing", path, "the file was not kept; the numbers cannot be followed")
     for name in sorted(kept.keys() - outputs.keys()):
         notes.find("extra", f"{shown / directory}/{NOT_KEPT}", f"no record knows of a {name}")
@@ -248,6 +249,7 @@ def _check_claims(
         if content["measures"].get("leaf_posteriors") and "leaf_components" in content["spec"]:
             wanted.add(LEAF_POSTERIORS)
         wanted |= wanted_files(content) | wanted_of_judges(content)
+        wanted |= image_densities.wanted_files(content)
     else:
         wanted = set()
     for name in sorted(wanted - outputs.keys()):
@@ -256,9 +258,8 @@ def _check_claims(
 
 def _first_file(content: Mapping[str, Any]) -> str:
     """What the first numbers of a measurement come from that is none of exact densities."""
-    declared = model_declarations().get(content["spec"]["model"])
-    classifies = declared is not None and declared.evaluation == CLASSIFICATION
-    return PREDICTIONS if classifies else BOUNDS
+    evaluation = image_densities.evaluation_of(content)
+    return {CLASSIFICATION: PREDICTIONS, "image_densities": SCORES}.get(evaluation, BOUNDS)
 
 
 def _check_packing(

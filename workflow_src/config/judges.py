@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
@@ -118,7 +118,7 @@ def check_judges(
                 ).raised_in_validator()
 
 
-def check_judging(judged_samples: int, scales: Mapping[str, Grid]) -> None:
+def check_judging(judged_samples: int, scales: Mapping[Literal["demo", "paper"], Grid]) -> None:
     """Grids have judges where images are judged, and only there; and something to judge."""
     for scale, grid in scales.items():
         here: KeyPath = ("scales", scale)

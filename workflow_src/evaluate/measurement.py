@@ -37,7 +37,7 @@ class Measurement:
     arrays:
         Files to write: name without suffix to named arrays.
     images:
-        Test images that the bounds are means over.
+        Test images: those that means are over, and anomalies.
     seconds:
         Wall time of the bounds.
     """

@@ -168,7 +168,7 @@ def test_the_budget_decides_how_work_is_cut_and_not_what_comes_of_it() -> None:
                 np.testing.assert_array_equal(other, array)
 
 
-def test_images_are_the_test_images_that_are_no_anomalies() -> None:
+def test_all_test_images_are_told_with_the_values_of_each() -> None:
     found = measure(subject(COLOUR, count=12, anomalies=4), NOTHING)
-    assert found.images == 12
+    assert found.images == 16
     assert found.dimensions == 36

@@ -93,7 +93,7 @@ def test_anomalies_count_in_no_mean(asked: bool) -> None:
         measured("spvae", labels, inpainting=["left"], anomalies=asked)
         for labels in (USUAL, WITH_ANOMALIES)
     )
-    assert beside.images == 12
+    assert beside.images == 15
     assert [row for row in beside.metrics if "anomaly" not in row["metric"]] == alone.metrics
     for file, arrays in alone.arrays.items():
         for name, array in arrays.items():

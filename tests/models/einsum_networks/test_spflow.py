@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from spflow.learn import expectation_maximization
 from support.small_circuits import banked, parameters_of, pictures, rat_spn
 from support.spflow_circuits import parameters_of_spflow, spflow_rat_spn, with_parameters
-
-pytest.importorskip("spflow")
-from spflow.learn import expectation_maximization  # noqa: E402
 
 CASES = [("gaussian", 1, 3), ("gaussian", 3, 2), ("binomial", 2, 4)]
 
@@ -42,6 +40,10 @@ def test_a_step_of_expectation_maximisation_is_that_of_spflow(
         minimum_variance=1e-9,
     )
     parameters, images = parameters_of(network), pictures(network, 25)
+    if likelihood == "gaussian":
+        # SPFlow adds to the uses of components that explain almost nothing; here all do.
+        parameters["leaf.mean"] *= 0.1
+        parameters["leaf.variance"] += 0.2
     spn = with_parameters(spflow_rat_spn(network), parameters)
     expectation_maximization(spn, images, max_steps=1, bias_correction=False)
     _, statistics = network.expectations(banked(parameters), images.unsqueeze(0))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from workflow_src.data.arrays import PreparedData
-from workflow_src.evaluate.measurement import Measurement, MemoryBudgetError
+from workflow_src.evaluate.measurement import Arrays, Measurement, MemoryBudgetError
 from workflow_src.evaluate.metric_rows import Row, row, size_row
 from workflow_src.models.building import build_model
 
@@ -50,7 +50,9 @@ def measure_run(
     labels = np.asarray(data.labels["test"])
     model = build_model(spec, data.shape, data.levels, data.channels)
     rows = [*classification_rows(predictions, labels), size_row(model.parameter_count())]
-    arrays = {"predictions": {"labels": labels, "log_probabilities": predictions}}
+    arrays: dict[str, Arrays] = {
+        "predictions": {"labels": labels, "log_probabilities": predictions}
+    }
     return Measurement(rows, model.images.pixels, arrays, len(labels), seconds)
 
 

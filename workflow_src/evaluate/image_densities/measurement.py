@@ -111,7 +111,8 @@ def measure(
         arrays |= files
     arrays |= _pictures(subject, measures)
     rows += _size_rows(subject)
-    return Measurement(rows, subject.facts.pixels, arrays, len(subject.test), seconds)
+    images = len(subject.test) + len(subject.anomalies)
+    return Measurement(rows, subject.facts.pixels, arrays, images, seconds)
 
 
 def _pictures(subject: Subject, measures: Mapping[str, Any]) -> dict[str, Arrays]:

@@ -33,12 +33,13 @@ def judged(
     """
     model = build_model(spec, data.shape, data.levels)
     placed = {name: value.to(device) for name, value in parameters.items()}
-    full_range = model.leaves.likelihood.full_range
+    full_range: float = model.leaves.likelihood.full_range
 
     def draw(count: int, label: int | None) -> Tensor:
         stream = run_stream("judged samples", spec, device)
         drawn, _ = sample_images(model, drawing_of(spec), placed, count, stream)
-        return torch.tensor(drawn).clamp(0, 1).reshape(count, -1) * full_range
+        shares: Tensor = torch.tensor(drawn).clamp(0, 1).reshape(count, -1)
+        return shares * full_range
 
     labels = labels_to_draw(data, has_classifier=False)
     return judged_rows(draw, labels, judges, samples, memory_bytes)

@@ -160,7 +160,8 @@ def measure(
     if count := measures.get("side_by_side", 0):
         arrays["side_by_side"] = _side_by_side(subject, count)
     rows.append(size_row(model.parameter_count()))
-    return Measurement(rows, model.images.pixels, arrays, len(test_images), seconds)
+    images = len(test_images) + (0 if anomalies is None else len(anomalies))
+    return Measurement(rows, model.images.pixels, arrays, images, seconds)
 
 
 @dataclass(frozen=True)

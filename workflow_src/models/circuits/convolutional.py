@@ -325,7 +325,7 @@ def sum_weights(layer: int) -> str:
 def normalised(weights: Tensor, name: str) -> Tensor:
     """Weights that add up to 1 for every sum and are not below `SMALLEST_WEIGHT`.
 
-    A sum without any weight gets equal ones.
+    A sum that was drawn without any weight gets equal ones.
     """
     flat = weights.flatten() if name == ROOT else weights
     total = flat.sum(dim=-1, keepdim=True)

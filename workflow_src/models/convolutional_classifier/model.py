@@ -6,7 +6,7 @@ are rectified. The table leaves open how convolutions treat the border: here the
 ("same"), and pooling drops an odd last row or column, so that 8 x 8 pixels end as one.
 
 R = runs, N = images, S = classes. Runs are convolved one after another: on a CPU that takes 0.7 of
-the time of one convolution in groups, and a run's numbers do not depend on who shares its bank.
+the time of one convolution in groups.
 """
 
 from __future__ import annotations

@@ -9,8 +9,9 @@ image.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -72,17 +73,22 @@ def fold_back(control: Tensor, folding: Folding, before: Shape) -> Tensor:
     folding makes of an image, that image.
     """
     runs, images, height, width, _ = control.shape
-    size, stride = folding.size, folding.stride
-    patches = control.view(runs, images, height, width, size, size, before.channels)
+    patches = control.reshape(runs, images, height, width, -1, before.channels)
     total = control.new_zeros(runs, images, before.height, before.width, before.channels)
     count = control.new_zeros(before.height, before.width, 1)
-    for row in range(size):
-        rows = slice(row, row + stride * (height - 1) + 1, stride)
-        for column in range(size):
-            columns = slice(column, column + stride * (width - 1) + 1, stride)
-            total[:, :, rows, columns] += patches[:, :, :, :, row, column]
-            count[rows, columns] += 1
+    for number, (rows, columns) in enumerate(places_in_patches(folding, height, width)):
+        total[:, :, rows, columns] += patches[:, :, :, :, number]
+        count[rows, columns] += 1
     return total.div_(count)
+
+
+def places_in_patches(folding: Folding, height: int, width: int) -> Iterator[tuple[slice, slice]]:
+    """For each place in a patch, row by row, where it is in all patches: rows and columns."""
+    for row, column in product(range(folding.size), repeat=2):
+        yield (
+            slice(row, row + folding.stride * (height - 1) + 1, folding.stride),
+            slice(column, column + folding.stride * (width - 1) + 1, folding.stride),
+        )
 
 
 def upsample(control: Tensor, pooling: Pooling, before: Shape) -> Tensor:
@@ -177,7 +183,8 @@ def of_chosen(values: Tensor, chosen: Tensor) -> Tensor:
         number = number + components * torch.arange(places, device=chosen.device)
     table = values.reshape(runs * places * components, width)
     first = places * components * torch.arange(runs, device=chosen.device)
-    return table[number + first[:, None, None]].view(*chosen.shape, width)
+    rows = (number + first[:, None, None]).flatten()
+    return table.index_select(0, rows).view(*chosen.shape, width)
 
 
 def backward(

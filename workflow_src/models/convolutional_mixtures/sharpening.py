@@ -15,12 +15,14 @@ from torch import Tensor
 
 from workflow_src.layouts import Block, Folding, Mixture, Pooling, Shape
 from workflow_src.models.convolutional_mixtures.backward import (
-    LayerParameters,
     mixture_number,
     of_chosen,
+    places_in_patches,
 )
 from workflow_src.models.convolutional_mixtures.folding import fold
+from workflow_src.models.convolutional_mixtures.mixture_layer import MixtureLayer
 from workflow_src.models.convolutional_mixtures.network import MixtureNetwork
+from workflow_src.models.convolutional_mixtures.patches import patches
 from workflow_src.models.convolutional_mixtures.pooling import pool
 
 BATCH = 100
@@ -73,36 +75,63 @@ def ascent_direction(
     """Gradient by the control signal of the mean loss, where as many as `BATCH` images share it.
 
     The loss is that of the next mixture layer above the folding at ``index``: the mean over
-    positions and over `BATCH` images of the largest component's score. Through what lies between,
-    foldings and poolings, gradients are propagated.
+    positions and over `BATCH` images of the largest component's score. Through what lies between
+    the two but for the last block, gradients are propagated.
     """
     target = target_index(network.blocks, index)
+    last = network.blocks[target - 1]
+    folding = last if isinstance(last, Folding) else None
+    through = network.blocks[index : target if folding is None else target - 1]
+    layer = network.layers[mixture_number(network.blocks, target) - 1]
+    scale = 1 / (BATCH * layer.before.positions)
+    if not through:
+        return best_score_slopes(layer, parameters, control, folding).mul_(scale)
     with torch.enable_grad():
         start = control.detach().requires_grad_()
-        inputs = start
-        for block in network.blocks[index:target]:
+        activities = start
+        for block in through:
             if isinstance(block, Pooling):
-                inputs = pool(inputs, block)
+                activities = pool(activities, block)
             elif isinstance(block, Folding):
-                inputs = fold(inputs, block)
-    number = mixture_number(network.blocks, target)
-    slopes = best_score_slopes(network, parameters, number, inputs.detach())
-    positions = network.shapes[target].positions
-    (direction,) = torch.autograd.grad(inputs, start, slopes.div_(BATCH * positions))
+                activities = fold(activities, block)
+    slopes = best_score_slopes(layer, parameters, activities.detach(), folding)
+    (direction,) = torch.autograd.grad(activities, start, slopes.mul_(scale))
     return direction
 
 
 def best_score_slopes(
-    network: MixtureNetwork, parameters: Mapping[str, Tensor], number: int, inputs: Tensor
+    layer: MixtureLayer,
+    parameters: Mapping[str, Tensor],
+    activities: Tensor,
+    folding: Folding | None,
 ) -> Tensor:
-    """Derivatives of max_k s_k at every position by the layer's inputs, ``[R, N, h, w, D]``.
+    """Derivatives by activities of the best components' scores, summed over positions.
 
-    The best component's d^2 (mu - x).
+    ``[R, N, h, w, C]``, as the activities are, before the ``folding`` that lies right below the
+    layer, if one does.
+
+    Notes
+    -----
+    A patch adds d^2 (mu - x) of its best component to the values that it holds. A value is the same
+    in all patches that hold it, so that the sums of d^2 mu and of d^2 suffice.
     """
-    layer = LayerParameters.of(parameters, number)
-    best = network.log_scores(parameters, number, inputs).argmax(dim=-1)
-    slopes = of_chosen(layer.centroids, best).sub_(inputs)
-    return slopes.mul_(of_chosen(layer.precision_roots.square(), best))
+    natural = layer.natural_parameters(parameters)
+    best = patches(layer, activities, folding).scores(natural).argmax(dim=-1)
+    size = 1 if folding is None else folding.size
+    # Of both together: [R, P, K, f * f, 2 C].
+    factors = torch.cat(
+        [
+            values.reshape(*values.shape[:-1], size * size, -1)
+            for values in (natural.linear, -2 * natural.quadratic)
+        ],
+        dim=-1,
+    )
+    told = activities.new_zeros(*activities.shape[:-1], factors.shape[-1])
+    places = places_in_patches(folding or Folding(1, 1), *best.shape[2:])
+    for number, (rows, columns) in enumerate(places):
+        told[:, :, rows, columns] += of_chosen(factors[..., number, :], best)
+    pull, precision = told.tensor_split(2, dim=-1)
+    return pull - precision * activities
 
 
 def target_index(blocks: Sequence[Block], index: int) -> int:

@@ -21,9 +21,9 @@ from torch import Tensor
 
 from workflow_src.models.circuits.convolutional import (
     ROOT,
+    SMALLEST_WEIGHT,
     ConvolutionalCircuit,
     Workspace,
-    normalised,
 )
 from workflow_src.models.circuits.convolutional_geometry import ConvolutionalGeometry
 from workflow_src.models.circuits.convolutional_leaves import VARIANCE, NormalLeaves
@@ -101,7 +101,7 @@ class DgcSpn:
             self._expectations(_run(parameters, run), images) for run, images in enumerate(pixels)
         ]
         statistics = {
-            name: torch.stack([statistics[name] for _, statistics in found]) for name in found[0][1]
+            name: torch.stack([one.pop(name) for _, one in found]) for name in list(found[0][1])
         }
         return torch.stack([log_densities for log_densities, _ in found]), statistics
 
@@ -123,7 +123,7 @@ class DgcSpn:
             uses = statistics[name]
             total = uses.sum(dim=(1, 2, 3) if name == ROOT else -1, keepdim=True)
             blended = _blended(parameters[name], uses / total, total, step_size)
-            result[name] = torch.stack([normalised(run, name) for run in blended])
+            result[name] = blended.clamp_(min=SMALLEST_WEIGHT)
         return result
 
     def log_density(self, parameters: Mapping[str, Tensor], pixels: Tensor) -> Tensor:
@@ -303,8 +303,10 @@ def _run(parameters: Mapping[str, Tensor], run: int) -> dict[str, Tensor]:
 
 
 def _blended(old: Tensor, new: Tensor, uses: Tensor, step_size: float) -> Tensor:
-    """From old towards new where there are uses; the old values elsewhere."""
-    return torch.where(uses > 0, torch.lerp(old, new, step_size), old)
+    """From old towards new where there are uses, and the old values elsewhere; changes ``new``."""
+    torch.lerp(old, new, step_size, out=new)
+    unused = uses <= 0
+    return torch.where(unused, old, new) if unused.any() else new
 
 
 def _parts(images: Tensor) -> Iterator[Tensor]:

@@ -1,0 +1,1 @@
+"""The deep convolutional variational autoencoder that DCGMMs' samples are compared with."""
