@@ -75,7 +75,12 @@ def main() -> None:
     arguments = parser.parse_args()
     device = open_device(arguments.device, arguments.threads)
     facts = ImageFacts(arguments.side, arguments.side, "gaussian", 0)
-    values = {"sums": arguments.sums, "leaf_components": 4, "concentration": 0.1}
+    values = {
+        "sums": arguments.sums,
+        "leaf_components": 4,
+        "concentration": 0.1,
+        "standardisation": "none",
+    }
     model = build(facts, values)
     pixels = torch.rand(arguments.batch, facts.pixels, generator=torch.Generator().manual_seed(0))
     pixels = pixels.to(device)

@@ -43,7 +43,7 @@ def plain_step(
     logs = {
         name: value.log().requires_grad_()
         for name, value in parameters.items()
-        if name != CENTROIDS
+        if not name.startswith("leaves.")
     }
     residual = pixels.unsqueeze(1) - centroids.permute(2, 0, 1)
     leaves = (-0.5 * residual**2 - 0.5 * math.log(2 * math.pi)).requires_grad_()
@@ -55,7 +55,7 @@ def plain_step(
         result[name] = torch.lerp(parameters[name], used / total, step_size).clamp(min=1e-30)
     means = (flows * pixels.unsqueeze(1)).sum(dim=0) / flows.sum(dim=0)
     moved = torch.lerp(centroids, means.permute(1, 2, 0), step_size)
-    return log_densities.detach(), result | {CENTROIDS: moved.unsqueeze(3)}
+    return log_densities.detach(), {**parameters, **result, CENTROIDS: moved.unsqueeze(3)}
 
 
 def _patches(padded: Tensor, dilation: int) -> Tensor:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from support.checkout import Checkout
+from support.judged_world import JudgedWorld, judged_world, without_mirror
 from support.spoiling import World
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -51,3 +54,20 @@ def world(copy_of_finished: Checkout) -> Iterator[World]:
         yield World(copy_of_finished.folder)
     if mirror is not None:
         os.environ["DENSITY_BENCH_MIRROR"] = mirror
+
+
+@pytest.fixture(scope="session")
+def finished_judged(tmp_path_factory: pytest.TempPathFactory) -> JudgedWorld:
+    """A workflow with judges, all of it made but the report; tests leave it as it is."""
+    made = judged_world(tmp_path_factory.mktemp("judged"))
+    with without_mirror():
+        made.make()
+    return made
+
+
+@pytest.fixture
+def judged(finished_judged: JudgedWorld, tmp_path: Path) -> JudgedWorld:
+    """The same in a directory of one's own, to spoil."""
+    folder = tmp_path / "judged"
+    shutil.copytree(finished_judged.root, folder)
+    return replace(finished_judged, root=folder, study=copy.deepcopy(finished_judged.study))

@@ -208,8 +208,8 @@ def _folded(side: int, block: Folding, place: int, before: Shape) -> int:
     if left or (steps and block.stride > block.size):
         raise LayoutError(
             f"block {place}, {block}, leaves positions of {before.height} x {before.width} that "
-            f"no patch holds: patches of {block.size} that start {block.stride} apart have to fill a "
-            f"side of {side}"
+            f"no patch holds: patches of {block.size} that start {block.stride} apart have to fill "
+            f"a side of {side}"
         )
     return steps + 1
 

@@ -92,6 +92,29 @@ def test_svhn_agrees_with_torchvision(
     assert parts[0].labels[9] == 0, "the label 10 stands for the digit 0"
 
 
+def test_svhn_in_colour_agrees_with_torchvision(
+    tmp_path: Path,
+    svhn_writer: Writer,
+    torchvision_datasets: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counts = {"train": 13, "test": 11}
+    for seed, (part, count) in enumerate(counts.items()):
+        svhn_writer(tmp_path / f"{part}_32x32.mat", count, seed)
+    monkeypatch.setattr(
+        torchvision_datasets.SVHN,
+        "split_list",
+        {part: ["", f"{part}_32x32.mat", None] for part in counts},
+    )
+    wanted = dataclasses.replace(facts("svhn_colour", 32, 12, 1, 11), channels=3)
+    parts = read(wanted, tmp_path)
+    assert [part.part for part in parts] == ["train", "test"]
+    for part in parts:
+        other = torchvision_datasets.SVHN(tmp_path, split=part.part)
+        assert np.array_equal(part.images, other.data)
+        assert np.array_equal(part.labels, other.labels)
+
+
 def test_cifar10_agrees_with_torchvision(
     tmp_path: Path, cifar10_writer: Writer, torchvision_cifar10: Callable[..., Any]
 ) -> None:

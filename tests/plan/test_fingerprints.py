@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -223,7 +225,7 @@ def test_data_sets_that_are_no_parts_keep_the_recipes_that_results_were_made_fro
     name: str,
 ) -> None:
     recipes = [data_recipe(data_set(name), x) for x in data_set(name).likelihoods]
-    content = json.dumps(recipes, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    content = json.dumps(recipes, sort_keys=True, separators=(",", ":"))
     assert hashlib.sha256(content.encode()).hexdigest()[:16] == RECIPES[name]
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from workflow_src.config.data_sets import data_set
 from workflow_src.plan.guesses import guessed_seconds
 from workflow_src.plan.specs import RunSpec, Scalar
+from workflow_src.plan.step_guesses import step_milliseconds
 
 VALUES: dict[str, Scalar] = {
     "method": "expectation_maximisation",
@@ -57,3 +59,80 @@ def test_updates_of_batches_count() -> None:
     many = guess(method="variational", batch_size=50, **followed)
     assert many > 10 * few
     assert guess(method="exact_gradient") < guess()
+
+
+A = "F(28,1)-G(49)"
+B = "F(8,2)-G(49)-F(11,1)-G(49)"
+E = "F(3,1)-G(25)-F(4,2)-G(25)-F(12,1)-G(49)"
+F = "F(3,1)-G(25)-F(4,2)-G(25)-F(4,2)-G(25)-F(5,1)-G(49)"
+
+
+@pytest.mark.parametrize(
+    ("model", "values", "milliseconds"),
+    [
+        # Of a step of 100 images of 28 x 28 pixels, as timed with closed-form programs of one core.
+        ("dcgmm", {"layout": A}, 0.84),
+        ("dcgmm", {"layout": B}, 16),
+        ("dcgmm", {"layout": E}, 70),
+        ("dcgmm", {"layout": F}, 58),
+        ("pd_spn", {"components": 40, "split_step": 7}, 12.8),
+        ("rat_spn", {"components": 10, "split_depth": 4, "repetitions": 10}, 25),
+        ("rat_spn", {"components": 20, "split_depth": 5, "repetitions": 10}, 122),
+        ("rat_spn", {"components": 40, "split_depth": 1, "repetitions": 40}, 103),
+        ("dgc_spn", {"sums": 16}, 1350),
+        ("convolutional_classifier", {"filters": 64, "dense_units": 350}, 450),
+    ],
+)
+def test_steps_are_guessed_within_a_factor_of_two(
+    model: str, values: dict[str, Scalar], milliseconds: float
+) -> None:
+    guessed = step_milliseconds(model, {"batch_size": 100, **values}, data_set("mnist"))
+    assert guessed is not None
+    assert milliseconds / 2 < guessed < 2 * milliseconds
+
+
+def of_epochs(data: str = "mnist", fraction: float = 1.0, **changed: Scalar) -> float:
+    values = {"layout": B, "batch_size": 100, "maximum_epochs": 80, "validations": 1, **changed}
+    hyperparameters = tuple(values.items())
+    spec = RunSpec("dcgmm", data, "gaussian", fraction, 0, "authors", "full", hyperparameters)
+    return guessed_seconds(spec, on_gpu=False)
+
+
+def test_a_mixture_network_takes_its_epochs_times_its_images() -> None:
+    # 80 epochs of 500 steps of 16 ms are 640 s.
+    assert 320 < of_epochs() < 1280
+    assert of_epochs(maximum_epochs=160) == pytest.approx(2 * of_epochs(), rel=0.01)
+    assert of_epochs(fraction=0.1) == pytest.approx(0.1 * of_epochs(), rel=0.05)
+    assert of_epochs("mnist_class_3") == pytest.approx(5091 / 50_000 * of_epochs(), rel=0.05)
+    assert of_epochs(validations=1000) > 1.2 * of_epochs()
+
+
+def test_more_of_anything_is_slower_and_all_images_may_be_one_batch() -> None:
+    facts = data_set("mnist")
+
+    def rat(**changed: Scalar) -> float:
+        values: dict[str, Scalar] = {"components": 5, "split_depth": 3, "repetitions": 10}
+        guessed = step_milliseconds("rat_spn", {**values, "batch_size": 100, **changed}, facts)
+        assert guessed is not None
+        return guessed
+
+    for changed in ({"components": 20}, {"split_depth": 9}, {"repetitions": 40}):
+        assert rat(**changed) > 1.5 * rat()
+    assert rat(batch_size=0) == pytest.approx(rat(batch_size=50_000))
+    values = {"components": 5, "split_depth": 3, "repetitions": 10, "batch_size": 0}
+    spec = RunSpec(
+        "rat_spn",
+        "mnist",
+        "gaussian",
+        1.0,
+        0,
+        "authors",
+        "full",
+        tuple({**values, "maximum_epochs": 25, "validation_interval": 1}.items()),
+    )
+    assert 0 < guessed_seconds(spec, on_gpu=False) < 1e6
+    assert 0 < guessed_seconds(spec, on_gpu=True) < guessed_seconds(spec, on_gpu=False)
+
+
+def test_models_that_nobody_timed_have_no_guess_of_a_step() -> None:
+    assert step_milliseconds("vae", {}, data_set("mnist")) is None

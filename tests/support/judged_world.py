@@ -30,6 +30,7 @@ VALUES = {
     "dense_units": 16,
     "batch_size": 50,
     "maximum_epochs": 4,
+    "validation_interval": 2,
     "learning_rate": 0.01,
 }
 

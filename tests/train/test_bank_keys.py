@@ -10,6 +10,7 @@ import pytest
 from workflow_src.plan.shards import bank_key as planned_key
 from workflow_src.plan.specs import RunSpec
 from workflow_src.train.annealed.trainer import bank_key as annealed_key
+from workflow_src.train.expectation_maximisation.trainer import bank_key as expectation_key
 from workflow_src.train.gradient.trainer import bank_key as gradient_key
 
 BASE = {
@@ -73,6 +74,31 @@ OTHER_ANNEALED_VALUES = {
     "optimizer": "adamax",
 }
 
+EXPECTATION_BASE = {
+    **BASE,
+    "model": "rat_spn",
+    "hyperparameters": (
+        ("batch_size", 100),
+        ("batches_per_step", 1),
+        ("components", 10),
+        ("maximum_epochs", 25),
+        ("minimum_variance", 0.0001),
+        ("split_depth", 4),
+        ("step_size", 0.05),
+        ("structure_seed", 0),
+    ),
+}
+OTHER_EXPECTATION_VALUES = {
+    "batch_size": 0,
+    "batches_per_step": 2,
+    "components": 20,
+    "maximum_epochs": 5,
+    "minimum_variance": 0.01,
+    "split_depth": 1,
+    "step_size": 1.0,
+    "structure_seed": 1,
+}
+
 
 def variants(base: dict[str, Any], other_values: dict[str, Any]) -> list[RunSpec]:
     specs = [RunSpec(**base)]
@@ -88,6 +114,7 @@ def variants(base: dict[str, Any], other_values: dict[str, Any]) -> list[RunSpec
     [
         (gradient_key, BASE, OTHER_VALUES),
         (annealed_key, ANNEALED_BASE, OTHER_ANNEALED_VALUES),
+        (expectation_key, EXPECTATION_BASE, OTHER_EXPECTATION_VALUES),
     ],
 )
 def test_plan_and_trainer_agree_on_who_may_share_a_bank(

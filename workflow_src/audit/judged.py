@@ -94,7 +94,7 @@ def check_judged(place: str, record: Mapping[str, Any], data: bytes, notes: Note
     among = _among(known, labels)
     expected = {
         "judged_accuracy": (drawn[0], drawn[1] + drawn[2]),
-        "judge_accuracy": _of_one_stratum(real[:, among]),
+        **({"judge_accuracy": _of_one_stratum(real[:, among])} if among.any() else {}),
         "overall_judge_accuracy": _of_one_stratum(real),
         "judge_count": (float(len(arrays["judges"])), 0.0),
     }

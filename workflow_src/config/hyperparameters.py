@@ -111,8 +111,8 @@ class Hyperparameter(StrictModel):
             sides = data_set.shape
             if value < max(sides) and not any(side % value for side in sides):
                 return None
-            images = f"the {height} x {width} images of {data_set.name}"
-            return f"does not cut {images} into equal parts", CUTS
+            sizes = f"{height} x {width}"
+            return f"does not cut the {sizes} images of {data_set.name} into equal parts", CUTS
         if self.type == "layout" and self.accepts(value):
             images = Shape(height, width, data_set.channels)
             try:

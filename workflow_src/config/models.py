@@ -170,9 +170,7 @@ def resolved_values(model: str, values: Mapping[str, Scalar]) -> dict[str, Scala
     """
     known = hyperparameters_of(model) if model in model_declarations() else {}
     return {
-        name: known[name].resolved(value)
-        if name in known and known[name].accepts(value)
-        else value
+        name: known[name].resolved(value) if name in known and known[name].accepts(value) else value
         for name, value in values.items()
     }
 

@@ -166,15 +166,13 @@ def share_of(right: Right, strata: NDArray[np.int64]) -> Share:
 def own_rows(
     predictions: NDArray[np.uint8], known: NDArray[np.int64], labels: Sequence[int]
 ) -> list[Row]:
-    """How many real test images judges tell the class of: of these labels, and of all."""
+    """How many real test images judges tell the class of: of these labels, if any, and of all."""
     right = (predictions == known).astype(np.float64)
     among = np.isin(known, labels)
     # Test images are as they were drawn, of all labels at once.
     one = np.zeros_like(known)
-    return [
-        share_of(right[:, among], one[among]).row("judge_accuracy"),
-        share_of(right, one).row("overall_judge_accuracy"),
-    ]
+    rows = [share_of(right[:, among], one[among]).row("judge_accuracy")] if among.any() else []
+    return [*rows, share_of(right, one).row("overall_judge_accuracy")]
 
 
 def sharpened_rows(

@@ -51,7 +51,10 @@ class ImageDensity(Protocol):
         *,
         label: int | None = None,
     ) -> Tensor:
-        """So many images, ``[count, D]``, in the data's units: floats in [0, 1] or counts.
+        """So many images, ``[count, D]``, in the data's units: floats, or counts.
+
+        They are draws from the density and not cut: those of a normal density may leave [0, 1].
+        Whoever shows or judges them as images cuts them.
 
         Parameters
         ----------
@@ -101,8 +104,8 @@ class Inpaints(Protocol):
     ) -> Tensor:
         """The images with their hidden pixels drawn given the visible ones, ``[N, D]``.
 
-        Visible pixels are those that were given, bit for bit; hidden ones are in the data's units
-        and do not depend on what stood there.
+        Visible pixels are those that were given, bit for bit; hidden ones are as those that
+        `ImageDensity.draw` gives, and do not depend on what stood there.
 
         Parameters
         ----------
@@ -188,7 +191,7 @@ class Varies(Protocol):
         count: int,
         generator: torch.Generator,
     ) -> Tensor:
-        """So many variants of every image, ``[N, count, D]``, in the data's units."""
+        """So many variants of every image, ``[N, count, D]``, as `ImageDensity.draw` has them."""
         ...
 
 

@@ -30,12 +30,6 @@ _IN_EPOCHS = frozenset({"deep_generative_network"})
 _VALIDATION_SHARE = 1 / 3
 """What an image of the validation set takes, of what one takes in a step."""
 
-_CLASSIFIERS = frozenset({"convolutional_classifier"})
-"""Models whose trainings are passes over their images, on which they convolve."""
-
-_MILLISECONDS_PER_MILLION_CONVOLVED = 0.12
-"""Of convolutions and dense layers: products of an image, forwards, backwards and in Adam."""
-
 GPU_STEP_SECONDS = 0.02
 """Whatever the sizes: starting kernels, not arithmetic, bounds small networks on a GPU. No GPU has
 been measured yet."""
@@ -101,8 +95,6 @@ takes goes by the number of groups."""
 def guessed_seconds(spec: RunSpec, *, on_gpu: bool) -> float:
     """Seconds of one run from its first step until it stops."""
     values = dict(spec.hyperparameters)
-    if spec.model in _CLASSIFIERS:
-        return _classifier_seconds(spec, values, on_gpu=on_gpu)
     if spec.model in _IN_EPOCHS:
         return _epochs_seconds(spec, values)
     if "maximum_epochs" in values:
@@ -116,31 +108,15 @@ def guessed_seconds(spec: RunSpec, *, on_gpu: bool) -> float:
 def _seconds_of_all_epochs(spec: RunSpec, values: Mapping[str, Scalar], *, on_gpu: bool) -> float:
     """Of a run that makes all its epochs, each of as many batches as hold all images."""
     sizes = data_set(spec.data_set).sizes
-    batch = _number(values, "batch_size", 100)
+    images = sizes.train * spec.fraction
+    batch = _number(values, "batch_size", 100) or images
     epochs = _number(values, "maximum_epochs", 0)
     validations = _number(values, "validations", 0) or epochs / _number(
         values, "validation_interval", 1
     )
-    updates = epochs * math.ceil(sizes.train * spec.fraction / batch)
+    updates = epochs * math.ceil(images / batch)
     steps = updates + _VALIDATION_SHARE * validations * sizes.validation / batch
     return steps * (GPU_STEP_SECONDS if on_gpu else _core_step_seconds(spec, values))
-
-
-def _classifier_seconds(spec: RunSpec, values: Mapping[str, Scalar], *, on_gpu: bool) -> float:
-    """Of two convolutions of the whole image, one of a quarter, one of a sixteenth, and layers."""
-    known = DATA_SETS.get(spec.data_set)
-    images = (known.sizes.train if known else 50_000) * spec.fraction
-    pixels, channels = (math.prod(known.shape), known.channels) if known else (_PIXELS, 1)
-    filters, units = _number(values, "filters", 64), _number(values, "dense_units", 350)
-    kernels = 9 * filters * (channels + filters * (1 + 1 / 4 + 1 / 16))
-    products = pixels * kernels + units * (filters * pixels / 64 + 2 * units)
-    epochs, batch = _number(values, "maximum_epochs", 15), _number(values, "batch_size", 100)
-    steps = epochs * math.ceil(images / batch)
-    if on_gpu:
-        return steps * GPU_STEP_SECONDS
-    # What starting the operations of a step takes, beside the products of its images.
-    seconds = products / 1e9 * _MILLISECONDS_PER_MILLION_CONVOLVED
-    return steps * (0.005 + batch * seconds)
 
 
 def _epochs_seconds(spec: RunSpec, values: Mapping[str, Scalar]) -> float:

@@ -56,7 +56,7 @@ def _mixture_network(values: Mapping[str, Scalar], facts: DataSet) -> float:
     )
     # A folding copies what it gives, and every operation takes a while to start.
     copied = sum(size.positions * size.channels for size in sizes)
-    millions = _number(values, "batch_size", _BATCH) / 1e6
+    millions = _images(values, facts) / 1e6
     return 0.1 * len(blocks) + millions * (
         _MIXTURE_MILLISECONDS * products + _COPY_MILLISECONDS * copied
     )
@@ -68,7 +68,7 @@ def _random_circuit(values: Mapping[str, Scalar], facts: DataSet) -> float:
     depth = _number(values, "split_depth", 1)
     leaves = repetitions * components * _values_of_an_image(facts)
     sums = repetitions * (components**2 + (2**depth - 2) * components**3)
-    return _REPETITION_MILLISECONDS * repetitions + _circuit(values, leaves, sums)
+    return _REPETITION_MILLISECONDS * repetitions + _circuit(values, facts, leaves, sums)
 
 
 def _striped_circuit(values: Mapping[str, Scalar], facts: DataSet) -> float:
@@ -78,16 +78,16 @@ def _striped_circuit(values: Mapping[str, Scalar], facts: DataSet) -> float:
     # Each of the intervals of n stripes is cut in n - 1 places; the whole image has one sum.
     cuts = sum((stripes - n + 1) * (n - 1) for n in range(2, stripes))
     sums = cuts * components**3 + (stripes - 1) * components**2
-    return _circuit(values, components * _values_of_an_image(facts), sums)
+    return _circuit(values, facts, components * _values_of_an_image(facts), sums)
 
 
-def _circuit(values: Mapping[str, Scalar], leaves: float, sums: float) -> float:
-    millions = _number(values, "batch_size", _BATCH) / 1e6
+def _circuit(values: Mapping[str, Scalar], facts: DataSet, leaves: float, sums: float) -> float:
+    millions = _images(values, facts) / 1e6
     return 1.0 + millions * (_LEAF_MILLISECONDS * leaves + _SUM_MILLISECONDS * sums)
 
 
 def _convolutional_circuit(values: Mapping[str, Scalar], facts: DataSet) -> float:
-    images = _number(values, "batch_size", _BATCH) / _BATCH
+    images = _images(values, facts) / _BATCH
     of_pixels = _values_of_an_image(facts) / 28**2
     return _CONVOLUTIONAL_SUM_MILLISECONDS * _number(values, "sums", 16) * images * of_pixels
 
@@ -97,13 +97,18 @@ def _classifier(values: Mapping[str, Scalar], facts: DataSet) -> float:
     filters, pixels = _number(values, "filters", 64), math.prod(facts.shape)
     inner = 9 * filters**2 * pixels * (1 + 1 / 4 + 1 / 16)
     outer = 9 * filters * pixels * facts.channels + 3 * _number(values, "dense_units", 350) ** 2
-    millions = _number(values, "batch_size", _BATCH) / 1e6
+    millions = _images(values, facts) / 1e6
     return 3.0 + millions * _CONVOLUTION_MILLISECONDS * (inner + outer)
 
 
 def _autoencoder(values: Mapping[str, Scalar], facts: DataSet) -> float:
     of_pixels = math.prod(facts.shape) / 32**2
-    return _AUTOENCODER_MILLISECONDS * _number(values, "batch_size", _BATCH) * of_pixels
+    return _AUTOENCODER_MILLISECONDS * _images(values, facts) * of_pixels
+
+
+def _images(values: Mapping[str, Scalar], facts: DataSet) -> float:
+    """Of a batch; 0 stands for all there are."""
+    return _number(values, "batch_size", _BATCH) or facts.sizes.train
 
 
 def _values_of_an_image(facts: DataSet) -> int:

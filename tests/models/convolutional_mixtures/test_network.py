@@ -1,4 +1,4 @@
-"""Networks against broadcasts and autograd in float64: losses, gradients, and what crosses layers."""
+"""Networks against broadcasts and autograd in float64: losses, gradients, what crosses layers."""
 
 from __future__ import annotations
 
@@ -166,9 +166,7 @@ def test_a_run_in_a_bank_is_the_run_alone(notation: str) -> None:
     together, _, _ = one.training_step(own, images, waiting, [True] * len(waiting))
     for run in range(3):
         only = {name: value[run : run + 1] for name, value in own.items()}
-        alone, _, _ = one.training_step(
-            only, images[run : run + 1], waiting, [True] * len(waiting)
-        )
+        alone, _, _ = one.training_step(only, images[run : run + 1], waiting, [True] * len(waiting))
         for step, single in zip(together, alone, strict=True):
             for name, value in single.gradients.items():
                 torch.testing.assert_close(step.gradients[name][run : run + 1], value)

@@ -60,13 +60,13 @@ def test_noise_is_the_deviation_over_the_divisor() -> None:
 
 @pytest.mark.parametrize("layout", [DEEP, "F(3,1)-G(4,independent)-F(4,1)-G(9)"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_draws_are_images_in_range_and_follow_the_seed(layout: str, channels: int) -> None:
+def test_draws_follow_the_seed_and_are_not_cut(layout: str, channels: int) -> None:
     one = model(6, channels, layout=layout, noise_divisor=0.5)
     parameters = trained(one)
     drawn = one.draw(parameters, 130, stream(4))
     assert drawn.shape == (130, 36 * channels)
-    assert drawn.min() == 0
-    assert drawn.max() == 1
+    assert drawn.min() < 0
+    assert drawn.max() > 1
     assert torch.equal(one.draw(parameters, 130, stream(4)), drawn)
     assert not torch.equal(one.draw(parameters, 130, stream(5)), drawn)
     assert torch.equal(one.draw(parameters, 100, stream(4)), drawn[:100])
@@ -146,8 +146,6 @@ def test_variants_are_images_of_their_own(layer: int | None) -> None:
     parameters, pixels = trained(one), pixels_of(one, 120)
     found = one.variants(parameters, pixels, 3, stream(), layer=layer)
     assert found.shape == (120, 3, 36)
-    assert found.min() >= 0
-    assert found.max() <= 1
     assert torch.equal(found, one.variants(parameters, pixels, 3, stream(), layer=layer))
 
 

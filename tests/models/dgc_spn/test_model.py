@@ -22,7 +22,7 @@ from workflow_src.models.images import ImageFacts
 UNLIKELY = 1e-4
 
 
-def dgc_spn(height: int, width: int, channels: int = 1, **given: int | float) -> DgcSpn:
+def dgc_spn(height: int, width: int, channels: int = 1, **given: int | float | str) -> DgcSpn:
     declared = model_declaration("dgc_spn").hyperparameters
     defaults = {name: one.default for name, one in declared.items()}
     return build(ImageFacts(height, width, "gaussian", 0, channels), defaults | given)
@@ -76,6 +76,14 @@ def test_centroids_start_at_means_of_quantiles() -> None:
     torch.testing.assert_close(centroids[0, :, :, 0], torch.tensor([[0.2, 0.7], [0.1, 0.6]]))
 
 
+def test_the_variance_is_one_of_standardised_values() -> None:
+    images = torch.rand(9, 48)
+    for standardisation, expected in (("whole", images.numpy().std() + 0.1), ("none", 1)):
+        model = dgc_spn(8, 6, sums=3, standardisation=standardisation)
+        made = model.initial_parameters(generator(0), images)
+        assert made["leaves.deviation"].item() == pytest.approx(expected, rel=1e-6)
+
+
 def test_too_few_images_for_the_centroids_are_refused() -> None:
     with pytest.raises(ValueError, match="3 training images cannot start 4 leaves"):
         dgc_spn(4, 4).initial_parameters(generator(0), torch.rand(3, 16))
@@ -84,7 +92,7 @@ def test_too_few_images_for_the_centroids_are_refused() -> None:
 def test_binomial_pixels_are_refused() -> None:
     facts = ImageFacts(4, 4, "binomial", 255)
     with pytest.raises(ValueError, match="gaussian, not binomial"):
-        build(facts, {"sums": 1, "leaf_components": 1, "concentration": 0.1})
+        build(facts, {"sums": 1, "leaf_components": 1, "standardisation": "none"})
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -96,7 +104,8 @@ def test_log_densities_by_scipy_and_the_plain_recursion(channels: int) -> None:
     assert found.shape == (1, 3)
     # Images are ordered by channel, row and column; centroids by row, column, leaf and channel.
     maps = pixels.view(3, channels, 2, 3).permute(0, 2, 3, 1).unsqueeze(3)
-    leaves = norm.logpdf(maps, parameters["leaves.centroids"]).sum(axis=-1)
+    deviation = parameters["leaves.deviation"].item()
+    leaves = norm.logpdf(maps, parameters["leaves.centroids"], deviation).sum(axis=-1)
     plain = [plain_density(parameters, torch.tensor(one).exp()).log() for one in leaves]
     torch.testing.assert_close(found[0], torch.stack(plain))
 
@@ -105,7 +114,9 @@ def test_a_single_leaf_everywhere_is_a_normal_distribution() -> None:
     model = dgc_spn(4, 4, sums=2, leaf_components=1)
     parameters = start(model)
     pixels = torch.randn(5, 16, dtype=torch.float64, generator=generator(2))
-    expected = norm.logpdf(pixels, parameters["leaves.centroids"].flatten()).sum(axis=1)
+    deviation = parameters["leaves.deviation"].item()
+    means = parameters["leaves.centroids"].flatten()
+    expected = norm.logpdf(pixels, means, deviation).sum(axis=1)
     np.testing.assert_allclose(model.log_likelihood(parameters, pixels), expected, rtol=1e-10)
 
 
@@ -156,7 +167,8 @@ def test_inpainting_draws_from_the_conditional_distribution() -> None:
 
     # The posterior of the hidden pixel's leaves, by enumeration.
     means = parameters["leaves.centroids"][0, :, :, 0]
-    visible = torch.tensor(norm.pdf(0.7, means[0])).view(1, 3)
+    deviation = parameters["leaves.deviation"].item()
+    visible = torch.tensor(norm.pdf(0.7, means[0], deviation)).view(1, 3)
     shares = np.array(
         [
             plain_density(parameters, torch.stack([visible[0], one])[None]).item()
@@ -166,7 +178,7 @@ def test_inpainting_draws_from_the_conditional_distribution() -> None:
     shares /= shares.sum()
 
     def distribution(x: np.ndarray) -> np.ndarray:
-        return np.asarray((shares * norm.cdf(x[:, None], means[1].numpy())).sum(axis=1))
+        return np.asarray((shares * norm.cdf(x[:, None], means[1].numpy(), deviation)).sum(axis=1))
 
     assert kstest(drawn[:, 1].numpy(), distribution).pvalue > UNLIKELY
 
@@ -175,8 +187,9 @@ def test_draws_have_the_noise_of_the_leaves() -> None:
     model = dgc_spn(1, 2, sums=1, leaf_components=1)
     parameters = start(model)
     drawn = model.draw(parameters, 5_000, generator(5))
+    deviation = parameters["leaves.deviation"].item()
     for pixel, mean in enumerate(parameters["leaves.centroids"].flatten().tolist()):
-        assert kstest(drawn[:, pixel].numpy(), norm(mean, 1).cdf).pvalue > UNLIKELY
+        assert kstest(drawn[:, pixel].numpy(), norm(mean, deviation).cdf).pvalue > UNLIKELY
 
 
 def test_draws_have_their_own_log_likelihood() -> None:
@@ -268,14 +281,15 @@ def test_statistics_of_leaves_are_gradients_of_the_centroids() -> None:
     centroids = parameters["leaves.centroids"].requires_grad_()
     pixels = torch.rand(5, 12, dtype=torch.float64)
     maps = pixels.view(5, 3, 2, 2).permute(0, 2, 3, 1).unsqueeze(3)
-    leaves = -0.5 * ((maps - centroids) ** 2).sum(dim=-1)
+    variance = parameters["leaves.deviation"] ** 2
+    leaves = -0.5 / variance * ((maps - centroids) ** 2).sum(dim=-1)
     plain = torch.stack([plain_density(parameters, one.exp()).log() for one in leaves]).sum()
     (gradient,) = torch.autograd.grad(plain, centroids)
     fixed = banked({name: value.detach() for name, value in parameters.items()})
     _, statistics = model.expectations(fixed, pixels.unsqueeze(0))
     shares = statistics["leaves.shares"][0].unsqueeze(-1)
     found = statistics["leaves.sums"][0] - shares * centroids.detach()
-    torch.testing.assert_close(found, gradient, rtol=1e-9, atol=1e-11)
+    torch.testing.assert_close(found / variance, gradient, rtol=1e-9, atol=1e-11)
 
 
 def test_a_bank_is_its_runs_and_batches_add_up() -> None:
@@ -314,8 +328,13 @@ def test_size_knows_the_planes_and_the_parameters(sides: tuple[int, int]) -> Non
     told = planes(sides)
     known = [(plane.height, plane.width) for plane in model.circuit.geometry.planes]
     assert list(zip(*told, strict=True)) == known
-    values = {"sums": 16, "leaf_components": 4, "concentration": 0.1, "batch_size": 0}
-    assert training_bytes(values, sides, 1) == 3 * 4 * model.parameter_count()
+    values: dict[str, str | int | float | bool] = {"sums": 16, "leaf_components": 4}
+    one, two, many, all_images = (
+        training_bytes(values | {"batch_size": batch}, sides, 1) for batch in (1, 2, 500, 0)
+    )
+    # Old and new parameters and statistics, in float32; what else there is goes by images.
+    assert 2 * one - two == 3 * 4 * model.parameter_count()
+    assert many == all_images
 
 
 def test_size_covers_what_a_pass_holds() -> None:

@@ -23,7 +23,8 @@ def drawn(
 ) -> Tensor:
     """So many images [count, D] in the data's units, with the run's random stream of ``purpose``.
 
-    With and without ``sharpened`` the same choices are made at the top.
+    They are cut to the range of pixels, which draws of normal densities leave. With and without
+    ``sharpened`` the same choices are made at the top.
 
     Raises
     ------
@@ -43,7 +44,7 @@ def drawn(
         )
         for start in range(0, count, DRAWN_AT_ONCE)
     ]
-    return torch.cat(blocks)
+    return torch.cat(blocks).clamp(0, subject.full_range)
 
 
 def can_sharpen(subject: Subject) -> bool:

@@ -1,7 +1,7 @@
-"""Normal leaves of variance 1: some at every pixel, each over the channels of its pixel.
+"""Normal leaves of one variance: some at every pixel, each over the channels of its pixel.
 
 The leaves of van de Wolfshaar and Pronobis (2020): centroids start at means of quantiles of the
-training data, the variance stays 1. Values lie as ``[height, width, components, N]``, images last,
+training data, and the variance, in units that the model decides on, is not trained. Values lie as ``[height, width, components, N]``, images last,
 as all of the circuit above does. An image is ``[D]``, ordered by channel, row and column.
 """
 
@@ -13,10 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-VARIANCE = 1.0
-"""Of every leaf and channel; it is not trained."""
-
-_LOG_NORMALISER = -0.5 * math.log(2 * math.pi * VARIANCE)
+_LOG_NORMALISER = -0.5 * math.log(2 * math.pi)
 
 
 @dataclass(frozen=True)
@@ -66,22 +63,27 @@ class NormalLeaves:
         """The inverse of `maps`."""
         return maps.permute(2, 0, 1, 3).reshape(-1, maps.shape[3]).T.contiguous()
 
-    def log_densities(self, centroids: Tensor, maps: Tensor, visible: Tensor | None) -> Tensor:
+    def log_densities(
+        self, centroids: Tensor, deviation: Tensor, maps: Tensor, visible: Tensor | None
+    ) -> Tensor:
         """Log densities of the leaves, ``[height, width, components, N]``, in nats.
 
         Parameters
         ----------
         centroids:
             As the class says.
+        deviation:
+            Standard deviation of all leaves, ``[1]``.
         maps:
             Images ``[height, width, channels, N]``.
         visible:
             ``[height, width, channels]`` bool; what is not visible is integrated out. None for all.
         """
+        factor, offset = -0.5 / deviation.square(), _LOG_NORMALISER - deviation.log()
         result: Tensor | None = None
         for channel in range(self.channels):
             residual = maps[:, :, None, channel] - centroids[..., channel].unsqueeze(-1)
-            term = residual.square_().mul_(-0.5 / VARIANCE).add_(_LOG_NORMALISER)
+            term = residual.square_().mul_(factor).add_(offset)
             if visible is not None:
                 # A hidden value may be anything, also no number, of which a product with 0 is none.
                 term.masked_fill_(~visible[:, :, channel, None, None], 0)

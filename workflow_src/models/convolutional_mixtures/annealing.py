@@ -108,9 +108,7 @@ class Annealing:
         return replace(
             following,
             sigma=max(self.sigma * settings.decrease, settings.final_sigma),
-            learning_rate=max(
-                self.learning_rate * settings.decrease, settings.final_learning_rate
-            ),
+            learning_rate=max(self.learning_rate * settings.decrease, settings.final_learning_rate),
         )
 
     def numbers(self) -> list[float]:

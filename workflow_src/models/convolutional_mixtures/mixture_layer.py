@@ -25,7 +25,7 @@ from workflow_src.layouts import Mixture, Shape
 MINIMUM_ROOT = 1e-3
 """Of a precision: below it, its logarithm and the mixture would be no numbers for long."""
 MAXIMUM_ROOT = math.sqrt(20)
-"""Of a precision; where every one starts. Data of hardly any variance would drive it to infinity."""
+"""Of a precision, where every one starts. Data that hardly vary would drive it to infinity."""
 START_RANGE = 0.1
 """Centroids start uniformly between its negative and it."""
 
@@ -145,7 +145,8 @@ class MixtureLayer:
         height, width = self.before.height, self.before.width
         if not self.block.independent:
             return samples.reshape(len(samples), -1, height, width, samples.shape[-1])
-        return samples.transpose(1, 2).unflatten(2, (height, width))
+        runs, _, images, channels = samples.shape
+        return samples.transpose(1, 2).reshape(runs, images, height, width, channels)
 
     def gradients(self, parameters: Mapping[str, Tensor], sums: Sums) -> dict[str, Tensor]:
         """Of the sum over samples and components of weight times score, by parameter.

@@ -91,7 +91,7 @@ class MixtureNetwork:
     def as_images(self, pixels: Tensor) -> Tensor:
         """Images [R, N, H, W, C] of pixels [R, N, D], which are by channel, row and column."""
         sizes = self.shapes[0]
-        planes = pixels.unflatten(-1, (sizes.channels, sizes.height, sizes.width))
+        planes = pixels.reshape(*pixels.shape[:2], sizes.channels, sizes.height, sizes.width)
         return planes.permute(0, 1, 3, 4, 2)
 
     def forward(

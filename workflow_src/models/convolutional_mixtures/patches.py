@@ -62,7 +62,8 @@ class _Multiplied(Patches):
         constant = natural.constant.flatten(0, 1).unsqueeze(1)
         linear, quadratic = natural.linear.flatten(0, 1), natural.quadratic.flatten(0, 1)
         scores = torch.baddbmm(constant, first, linear.mT).baddbmm_(second, quadratic.mT)
-        return self._layer.positions(scores.unflatten(0, self._first.shape[:2]))
+        runs, places = self._first.shape[:2]
+        return self._layer.positions(scores.reshape(runs, places, *scores.shape[1:]))
 
     def sums(self, chosen: Tensor) -> Sums:
         components = self._layer.block.components
@@ -121,7 +122,7 @@ class _Convolved(Patches):
             for planes, one in zip(self._planes, weights, strict=True)
         ]
         by_patch = torch.stack(found).permute(0, 1, 3, 4, 2)
-        first, second = by_patch.split(channels // 2, dim=-1)
+        first, second = torch.split(by_patch, channels // 2, dim=-1)
         return Sums(
             weights.sum(dim=(1, 2, 3)).unsqueeze(1),
             first.flatten(2).unsqueeze(1),
@@ -131,7 +132,9 @@ class _Convolved(Patches):
     def _kernels(self, linear: Tensor, quadratic: Tensor) -> Tensor:
         """Natural parameters [R, 1, K, f * f * C] as kernels [R, K, 2 C, f, f]."""
         size = self._folding.size
-        parts = [one[:, 0].unflatten(-1, (size, size, -1)) for one in (linear, quadratic)]
+        runs, _, components, _ = linear.shape
+        sizes = (runs, components, size, size, -1)
+        parts = [one.reshape(sizes) for one in (linear, quadratic)]
         return torch.cat(parts, dim=-1).permute(0, 1, 4, 2, 3)
 
     def _correlated(self, planes: Tensor, weights: Tensor, kernel: Tensor) -> Tensor:

@@ -21,4 +21,5 @@ def pool(activities: Tensor, block: Pooling) -> Tensor:
     # Channels stay last in memory: no copy before, none after.
     planes = activities.flatten(0, 1).permute(0, 3, 1, 2)
     pooled = functional.max_pool2d(planes, block.size, block.stride, ceil_mode=block.ceil)
-    return pooled.permute(0, 2, 3, 1).unflatten(0, (runs, images))
+    last = pooled.permute(0, 2, 3, 1)
+    return last.reshape(runs, images, *last.shape[1:])

@@ -53,9 +53,6 @@ Parameters = Mapping[str, Tensor]
 class DeepConvolutionalMixture:
     """A DCGMM on images of one size. Arguments and results are as in `image_densities`.
 
-    Drawn pixels are clamped to [0, 1], in which images are: a Gaussian knows no such limits, and
-    noise around black or white leaves them. Expectations and scores are not.
-
     Attributes
     ----------
     network:
@@ -304,7 +301,7 @@ class DeepConvolutionalMixture:
         self, bank: Parameters, pixels: Tensor, hidden: Tensor, zeroed: bool
     ) -> Iterator[Tensor]:
         """Responsibilities of the top layer ``[1, n, 1, 1, K]`` for parts of the images."""
-        mask = self._mask(hidden)
+        mask = self._mask(hidden).to(bank["layer_1.centroids"].device)
         for part in self._parts(bank, pixels):
             if zeroed:
                 yield self.network.forward(bank, part.masked_fill(mask, 0.0))[-1]
@@ -344,13 +341,13 @@ class DeepConvolutionalMixture:
         generator: torch.Generator,
         correct: Correction | None = None,
     ) -> Tensor:
-        """Pixels ``[n, D]`` in [0, 1] that are drawn from a block's control signal downwards."""
+        """Pixels ``[n, D]`` that are drawn from a block's control signal downwards."""
 
         def draw(number: int, signal: Tensor) -> Tensor:
             return drawn_inputs(LayerParameters.of(bank, number), signal, self.sampling, generator)
 
         found = backward(self.network.blocks, self.network.shapes, control, top, draw, correct)
-        return self._as_pixels(found[0]).clamp(0, 1)
+        return self._as_pixels(found[0])
 
     def _parts(self, bank: Parameters, pixels: Tensor) -> Iterator[Tensor]:
         """The images ``[1, n, H, W, C]``, a few at a time, in the parameters' type."""

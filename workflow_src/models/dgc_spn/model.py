@@ -5,8 +5,13 @@ probabilistic image representations" (2020), as section V of the DCGMM paper tak
 leaves of variance 1 at every pixel with centroids from the training data, local sums, and 2 x 2
 products with doubling dilations. Colour images have leaves over all channels of a pixel.
 
+The variance is 1 in standardised units: the deviation of all training values, plus 0.1 as in the
+DCGMM authors' program. That program standardises every image by itself, after which there is no
+density of images any more. Variance 1 of pixels in [0, 1] themselves exceeds what the pixels vary
+by, and all centroids then end at the mean image.
+
 Draws are draws from the density: a component at every pixel and normal noise around its centroid,
-as all circuits here draw. With variance 1 that noise is wider than the range of pixels.
+as all circuits here draw, and not cut off at the range of pixels.
 """
 
 from __future__ import annotations
@@ -26,11 +31,15 @@ from workflow_src.models.circuits.convolutional import (
     Workspace,
 )
 from workflow_src.models.circuits.convolutional_geometry import ConvolutionalGeometry
-from workflow_src.models.circuits.convolutional_leaves import VARIANCE, NormalLeaves
+from workflow_src.models.circuits.convolutional_leaves import NormalLeaves
 from workflow_src.models.circuits.convolutional_sampling import draw_components
 from workflow_src.models.images import ImageFacts
 
 CENTROIDS = "leaves.centroids"
+DEVIATION = "leaves.deviation"
+
+_SMALLEST_DEVIATION = 0.1
+"""What the authors' program adds to the deviation that it standardises by."""
 
 # Statistics of the leaves: their posterior probabilities, and those times the values.
 _SHARES, _SUMS = "leaves.shares", "leaves.sums"
@@ -43,8 +52,8 @@ _IMAGES_AT_ONCE = 128
 class DgcSpn:
     """A convolutional circuit over normal leaves.
 
-    Parameters of one run: ``leaves.centroids`` ``[height, width, leaf components, channels]`` and
-    the weights of `ConvolutionalCircuit`. R = runs, N = images, D = values of an image, ordered by
+    Parameters of one run: ``leaves.centroids`` ``[height, width, leaf components, channels]``, the
+    weights of `ConvolutionalCircuit`, and ``leaves.deviation`` ``[1]``, which is not trained. R = runs, N = images, D = values of an image, ordered by
     channel, row and column. Expectation maximisation works on parameters ``[R, ...]`` and pixels
     ``[R, N, D]``, one run after the other in the same memory; all else takes those of one run.
     """
@@ -53,6 +62,7 @@ class DgcSpn:
     circuit: ConvolutionalCircuit
     leaves: NormalLeaves
     concentration: float
+    standardised: bool
     workspace: Workspace = field(default_factory=Workspace, repr=False, compare=False)
 
     @property
@@ -64,16 +74,20 @@ class DgcSpn:
         return True
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
-        return {CENTROIDS: self.leaves.centroids_shape} | self.circuit.parameter_shapes()
+        leaves: dict[str, tuple[int, ...]] = {
+            CENTROIDS: self.leaves.centroids_shape,
+            DEVIATION: (1,),
+        }
+        return leaves | self.circuit.parameter_shapes()
 
     def parameter_count(self) -> int:
         """All numbers of one run as Table IV of the DCGMM paper counts them.
 
         To the trained ones, weights and centroids, it adds the constant variances, one for each
-        value of a centroid.
+        value of a centroid, though they are all the same here.
         """
-        trained = sum(math.prod(shape) for shape in self.parameter_shapes().values())
-        return trained + math.prod(self.leaves.centroids_shape)
+        weights = sum(math.prod(shape) for shape in self.circuit.parameter_shapes().values())
+        return weights + 2 * math.prod(self.leaves.centroids_shape)
 
     def initial_parameters(self, generator: torch.Generator, images: Tensor) -> dict[str, Tensor]:
         """One run's start: centroids of training images ``[N, D]``, weights at random.
@@ -83,10 +97,14 @@ class DgcSpn:
         ValueError
             If there are fewer images than leaf components.
         """
-        centroids = self.leaves.initial_centroids(images.to(torch.float32))
+        values = images.to(torch.float32)
+        centroids = self.leaves.initial_centroids(values)
+        deviation = values.new_ones(1)
+        if self.standardised:
+            deviation = (values.double().std(correction=0) + _SMALLEST_DEVIATION).to(values).view(1)
         weights = self.circuit.initial_parameters(generator, self.concentration)
         made = {name: value.to(images.device) for name, value in weights.items()}
-        return {CENTROIDS: centroids} | made
+        return {CENTROIDS: centroids, DEVIATION: deviation} | made
 
     def expectations(
         self, parameters: Mapping[str, Tensor], pixels: Tensor
@@ -118,7 +136,10 @@ class DgcSpn:
         """
         shares = statistics[_SHARES].unsqueeze(-1)
         means = statistics[_SUMS] / shares
-        result = {CENTROIDS: _blended(parameters[CENTROIDS], means, shares, step_size)}
+        result = {
+            CENTROIDS: _blended(parameters[CENTROIDS], means, shares, step_size),
+            DEVIATION: parameters[DEVIATION],
+        }
         for name in self.circuit.parameter_shapes():
             uses = statistics[name]
             total = uses.sum(dim=(1, 2, 3) if name == ROOT else -1, keepdim=True)
@@ -183,10 +204,9 @@ class DgcSpn:
             )
             for start in range(0, count, _IMAGES_AT_ONCE)
         ]
-        centroids = parameters[CENTROIDS]
         if not drawn:
-            return centroids.new_zeros(0, self.images.pixels)
-        return self._noisy(centroids, torch.cat(drawn, dim=2), generator)
+            return parameters[CENTROIDS].new_zeros(0, self.images.pixels)
+        return self._noisy(parameters, torch.cat(drawn, dim=2), generator)
 
     @torch.no_grad()
     def inpaint(
@@ -211,7 +231,7 @@ class DgcSpn:
                 workspace=self.workspace,
             )
             components = draw_components(self.circuit, parameters, len(images), generator, up)
-            drawn = self._noisy(parameters[CENTROIDS], components, generator)
+            drawn = self._noisy(parameters, components, generator)
             images[:, hidden] = drawn[:, hidden]
         return filled
 
@@ -262,21 +282,25 @@ class DgcSpn:
         if hidden is not None:
             shape = (self.images.channels, self.images.height, self.images.width)
             visible = ~hidden.view(shape).permute(1, 2, 0)
-        return self.leaves.log_densities(parameters[CENTROIDS], maps, visible)
+        return self.leaves.log_densities(
+            parameters[CENTROIDS], parameters[DEVIATION], maps, visible
+        )
 
     def _chunks(self, pixels: Tensor) -> Iterator[Tensor]:
         """Maps of so many images at a time."""
         for images in _parts(pixels):
             yield self.leaves.maps(images)
 
-    def _noisy(self, centroids: Tensor, components: Tensor, generator: torch.Generator) -> Tensor:
+    def _noisy(
+        self, parameters: Mapping[str, Tensor], components: Tensor, generator: torch.Generator
+    ) -> Tensor:
         """Values ``[N, D]`` from the leaves of components ``[height, width, N]``."""
         wanted = components.unsqueeze(3).expand(-1, -1, -1, self.images.channels)
-        means = self.leaves.images(centroids.gather(2, wanted).transpose(2, 3))
+        means = self.leaves.images(parameters[CENTROIDS].gather(2, wanted).transpose(2, 3))
         noise = torch.randn(
             means.shape, generator=generator, device=means.device, dtype=means.dtype
         )
-        return means + math.sqrt(VARIANCE) * noise
+        return means + parameters[DEVIATION] * noise
 
 
 def build(images: ImageFacts, hyperparameters: Mapping[str, Any]) -> DgcSpn:
@@ -295,7 +319,8 @@ def build(images: ImageFacts, hyperparameters: Mapping[str, Any]) -> DgcSpn:
     geometry = ConvolutionalGeometry(images.height, images.width)
     circuit = ConvolutionalCircuit(geometry, components, hyperparameters["sums"])
     leaves = NormalLeaves(images.height, images.width, images.channels, components)
-    return DgcSpn(images, circuit, leaves, hyperparameters["concentration"])
+    standardised = hyperparameters["standardisation"] == "whole"
+    return DgcSpn(images, circuit, leaves, hyperparameters["concentration"], standardised)
 
 
 def _run(parameters: Mapping[str, Tensor], run: int) -> dict[str, Tensor]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 _BYTES = 4
 _BATCH = 100
+_IMAGES_AT_ONCE = 128
+"""Images of a pass, however many a batch has (`model` goes through them in parts)."""
 
 
 def training_bytes(
@@ -16,14 +18,15 @@ def training_bytes(
     Parameters
     ----------
     values:
-        ``sums`` and ``leaf_components`` of the model; ``batch_size`` of its trainer, 100 if absent.
+        ``sums`` and ``leaf_components`` of the model; ``batch_size`` of its trainer,
+        0 for all images and 100 if absent.
     shape:
         Height and width of the images.
     channels:
         Of a pixel.
     """
     sums, leaves = int(values["sums"]), int(values["leaf_components"])
-    batch = int(values.get("batch_size", _BATCH))
+    batch = min(int(values.get("batch_size", _BATCH)) or _IMAGES_AT_ONCE, _IMAGES_AT_ONCE)
     heights, widths = planes(shape)
     positions = [height * width for height, width in zip(heights, widths, strict=True)]
     pixels = shape[0] * shape[1]

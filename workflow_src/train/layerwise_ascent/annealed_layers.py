@@ -94,9 +94,7 @@ class AnnealedLayers:
 
     def _end_window(self, layer: int, means: Sequence[float]) -> None:
         before = [run[layer] for run in self._layers]
-        after = [
-            one.after(mean, self._settings) for one, mean in zip(before, means, strict=True)
-        ]
+        after = [one.after(mean, self._settings) for one, mean in zip(before, means, strict=True)]
         for run, one in zip(self._layers, after, strict=True):
             run[layer] = one
         if [one.sigma for one in before] != [one.sigma for one in after]:

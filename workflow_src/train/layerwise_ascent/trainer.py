@@ -237,7 +237,7 @@ class _LayeredBank(Bank):
         network, runs = self.model.network, len(self.members)
         images = self.images["validation"]
         total = torch.zeros(len(network.layers), runs, dtype=torch.float64, device=self.device)
-        for chunk in images.split(_AT_ONCE):
+        for chunk in torch.split(images, _AT_ONCE):
             pixels = chunk.to(torch.float32).expand(runs, -1, -1)
             losses = network.layer_losses(self.parameters, network.as_images(pixels))
             total += losses.double().sum(dim=2)
@@ -253,7 +253,7 @@ class _LayeredBank(Bank):
         weight, bias = self.parameters["classifier.weight"], self.parameters["classifier.bias"]
         entropy = torch.zeros(runs, dtype=torch.float64, device=self.device)
         right = torch.zeros_like(entropy)
-        for chunk, wanted in zip(images.split(_AT_ONCE), labels.split(_AT_ONCE), strict=True):
+        for chunk, wanted in zip(torch.split(images, _AT_ONCE), torch.split(labels, _AT_ONCE), strict=True):
             pixels = chunk.to(torch.float32).expand(runs, -1, -1)
             activities = network.forward(self.parameters, network.as_images(pixels))
             inputs = self.model.classifier_inputs(activities)
@@ -266,11 +266,11 @@ class _LayeredBank(Bank):
 
     def _next_validation(self) -> int:
         done = len(self.members[0].history)
-        return math.ceil(self.steps * (done + 1) / self.spec["validations"])
+        return math.ceil(self.steps * (done + 1) / int(self.spec["validations"]))
 
 
 def planned_steps(spec: Mapping[str, Any], train_images: int) -> int:
     """Steps of a whole training; at least one before every validation."""
     kept = subset_size(train_images, spec["fraction"])
     steps = math.ceil(spec["maximum_epochs"] * kept / spec["batch_size"])
-    return max(steps, int(spec["validations"]))
+    return max(int(steps), int(spec["validations"]))
