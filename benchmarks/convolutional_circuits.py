@@ -80,6 +80,7 @@ def main() -> None:
         "leaf_components": 4,
         "concentration": 0.1,
         "standardisation": "none",
+        "centroids": "trained",
     }
     model = build(facts, values)
     pixels = torch.rand(arguments.batch, facts.pixels, generator=torch.Generator().manual_seed(0))

@@ -18,6 +18,7 @@ from workflow_src.audit.findings import Notes
 from workflow_src.audit.image_densities import CHECKS, PICTURES, one_flip, wanted_files
 from workflow_src.audit.numbers import INPAINTING
 from workflow_src.audit.recompute import _is_within
+from workflow_src.audit.records import _check_claims
 from workflow_src.audit.scores import AREAS, MEANS
 from workflow_src.config.models import measures_of
 from workflow_src.evaluate.measurement import Arrays
@@ -249,3 +250,15 @@ def test_scores_measured_again_may_differ_by_rounding() -> None:
         assert _is_within(again, rows, device=False), metric
         row["value"] += 1.0
         assert not _is_within(again, rows, device=True), metric
+
+
+def test_a_record_must_vouch_for_what_was_asked_for() -> None:
+    record, arrays = measured()
+    whole = {"kind": "measurement", **record}
+    for lacking in ("scores", "inpainting", "variants", "classification"):
+        outputs = {f"{file}.npz": {} for file in arrays if file != lacking}
+        notes = Notes()
+        _check_claims("measurement.json", whole, outputs, notes)
+        (finding,) = notes.findings
+        assert finding.kind == "missing"
+        assert f"it vouches for no {lacking}.npz" in finding.text

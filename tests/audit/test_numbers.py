@@ -100,6 +100,27 @@ def test_a_training_without_a_stopping_rule_ends_with_its_last_step(
     assert "expected" in said
 
 
+@pytest.mark.parametrize(
+    ("bounds", "record"),
+    [
+        ((9.0, 8.0, 7.0), run(7.0, 30, 30, "completed", "all planned epochs were made")),
+        ((9.0, 8.0), run(8.0, 20, 20, "interrupted", "at step 20, before any rule ended it")),
+        (
+            (9.0, 8.0, math.nan),
+            run(8.0, 20, 30, "diverged", "the validation bound was nan at step 30"),
+        ),
+    ],
+)
+def test_where_the_last_point_is_kept_its_bound_is_the_runs(
+    bounds: tuple[float, ...], record: dict[str, Any]
+) -> None:
+    record["content"]["spec"] = {"model": "dcgmm", "validations": 3}
+    assert said_of_history(record, history(*bounds)) == []
+    record["content"]["result"] |= {"best_validation_bound": 9.0, "best_step": 10}
+    said = said_of_history(record, history(*bounds))
+    assert [text.split(" is ")[0] for text in said] == ["best_validation_bound", "best_step"]
+
+
 @pytest.mark.parametrize("name", ["best_validation_bound", "best_step", "steps", "device_seconds"])
 def test_every_fact_of_a_run_must_be_its_historys(name: str) -> None:
     record = run(3.0, 20, 40, "completed", "maximum_steps reached before early stopping")

@@ -1,4 +1,4 @@
-"""The study of the DCGMM paper has the paper's grids and numbers; both are typed here from its text."""
+"""The study of the DCGMM paper has the paper's grids and numbers, typed here from its text."""
 
 from __future__ import annotations
 
@@ -203,7 +203,9 @@ def test_the_grids_are_the_papers(
 def test_table_5_has_instance_b_and_what_the_script_trains(study: Study) -> None:
     entries = paper(study, "table5").models["dcgmm"]
     pairs = {
-        pair for entry in entries for pair in itertools.product(entry["layout"], entry["classifier"])
+        pair
+        for entry in entries
+        for pair in itertools.product(entry["layout"], entry["classifier"])
     }
     assert pairs == {("B", "two_highest"), ("B", "highest"), ("Table_V", "lowest")}
     assert canonical("Table_V") == "F(4,2)-G(121,independent)-F(13,1)-G(16)"
@@ -355,7 +357,7 @@ def test_the_demo_is_small_and_measures_what_it_trains_once(study: Study) -> Non
 
 
 def test_two_layers_have_steps_enough_to_anneal_in_the_demo(study: Study) -> None:
-    """The width shrinks by a tenth at most every 100 steps, and from 1.8 to 0.01 it takes 49 times."""
+    """Widths shrink by a tenth at most every 100 steps: from 1.8 to 0.01 that is 49 times."""
     images = {"digits_without_0": 1158, "digits_class_3": 136, "digits_class_8": 118}
     groups = expand(study, settings_from_mapping({"studies": ["dcgmm"], "scale": "demo"}))
     for group in groups:

@@ -68,7 +68,7 @@ def test_judges_that_cannot_be_are_refused(
 
 def test_who_asks_for_judged_samples_names_judges(study: dict[str, Any], tmp_path: Path) -> None:
     del grid_of(study)["judges"]
-    with pytest.raises(UserError, match="judged_samples are asked for, and nobody judges them"):
+    with pytest.raises(UserError, match=r"judged_samples are asked for, and nobody judges them"):
         loaded(study, tmp_path)
 
 
@@ -76,7 +76,7 @@ def test_judges_have_something_to_judge(study: dict[str, Any], tmp_path: Path) -
     table = study["experiments"]["table1"]
     del table["measures"]["judged_samples"]
     table["table"]["metric"] = "test_bound"
-    with pytest.raises(UserError, match="scales.demo.judges: there are judges and nothing to"):
+    with pytest.raises(UserError, match=r"scales.demo.judges: there are judges and nothing to"):
         loaded(study, tmp_path)
 
 
@@ -84,7 +84,7 @@ def test_data_of_several_classes_are_not_judged_of_a_model_that_knows_none(
     study: dict[str, Any], tmp_path: Path
 ) -> None:
     grid_of(study)["data_sets"] = ["digits"]
-    with pytest.raises(UserError, match="of no cell is it known what they should show"):
+    with pytest.raises(UserError, match=r"of no cell is it known what they should show"):
         loaded(study, tmp_path)
     grid_of(study)["data_sets"] = ["digits", "digits_class_3"]
     loaded(study, tmp_path)
@@ -93,7 +93,7 @@ def test_data_of_several_classes_are_not_judged_of_a_model_that_knows_none(
 def test_a_metric_of_judges_needs_judged_samples(study: dict[str, Any], tmp_path: Path) -> None:
     table = study["experiments"]["table1"]
     del table["measures"]["judged_samples"], grid_of(study)["judges"]
-    with pytest.raises(UserError, match="judged_accuracy is not measured in this experiment"):
+    with pytest.raises(UserError, match=r"judged_accuracy is not measured in this experiment"):
         loaded(study, tmp_path)
 
 
@@ -101,7 +101,7 @@ def test_accuracy_of_classifiers_needs_classification(
     study: dict[str, Any], tmp_path: Path
 ) -> None:
     study["experiments"]["judges"]["measures"] = {}
-    with pytest.raises(UserError, match="test_accuracy is not measured.*classification"):
+    with pytest.raises(UserError, match=r"test_accuracy is not measured.*classification"):
         loaded(study, tmp_path)
 
 

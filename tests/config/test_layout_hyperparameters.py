@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 
 from workflow_src.config.data_sets import data_set
 from workflow_src.config.hyperparameters import Hyperparameter, check_conditions
+from workflow_src.config.published import read_published
 
 NAMES = {
     "A": "F(28,1)-G(49)",
@@ -99,3 +101,14 @@ def test_no_hyperparameter_depends_on_a_layout() -> None:
     )
     with pytest.raises(ValueError, match="refused"):
         check_conditions({"layout": layout(), "other": other})
+
+
+def test_published_numbers_may_name_layouts(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text(
+        "model,data_set,likelihood,metric,value,unit,place,note,hyperparameters,spread\n"
+        "dcgmm,mnist,gaussian,anomaly_auc,0.95,share,Table II,,layout=A,0.2\n"
+    )
+    (value,) = read_published(path)
+    assert value.is_of({"layout": "F(28,1)-G(49)"})
+    assert not value.is_of({"layout": "F(8,1)-G(25)"})

@@ -56,7 +56,7 @@ def test_the_file_at_the_root_is_the_manual_of_every_key_and_holds_the_defaults(
 
 def test_the_default_is_the_demo_of_every_experiment_on_data_that_need_no_download() -> None:
     selected = selected_experiments(Settings())
-    studies = [load_study(name) for name in ("spvae", "dvaepp", "emdgn")]
+    studies = [load_study(name) for name in ("spvae", "dvaepp", "emdgn", "dcgmm")]
     assert [(one.study.name, one.name) for one in selected] == [
         (study.name, name)
         for study in studies
@@ -64,7 +64,14 @@ def test_the_default_is_the_demo_of_every_experiment_on_data_that_need_no_downlo
         if "demo" in experiment.scales
     ]
     data_sets = {name for one in selected for name in one.grid.data_sets}
-    assert data_sets == {"digits", "circle", "digits_fours"}
+    assert data_sets == {
+        "digits",
+        "circle",
+        "digits_fours",
+        "digits_without_0",
+        "digits_class_3",
+        "digits_class_8",
+    }
     assert not any(data_set(name).files for name in data_sets)
 
 

@@ -64,6 +64,16 @@ def test_every_evaluation_declares_what_there_is() -> None:
         assert set(one.metrics) <= set(METRICS)
 
 
+@pytest.mark.parametrize("metric", ["sharpening_gain", "sharpened_judged_accuracy"])
+def test_what_sharpening_gains_takes_judges_and_sharpened_samples(metric: str) -> None:
+    both = {"judged_samples", "sharpened_samples"}
+    check_measured(metric, None, both, ["dcgmm"], ("metric",))
+    for one in both:
+        with pytest.raises(PydanticCustomError) as caught:
+            check_measured(metric, None, both - {one}, ["dcgmm"], ("metric",))
+        assert problem(caught) == f"{metric} is not measured in this experiment"
+
+
 CIRCUITS = ["rat_spn", "pd_spn", "dgc_spn"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -163,8 +164,6 @@ def test_a_judge_that_came_out_otherwise_has_the_winner_measured_anew(
     write_tensors(checkpoint, {name: -value for name, value in tensors.items()})
     record = json.loads((directory / "run.json").read_text())
     data = checkpoint.read_bytes()
-    import hashlib
-
     facts = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
     record["outputs"]["checkpoint.safetensors"] = facts
     record["result_digest"] = "other"

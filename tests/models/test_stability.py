@@ -175,7 +175,13 @@ def test_the_deep_convolutions_stay_finite_in_colour(objective: str) -> None:
 def test_the_circuits_of_convolutions_stay_finite_in_expectation_maximisation() -> None:
     images = images_hard_on_arithmetic(28, "gaussian").T
     spec = {"model": "dgc_spn", "likelihood": "gaussian"}
-    values = {"sums": 4, "leaf_components": 4, "concentration": 0.1, "standardisation": "none"}
+    values = {
+        "sums": 4,
+        "leaf_components": 4,
+        "concentration": 0.1,
+        "standardisation": "none",
+        "centroids": "trained",
+    }
     model = build_model(spec | values, (28, 28), LEVELS)
     parameters = stack_runs([model.initial_parameters(torch.Generator().manual_seed(1), images)])
     for _ in range(5):

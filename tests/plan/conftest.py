@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.stub_modules import with_stubs
 
 from workflow_src.config.loading import settings_from_mapping
 from workflow_src.config.settings import Settings
@@ -59,7 +60,7 @@ SOURCES = {
 def package(tmp_path: Path) -> Path:
     """The folder of the small package."""
     folder = tmp_path / "code" / "workflow_src"
-    for name, text in SOURCES.items():
+    for name, text in with_stubs(SOURCES).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     return folder

@@ -83,7 +83,7 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A vae takes a gigabyte for each hidden unit and latent dimension."""
 
     def size(model: str, values: Any, facts: Any) -> int | None:
-        return 10**9 * values["hidden_units"] * values["latent_dimensions"]
+        return 10**9 * int(values["hidden_units"] * values["latent_dimensions"])
 
     monkeypatch.setattr(cut_cells, "training_bytes", size)
 
@@ -185,6 +185,16 @@ def test_few_are_told_one_by_one_and_many_by_the_smallest_and_the_largest() -> N
     )
     assert other.startswith("small/second: 1 cell of VAE")
     assert notes([], several_studies=True) == []
+
+
+def test_experiments_that_lack_the_same_share_a_line() -> None:
+    cells = [cell(20, experiment=name) for name in ("first", "second")] + [cell(9)]
+    others = [cell(9, experiment=name) for name in ("third", "fourth")]
+    assert [line.partition(":")[0] for line in notes(cells + others, several_studies=False)] == [
+        "first",
+        "second",
+        "third, fourth",
+    ]
 
 
 @pytest.mark.parametrize(

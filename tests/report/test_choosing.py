@@ -32,7 +32,9 @@ STUDY: dict[str, Any] = {
     "title": "Classes",
     "reference": "nobody",
     "training": {"learning_rate": 0.001},
-    "protocols": {"authors": {"description": "As they did.", "training": {"stopping": "five_decreases"}}},
+    "protocols": {
+        "authors": {"description": "As they did.", "training": {"stopping": "five_decreases"}}
+    },
     "experiments": {
         "best": {
             "title": "The best",
@@ -149,7 +151,9 @@ def fill(made: Any, bounds: dict[int, list[float]]) -> None:
     for dimensions, values in bounds.items():
         for seed, bound in enumerate(values):
             if not math.isnan(bound):
-                made.measured(with_dimensions(made, dimensions, data_set="digits", seed=seed), bound)
+                made.measured(
+                    with_dimensions(made, dimensions, data_set="digits", seed=seed), bound
+                )
 
 
 def notes_of(table: Table, model: str) -> str:
@@ -214,9 +218,7 @@ def test_claims_take_the_best_variant_too(classes: Any) -> None:
     fill(classes, {2: [70.0, 140.0], 5: [109.0, 111.0], 10: [100.0, 100.0]})
     for seed, bound in enumerate([104.0, 106.0]):
         classes.measured(classes.one("best", model="spvae", data_set="digits", seed=seed), bound)
-    (ours,) = [
-        one for one in claim_of(classes, "vae_is_better").verdicts if one.scope == "paper"
-    ]
+    (ours,) = [one for one in claim_of(classes, "vae_is_better").verdicts if one.scope == "paper"]
     (cell,) = ours.cells
     assert cell.judgement.value == pytest.approx(110.0 - 105.0)
 
@@ -236,7 +238,9 @@ def test_a_collection_is_the_mean_over_its_members(classes: Any) -> None:
     title = [DATA_SETS[name].title for name in CLASSES]
     assert f"Mean over {title[0]} and {title[1]} alone" in notes_of(table, "vae")
     assert "Digits by class" in markdown_text(table, study_of(classes))
-    (ours,) = [one for one in claim_of(classes, "classes_are_easy").verdicts if one.scope == "paper"]
+    (ours,) = [
+        one for one in claim_of(classes, "classes_are_easy").verdicts if one.scope == "paper"
+    ]
     (claimed,) = ours.cells
     assert (claimed.data_set, claimed.judgement.value) == ("digits_classes", 127.5)
     assert claimed.judgement.outcome == "holds" or claimed.judgement.outcome == "undecided"
@@ -259,7 +263,9 @@ def test_missing_members_are_named(classes: Any) -> None:
     assert cell_of(table).ours == 100.0
     title = DATA_SETS[CLASSES[1]].title
     assert f"seed 0 on {title}: not evaluated yet" in notes_of(table, "vae")
-    (ours,) = [one for one in claim_of(classes, "classes_are_easy").verdicts if one.scope == "paper"]
+    (ours,) = [
+        one for one in claim_of(classes, "classes_are_easy").verdicts if one.scope == "paper"
+    ]
     assert ours.outcome == "not_run", "a mean over some members is no number of the collection"
 
 
@@ -268,7 +274,12 @@ def cut(**keys: Any) -> dict[str, Any]:
     return {
         "study": "classes",
         "experiment": "best",
-        "axes": {"model": "vae", "data_set": "digits", "likelihood": "gaussian", "protocol": "authors"},
+        "axes": {
+            "model": "vae",
+            "data_set": "digits",
+            "likelihood": "gaussian",
+            "protocol": "authors",
+        },
         "variant": {"latent_dimensions": 50},
         "hyperparameters": {"hidden_units": 8, "latent_dimensions": 50},
         "gigabytes": 11.2,
@@ -319,7 +330,13 @@ def test_the_report_reads_cut_cells_from_its_membership(classes: Any) -> None:
         ({"best_over": ["no_such"]}, "no_such"),
         ({"compare": ["latent_dimensions"]}, "is compared already"),
         (
-            {"table": {"rows": "model", "columns": ["data_set"], "metric": "effective_sample_size"}},
+            {
+                "table": {
+                    "rows": "model",
+                    "columns": ["data_set"],
+                    "metric": "effective_sample_size",
+                }
+            },
             None,
         ),
     ],

@@ -124,7 +124,9 @@ def test_losses_and_widths_are_drawn_layer_by_layer(histories: Any) -> None:
         "layer_2_sigma": np.geomspace(2, 0.1, 10),
         "layer_3_loss": np.full(10, np.nan),
     }
-    losses, widths = draw_layer_curves("dcgmm_figure4", [densities("b", "B_8"), densities("absent")])
+    losses, widths = draw_layer_curves(
+        "dcgmm_figure4", [densities("b", "B_8"), densities("absent")]
+    )
     assert losses.name == "dcgmm_figure4_layer_losses"
     assert widths.name == "dcgmm_figure4_layer_annealing"
     assert losses.evaluations == widths.evaluations == ("b",)
@@ -136,7 +138,11 @@ def test_losses_and_widths_are_drawn_layer_by_layer(histories: Any) -> None:
 
 
 def test_a_layer_starts_when_its_waiting_is_over(histories: Any) -> None:
-    histories["b"] = {"step": np.array([0, 1000]), "layer_1_loss": np.zeros(2), "layer_3_loss": np.ones(2)}
+    histories["b"] = {
+        "step": np.array([0, 1000]),
+        "layer_1_loss": np.zeros(2),
+        "layer_3_loss": np.ones(2),
+    }
     group = densities("b", "B_8")
     run = dataclasses.replace(group.evaluation.runs[0], spec={"delay": 0.1})
     evaluation = dataclasses.replace(group.evaluation, runs=(run,), winner=run)
@@ -227,7 +233,9 @@ def test_all_models_fill_in_the_same_images(arrays: Any) -> None:
             "zeroed_filled": images(6, 8, 8),
         }
     }
-    arrays["r"] = {"side_by_side": {**shared, "filled": images(6, 8, 8), "expected": images(6, 8, 8)}}
+    arrays["r"] = {
+        "side_by_side": {**shared, "filled": images(6, 8, 8), "expected": images(6, 8, 8)}
+    }
     errors = {"inpainting_error": 0.1234, "zeroed_inpainting_error": 0.2}
     groups = [
         densities("a", metrics=errors),

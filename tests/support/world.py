@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from support.stub_modules import with_stubs
 from support.studies import tiny_study
 from workflow_src.changes.explaining import explain
 from workflow_src.changes.reasons import Explanation
@@ -18,7 +19,7 @@ from workflow_src.plan.fingerprints import Code
 from workflow_src.plan.memberships import write_memberships
 from workflow_src.plan.plan import Plan, build_plan
 
-SOURCES = {
+_SOURCES = {
     "__init__.py": "",
     "compute.py": "",
     "models/__init__.py": "",
@@ -45,9 +46,6 @@ SOURCES = {
     "models/discrete_vae/model.py": "UNITS = 200\n",
     "models/dvaepp/model.py": "GROUPS = 16\n",
     "models/deep_generative_network/model.py": "LEAK = 0.1\n",
-    "models/convolutional_classifier/model.py": "CLASSES = 10\n",
-    "train/classification/trainer.py": "CHUNK = 250\n",
-    "evaluate/classification/measurement.py": "CHUNK = 500\n",
     "evaluate/latent_variables/measurement.py": "DRAWS = 5\n",
     "evaluate/exact_densities/measurement.py": "REGIONS = 9\n",
     "data/__init__.py": "",
@@ -62,6 +60,8 @@ SOURCES = {
     "report/__init__.py": "",
     "report/report.py": "TITLE = 'Report'\n",
 }
+
+SOURCES = with_stubs(_SOURCES)
 
 STUDY = tiny_study(
     spvae=[{"hidden_units": [2, 3], "latent_dimensions": [1]}],

@@ -123,7 +123,7 @@ def _misshapen(arrays: Mapping[str, Any], content: Mapping[str, Any]) -> str | N
     masks, (shown, *sides) = len(arrays["masks"]), arrays["images"].shape
     images, draws = arrays["error"].shape[-1], arrays["completions"].shape[2:3]
     wanted = {
-        "observed": (masks, *sides),
+        "observed": (masks, *sides[:2]),
         "completions": (masks, shown, *draws, *sides),
         "expected": (masks, shown, *sides),
         "log_density": (masks, images),
@@ -138,7 +138,7 @@ def _misshapen(arrays: Mapping[str, Any], content: Mapping[str, Any]) -> str | N
         return f"is of {images} images; expected {shown} to {content['images']}"
     if arrays["masks"].tolist() != list(content["measures"]["inpainting"]):
         return f"is of the masks {arrays['masks'].tolist()}; expected those measured"
-    if len(sides) != 2 or math.prod(sides) != content.get("dimensions"):
+    if len(sides) not in (2, 3) or math.prod(sides) != content.get("dimensions"):
         return f"has images of {sides} pixels; expected {content.get('dimensions')} in all"
     return None
 
@@ -150,13 +150,13 @@ def _check_pictures(place: str, arrays: Mapping[str, Any], notes: Notes) -> None
     images = arrays["images"]
     for m, (name, observed) in enumerate(zip(arrays["masks"], arrays["observed"], strict=True)):
         seen = images[:, observed]
-        drawn, expected = arrays["completions"][m][..., observed], arrays["expected"][m]
+        drawn, expected = arrays["completions"][m][:, :, observed], arrays["expected"][m]
         if not np.all(drawn == seen[:, None]) or not np.all(expected[:, observed] == seen):
             notes.find(
                 "number", place, f"{INPAINTING} has other pixels than the images' under {name}"
             )
         off = expected[:, ~observed].astype(np.float64) - images[:, ~observed]
-        found = np.sqrt((off**2).mean(axis=1))
+        found = np.sqrt((off**2).reshape(len(images), -1).mean(axis=1))
         said = arrays["error"][m, : len(images)]
         if not np.allclose(said, found, rtol=_ERROR_ROUNDING, atol=1e-7, equal_nan=True):
             notes.find(

@@ -44,6 +44,8 @@ _PICTURES = (
 _ALONG_ROWS = {"curve": "a curve", "costs": "costs"}
 """Presentations that draw lines over what the table has in its rows, with words."""
 _SAMPLES = "importance_samples"
+_SHARPENING = "sharpened_samples"
+_OF_SHARPENING = ("sharpened_judged_accuracy", "sharpening_gain")
 OF_ANOMALIES = (
     "anomaly_auc",
     "published_anomaly_auc",
@@ -178,8 +180,11 @@ def check_measured(
     if metric == "test_bound_gain" and len(importance_samples or ()) < 2:
         lacking = "two numbers of importance_samples or more among the measures"
     measure, words = _MEASURE_OF.get(metric, (None, ""))
-    if measure is not None and measure not in set(measured):
+    measured = set(measured)
+    if measure is not None and measure not in measured:
         lacking = f"{words} among the measures"
+    if metric in _OF_SHARPENING and _SHARPENING not in measured:
+        lacking = f"{_SHARPENING} among the measures, which judges then look at, too"
     if not any(_computes(model, metric) for model in models):
         lacking = "a metric that is computed for one of its models"
     if metric == "validation_bound" and any(_computes(model, LOG_PARTITION) for model in models):

@@ -143,7 +143,8 @@ class Measures(StrictModel):
         0,
         ge=0,
         description="Number of images to sample without and with sharpening, from the same choices "
-        "at the top layer; of models that can be sharpened.",
+        "at the top layer; of models that can be sharpened. Where there are judges, they look at "
+        "sharpened images, too.",
     )
     variants: int = Field(
         0, ge=0, description="Number of test images to draw variants of, eight of each."
@@ -311,7 +312,7 @@ class Experiment(StrictModel):
         )
         check_presentation(self.presentation, measured, table.rows, models)
         check_judging(measures.judged_samples, self.scales)
-        check_metric_of_cells(table.metric, self.scales)
+        check_metric_of_cells(table.metric, self.scales.items())
         return self
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Protocol
 
 from pydantic import Field, model_validator
 
@@ -27,9 +27,6 @@ from workflow_src.config.strict import (
 )
 from workflow_src.config.study_checks import check_name, check_value
 from workflow_src.config.yaml_lines import KeyPath
-
-if TYPE_CHECKING:
-    from workflow_src.config.experiments import Grid
 
 JUDGED_SAMPLES = "judged_samples"
 """The measure that needs judges."""
@@ -92,6 +89,30 @@ def judged_labels(facts: DataSet, values: Mapping[str, Scalar]) -> tuple[int, ..
     return labels or tuple(range(_CLASSES))
 
 
+class JudgedGrid(Protocol):
+    """What of an experiment's grid tells who judges what."""
+
+    @property
+    def data_sets(self) -> Sequence[str]:
+        """Names of data sets."""
+        ...
+
+    @property
+    def likelihoods(self) -> Sequence[str]:
+        """Likelihoods."""
+        ...
+
+    @property
+    def judges(self) -> Judges | None:
+        """Those that judge, if any."""
+        ...
+
+    @property
+    def models(self) -> Mapping[str, Sequence[Entry]]:
+        """Entries by model."""
+        ...
+
+
 def check_judges(
     judges: Judges | None, data_sets: Sequence[str], likelihoods: Sequence[str]
 ) -> None:
@@ -118,7 +139,9 @@ def check_judges(
                 ).raised_in_validator()
 
 
-def check_judging(judged_samples: int, scales: Mapping[Literal["demo", "paper"], Grid]) -> None:
+def check_judging(
+    judged_samples: int, scales: Mapping[Literal["demo", "paper"], JudgedGrid]
+) -> None:
     """Grids have judges where images are judged, and only there; and something to judge."""
     for scale, grid in scales.items():
         here: KeyPath = ("scales", scale)
@@ -143,7 +166,7 @@ def check_judging(judged_samples: int, scales: Mapping[Literal["demo", "paper"],
             ).raised_in_validator()
 
 
-def _judged_cells(grid: Grid) -> Iterator[tuple[int, ...]]:
+def _judged_cells(grid: JudgedGrid) -> Iterator[tuple[int, ...]]:
     """The labels of every combination of data set and values of a classifier in a grid."""
     for (model, entries), name in itertools.product(grid.models.items(), grid.data_sets):
         for entry, likelihood in itertools.product(entries, grid.likelihoods):

@@ -6,30 +6,39 @@ of data sets and of the values of hyperparameters.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 from workflow_src.config.complaints import Complaint
 from workflow_src.config.data_sets import data_set
 from workflow_src.config.experiment_checks import OF_ANOMALIES
-from workflow_src.config.grid_entries import values_in
+from workflow_src.config.grid_entries import Entry, values_in
 from workflow_src.config.models import hyperparameters_of, metrics_of
 from workflow_src.config.strict import Scalar
 from workflow_src.layouts import LayoutError, Mixture, parse
-
-if TYPE_CHECKING:
-    from workflow_src.config.experiments import Grid
-
-Scale = Literal["demo", "paper"]
 
 _CLASSIFIER, _NO_CLASSIFIER = "classifier", "none"
 _LAYOUT = "layout"
 _NORMALISED = ("test_log_likelihood", "inpainting_log_density")
 
 
-def check_metric_of_cells(metric: str, scales: Mapping[Scale, Grid]) -> None:
+class Cells(Protocol):
+    """What of a grid is looked at."""
+
+    @property
+    def data_sets(self) -> Sequence[str]:
+        """Names of data sets."""
+        ...
+
+    @property
+    def models(self) -> Mapping[str, Sequence[Entry]]:
+        """Entries by model."""
+        ...
+
+
+def check_metric_of_cells(metric: str, scales: Iterable[tuple[str, Cells]]) -> None:
     """The table's metric exists in some cell of every grid, as far as its values tell."""
-    for scale, grid in scales.items():
+    for scale, grid in scales:
         lacking = _lacking(metric, grid)
         if lacking is not None:
             problem, expected = lacking
@@ -38,7 +47,7 @@ def check_metric_of_cells(metric: str, scales: Mapping[Scale, Grid]) -> None:
             ).raised_in_validator()
 
 
-def _lacking(metric: str, grid: Grid) -> tuple[str, str] | None:
+def _lacking(metric: str, grid: Cells) -> tuple[str, str] | None:
     """What keeps the metric out of all cells, and what would be expected; None where nothing."""
     if metric in OF_ANOMALIES and not any(data_set(name).anomalies for name in grid.data_sets):
         return (
@@ -59,13 +68,13 @@ def _lacking(metric: str, grid: Grid) -> tuple[str, str] | None:
     return None
 
 
-def _classifies(model: str, grid: Grid) -> bool:
+def _classifies(model: str, grid: Cells) -> bool:
     return _CLASSIFIER not in hyperparameters_of(model) or any(
         value != _NO_CLASSIFIER for value in _values(model, grid, _CLASSIFIER)
     )
 
 
-def _is_normalised(model: str, grid: Grid) -> bool:
+def _is_normalised(model: str, grid: Cells) -> bool:
     """Whether a run of the model may be: one without a layout is."""
     if _LAYOUT not in hyperparameters_of(model):
         return True
@@ -81,7 +90,7 @@ def _mixtures(layout: str) -> int:
         return 1
 
 
-def _values(model: str, grid: Grid, name: str) -> Iterator[Scalar]:
+def _values(model: str, grid: Cells, name: str) -> Iterator[Scalar]:
     """The values of a hyperparameter in a grid; its default where an entry gives none."""
     default = hyperparameters_of(model)[name].default
     of_grid: Sequence[Scalar] = () if default is None else (default,)

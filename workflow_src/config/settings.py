@@ -113,7 +113,7 @@ class Settings(StrictModel):
     """Everything that config.yaml says about what to run, on what and where."""
 
     studies: Distinct[str] = Field(
-        ("spvae", "dvaepp", "emdgn"),
+        ("spvae", "dvaepp", "emdgn", "dcgmm"),
         description="Names of files in workflow_src/studies, or paths of study files (.yaml).",
     )
     experiments: AllOrNames = Field(

@@ -17,7 +17,6 @@ The report's membership lists them under ``cut_cells``, in the order of the stud
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +35,7 @@ AXES = ("model", "data_set", "likelihood", "protocol")
 """What a cut cell has of `workflow_src.plan.specs.AXES`."""
 
 _NAMED = 3
-"""Cut cells of one experiment and model that a note lists one by one."""
+"""Cut cells of an experiment's model that a note lists one by one."""
 
 
 @dataclass(frozen=True)
@@ -92,29 +91,29 @@ def nothing_left(cells: Sequence[CutCell], place: str) -> UserError:
 
 
 def notes(cells: Iterable[CutCell], *, several_studies: bool) -> list[str]:
-    """What a plan says of cut cells: a line per experiment and model.
+    """What a plan says of cut cells: a line per model, and set of experiments that lack the same.
 
-    Few are listed one by one; of many it is the number, the smallest and the largest.
+    Few cells are listed one by one; of many it is the number, the smallest and the largest.
     """
-    lines = []
-    for key, group in itertools.groupby(
-        cells, lambda one: (one.study, one.experiment, _model(one))
-    ):
-        study, experiment, model = key
-        own = sorted(group, key=lambda one: one.gigabytes)
-        title = f"{study}/{experiment}" if several_studies else experiment
-        what = (
-            "; ".join(f"{_told(one)} ({size_told(one.gigabytes)})" for one in own)
-            if len(own) <= _NAMED
-            else f"from {_told(own[0])} ({size_told(own[0].gigabytes)}) "
-            f"to {_told(own[-1])} ({size_told(own[-1].gigabytes)})"
-        )
-        count = f"{len(own)} cell" + ("" if len(own) == 1 else "s")
-        lines.append(
-            f"{title}: {count} of {model_declaration(model).title} not trained, above "
-            f"memory_cap_gigabytes {own[0].cap_gigabytes:g}: {what}"
-        )
-    return lines
+    by_place: dict[tuple[str, str], list[CutCell]] = {}
+    for cell in cells:
+        title = f"{cell.study}/{cell.experiment}" if several_studies else cell.experiment
+        by_place.setdefault((title, _model(cell)), []).append(cell)
+    places: dict[str, list[str]] = {}
+    for (title, model), own in by_place.items():
+        places.setdefault(_lacking(model, own), []).append(title)
+    return [f"{', '.join(titles)}: {lacking}" for lacking, titles in places.items()]
+
+
+def _lacking(model: str, cells: Sequence[CutCell]) -> str:
+    own = sorted(cells, key=lambda one: one.gigabytes)
+    listed = [f"{_told(one)} ({size_told(one.gigabytes)})" for one in own]
+    what = "; ".join(listed) if len(own) <= _NAMED else f"from {listed[0]} to {listed[-1]}"
+    count = f"{len(own)} cell" + ("" if len(own) == 1 else "s")
+    return (
+        f"{count} of {model_declaration(model).title} not trained, above "
+        f"memory_cap_gigabytes {own[0].cap_gigabytes:g}: {what}"
+    )
 
 
 def size_told(gigabytes: float) -> str:

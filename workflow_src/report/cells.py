@@ -138,7 +138,7 @@ def _source(group: Group, name: str) -> Source:
     member = None if group.collection is None else str(group.axes["data_set"])
     found = evaluation.metric(name)
     if found is None:
-        reason = evaluation.reason or f"the evaluation has no {name}"
+        reason = evaluation.why_without(name)
         return Source(seed, None, None, None, reason, evaluation, member=member)
     samples = found.importance_samples
     if not math.isfinite(found.value):
@@ -187,6 +187,11 @@ def remarks(cell: Cell, cuts: Sequence[Cut], collection: str | None) -> list[str
         which = "" if len(cut) == len(cell.sources) else f" (seed {listed(cut)})"
         found.append(
             f"Training of the winner{which} was ended by maximum_steps, not by its stopping rule."
+        )
+    if out := [one.evaluation for one in cell.sources if one.evaluation.left_out_judges]:
+        counts = sorted({f"{len(one.left_out_judges)} of {one.judges}" for one in out})
+        found.append(
+            f"Without {listed(counts)} judges: {'; '.join(sorted(set(out[0].left_out_judges)))}."
         )
     without = [source for source in cell.sources if source.value is None]
     if cell.ours is not None and without:

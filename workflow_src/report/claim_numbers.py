@@ -176,7 +176,7 @@ def _series(groups: Sequence[Group], metric_name: str) -> Series:
             reasons[not_finite(found)] = None
             diverged.add(seed)
         else:
-            reasons[group.evaluation.reason or f"the evaluation has no {metric_name}"] = None
+            reasons[group.evaluation.why_without(metric_name)] = None
             (diverged if group.evaluation.state == NO_WINNER else pending).add(seed)
     # A collection's number is the mean over its members, so that one without a number leaves none.
     without = diverged | pending

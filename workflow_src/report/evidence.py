@@ -116,6 +116,18 @@ class Evaluation:
     ended: str | None
     archive: Results = field(compare=False, repr=False)
     """Where the record and the measurement are read from, loose or packed."""
+    left_out_judges: tuple[str, ...] = ()
+    """Why those did not judge that should have, as each one's training ended."""
+    judges: int = 0
+    """How many should have judged what the winner draws."""
+
+    def why_without(self, name: str) -> str:
+        """Why it has no metric of that name."""
+        if self.reason is not None:
+            return self.reason
+        if "judge" in name and self.judges and len(self.left_out_judges) == self.judges:
+            return f"none of {self.judges} judges was trained: {self.left_out_judges[0]}"
+        return f"the evaluation has no {name}"
 
     def metric(self, name: str) -> Metric | None:
         """The metric of that name, of the most importance samples where it has several."""
@@ -347,6 +359,12 @@ def _read_evaluation(fingerprint: str, path: Path, archive: Results) -> Evaluati
         dimensions=_dimensions(archive, measurement),
         ended=record["time"]["ended"],
         archive=archive,
+        left_out_judges=tuple(
+            str(judge["reason"])
+            for judge in content.get("judges", ())
+            if judge["state"] != "completed"
+        ),
+        judges=len(content.get("judges", ())),
     )
 
 

@@ -142,9 +142,7 @@ class Lineage:
 
     def _judges(self, record: Mapping[str, Any]) -> list[Link]:
         """The runs that judged what was drawn, and their data, down to their origins."""
-        runs = [
-            self.run(entry["fingerprint"], entry) for entry in parents_of(record, "run", JUDGE)
-        ]
+        runs = [self.run(entry["fingerprint"], entry) for entry in parents_of(record, "run", JUDGE)]
         return runs + [self._prepared(entry) for entry in parents_of(record, "prepared", JUDGE)]
 
     def _run(self, fingerprint: str, seen: Seen) -> Link:

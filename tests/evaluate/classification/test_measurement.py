@@ -27,14 +27,14 @@ SPEC = {
 @pytest.fixture
 def data() -> PreparedData:
     rng = np.random.default_rng(0)
-    parts = {name: rng.random((30, 64), dtype=np.float32) for name in ("train", "validation")}
-    test = rng.random((45, 64), dtype=np.float32)
+    train, validation, test = (rng.random((n, 64), dtype=np.float32) for n in (30, 30, 45))
     labels = {
         name: rng.integers(0, 10, size=count, dtype=np.uint8)
         for name, count in (("train", 30), ("validation", 30), ("test", 45))
     }
     return PreparedData(
-        **parts,
+        train=train,
+        validation=validation,
         test=test,
         labels=labels,
         shape=(8, 8),

@@ -85,9 +85,10 @@ def test_gradients_are_those_of_plain_modules() -> None:
     parameters, pixels = drawn(model), images(model)
     labels = torch.arange(7)
     modules = plain(model, parameters)
-    nn.functional.nll_loss(modules(pixels), labels).backward()
+    nn.functional.nll_loss(modules(pixels), labels).backward()  # type: ignore[no-untyped-call]
     trained = {name: value.requires_grad_() for name, value in parameters.items()}
-    nn.functional.nll_loss(model.class_log_probabilities(trained, pixels), labels).backward()
+    loss = nn.functional.nll_loss(model.class_log_probabilities(trained, pixels), labels)
+    loss.backward()  # type: ignore[no-untyped-call]
     layers = [one for one in modules if isinstance(one, nn.Conv2d | nn.Linear)]
     for layer, (name, value) in zip(
         (one for one in layers for _ in range(2)), trained.items(), strict=True
@@ -156,7 +157,7 @@ def test_weights_start_uniform_by_their_inputs_and_outputs() -> None:
 
 
 def test_images_that_cannot_be_pooled_three_times_are_refused() -> None:
-    with pytest.raises(ValueError, match="7 x 9 pixels.*at least 8 x 8"):
+    with pytest.raises(ValueError, match=r"7 x 9 pixels.*at least 8 x 8"):
         build(ImageFacts(7, 9, "gaussian", 16), SMALL)
 
 

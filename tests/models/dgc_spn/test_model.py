@@ -228,11 +228,15 @@ def test_no_draw_and_a_label() -> None:
 
 
 @settings(max_examples=15)
-@given(st.integers(0, 2**20), st.sampled_from([(1, 2), (2, 3), (4, 4), (5, 3)]))
+@given(
+    st.integers(0, 2**20),
+    st.sampled_from([(1, 2), (2, 3), (4, 4), (5, 3)]),
+    st.sampled_from(["fixed", "trained"]),
+)
 def test_expectation_maximisation_on_all_images_never_falls(
-    seed: int, sides: tuple[int, int]
+    seed: int, sides: tuple[int, int], centroids: str
 ) -> None:
-    model = dgc_spn(*sides, sums=2, leaf_components=2)
+    model = dgc_spn(*sides, sums=2, leaf_components=2, centroids=centroids)
     parameters = banked(start(model, seed), start(model, seed + 1))
     pixels = 3 * torch.rand(2, 7, model.images.pixels, generator=generator(seed)).double()
     before = torch.full((2,), -math.inf, dtype=torch.float64)
@@ -260,6 +264,15 @@ def test_maximisation_by_hand() -> None:
         torch.testing.assert_close(part[name], 0.75 * parameters[name] + 0.25 * whole[name])
     means = statistics["leaves.sums"] / statistics["leaves.shares"].unsqueeze(-1)
     torch.testing.assert_close(whole["leaves.centroids"], means)
+
+
+def test_fixed_centroids_stay() -> None:
+    model = dgc_spn(2, 2, sums=2, leaf_components=2, centroids="fixed")
+    parameters = banked(start(model))
+    _, statistics = model.expectations(parameters, torch.rand(1, 6, 4, dtype=torch.float64))
+    moved = model.maximised(parameters, statistics, 1.0)
+    for name, value in parameters.items():
+        assert torch.equal(moved[name], value) == name.startswith("leaves."), name
 
 
 def test_what_no_image_uses_stays() -> None:
@@ -332,8 +345,8 @@ def test_size_knows_the_planes_and_the_parameters(sides: tuple[int, int]) -> Non
     one, two, many, all_images = (
         training_bytes(values | {"batch_size": batch}, sides, 1) for batch in (1, 2, 500, 0)
     )
-    # Old and new parameters and statistics, in float32; what else there is goes by images.
-    assert 2 * one - two == 3 * 4 * model.parameter_count()
+    # Old and new parameters and statistics twice, in float32; what else there is goes by images.
+    assert 2 * one - two == 4 * 4 * model.parameter_count()
     assert many == all_images
 
 

@@ -26,7 +26,8 @@ Images are the first of the N in their order. The arrays, by file:
 ``centroids`` (`centroids`): ``images`` [K, f, f(, 3)] of the lowest layer; not cut to [0, 1].
 ``classification`` (`classification`, of runs with a classifier): ``log_probabilities`` [N, S],
     ``labels`` [N] (int64).
-``judged`` and ``sharpened_judged`` (`judged_samples`; see `judging`).
+``judged`` (`judged_samples` of each label) and, where `sharpened_samples` are asked for as well,
+    ``sharpened_judged``: see `judging`.
 """
 
 from __future__ import annotations
@@ -106,7 +107,8 @@ def measure(
         more, arrays["classification"] = classification(subject)
         rows += more
     if count := measures.get("judged_samples"):
-        more, files = _judged(subject, count, judges, memory_bytes)
+        sharpening = bool(measures.get("sharpened_samples")) and pictures.can_sharpen(subject)
+        more, files = _judged(subject, count, judges, memory_bytes, sharpening=sharpening)
         rows += more
         arrays |= files
     arrays |= _pictures(subject, measures)
@@ -132,9 +134,14 @@ def _pictures(subject: Subject, measures: Mapping[str, Any]) -> dict[str, Arrays
 
 
 def _judged(
-    subject: Subject, count: int, judges: Sequence[JudgedBy], memory_bytes: int
+    subject: Subject,
+    count: int,
+    judges: Sequence[JudgedBy],
+    memory_bytes: int,
+    *,
+    sharpening: bool,
 ) -> tuple[list[Row], dict[str, Arrays]]:
-    """What judges say of draws of every label, also of sharpened ones where there are any."""
+    """What judges say of draws of every label, and with ``sharpening`` of sharpened ones, too."""
 
     def plain(number: int, label: int | None) -> Tensor:
         return pictures.drawn(subject, number, "judged samples", label=label)
@@ -148,7 +155,7 @@ def _judged(
         judges,
         count,
         memory_bytes,
-        draw_sharpened=sharpened if pictures.can_sharpen(subject) else None,
+        draw_sharpened=sharpened if sharpening else None,
     )
 
 

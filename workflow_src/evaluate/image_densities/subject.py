@@ -74,8 +74,8 @@ class Subject:
         return run_stream(purpose, self.spec, self.test.device, **axes)
 
     def blocks(self, images: Tensor) -> Iterator[Tensor]:
-        """Images ``[n, D]``, as many at a time as memory is enough for."""
-        return iter(torch.split(images, self.images_at_a_time))
+        """Images ``[n, D]``, as many at a time as memory is enough for; nothing of no images."""
+        return iter(torch.split(images, self.images_at_a_time) if len(images) else ())
 
     def shares(self, pixels: Tensor) -> Tensor:
         """Pixels in the data's units as float32 shares of the full range."""

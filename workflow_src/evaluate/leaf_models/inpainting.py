@@ -23,7 +23,7 @@ from workflow_src.evaluate.leaf_models.leaf_evidence import (
     evidence_of_parts,
     expected_pixels,
 )
-from workflow_src.evaluate.leaf_models.pictures import Drawing
+from workflow_src.evaluate.leaf_models.pictures import Drawing, as_images
 from workflow_src.models.banks import Parameters
 from workflow_src.models.leaf_models import LeafModel, leaf_parameters, stack_runs
 
@@ -47,6 +47,8 @@ _IMPOSSIBLE = -1e30
 @dataclass(frozen=True)
 class Inpainting:
     """What was filled in, by mask; m masks, N images, of which n are shown.
+
+    Images in colour have their channels as a last axis.
 
     Attributes
     ----------
@@ -125,7 +127,7 @@ def inpaint(
     filled = [
         _fill_in(
             whole,
-            torch.tensor(mask.reshape(-1), device=images.device),
+            torch.tensor(mask.reshape(-1), device=images.device).repeat(model.images.channels),
             prior,
             Sampling(
                 samples, chunk, COMPLETIONS, shown, stream(f"noise {name}"), stream(f"picks {name}")
@@ -134,11 +136,14 @@ def inpaint(
         )
         for name, mask in masks.items()
     ]
-    sides = (model.images.height, model.images.width)
+    drawn = torch.stack([one.drawn.T for one in filled]).reshape(
+        len(filled), shown, COMPLETIONS, -1
+    )
+    expected = torch.stack([one.expected[:, :shown].T for one in filled])
     return Inpainting(
         np.stack(list(masks.values())),
-        _array(one.drawn.T for one in filled).reshape(-1, shown, COMPLETIONS, *sides),
-        _array(one.expected[:, :shown].T for one in filled).reshape(-1, shown, *sides),
+        as_images(model.images, drawn),
+        as_images(model.images, expected),
         _array(one.log_density.double() for one in filled),
         _array(one.error.double() for one in filled),
     )

@@ -31,15 +31,17 @@ def judged(
 
     Draws are cut to the range that pixels have.
     """
-    model = build_model(spec, data.shape, data.levels)
+    model = build_model(spec, data.shape, data.levels, data.channels)
     placed = {name: value.to(device) for name, value in parameters.items()}
     full_range: float = model.leaves.likelihood.full_range
 
     def draw(count: int, label: int | None) -> Tensor:
         stream = run_stream("judged samples", spec, device)
         drawn, _ = sample_images(model, drawing_of(spec), placed, count, stream)
-        shares: Tensor = torch.tensor(drawn).clamp(0, 1).reshape(count, -1)
-        return shares * full_range
+        shares: Tensor = torch.tensor(drawn).clamp(0, 1)
+        # Values of an image are ordered by channel first.
+        ordered = shares.movedim(-1, 1) if model.images.channels > 1 else shares
+        return ordered.reshape(count, -1) * full_range
 
     labels = labels_to_draw(data, has_classifier=False)
     return judged_rows(draw, labels, judges, samples, memory_bytes)

@@ -33,6 +33,7 @@ from workflow_src.evaluate.leaf_models.metric_rows import bound_rows, inpainting
 from workflow_src.evaluate.leaf_models.pictures import (
     EMBEDDED_IMAGES,
     Drawing,
+    as_images,
     leaf_manifolds,
     posterior_means,
     sample_images,
@@ -63,7 +64,7 @@ def measure_run(
     usual = np.isin(data.labels["test"], np.unique(data.labels["train"]))
     test = np.asarray(data.test)
     measured = measure(
-        build_model(spec, data.shape, data.levels),
+        build_model(spec, data.shape, data.levels, data.channels),
         {name: value.to(device) for name, value in parameters.items()},
         spec,
         torch.tensor(test[usual]).to(device),
@@ -272,7 +273,7 @@ def _side_by_side(subject: _Subject, count: int) -> Arrays:
     return {
         "originals": originals,
         "observed": observed,
-        "hidden": originals * observed,
+        "hidden": originals * observed.reshape(*observed.shape, *[1] * (originals.ndim - 3)),
         "filled": drawn[:count].clip(0, 1),
         "expected": expected[:count].clip(0, 1),
     }
@@ -301,7 +302,6 @@ def _filled_block(subject: _Subject, observed: NDArray[np.bool_], block: int) ->
 
 
 def _shown(subject: _Subject, count: int) -> NDArray[np.float32]:
-    """The first images as shares of the full range, [count, h, w]."""
-    facts, images = subject.model.images, subject.images[:count].to(torch.float32)
-    array: NDArray[np.float32] = (images / subject.model.leaves.likelihood.full_range).cpu().numpy()
-    return array.reshape(count, facts.height, facts.width)
+    """The first images as shares of the full range, [count, h, w(, channels)]."""
+    images = subject.images[:count].to(torch.float32)
+    return as_images(subject.model.images, images / subject.model.leaves.likelihood.full_range)

@@ -15,6 +15,7 @@ from scipy.special import ndtri
 from torch import Tensor
 
 from workflow_src.models.banks import Parameters
+from workflow_src.models.images import ImageFacts
 from workflow_src.models.leaf_models import LeafModel, leaf_parameters, stack_runs
 
 MANIFOLD_POINTS = 15
@@ -66,6 +67,8 @@ def sample_images(
 ) -> tuple[Array, Array]:
     """Images drawn from the model and their expectations given the codes, each [draws, h, w].
 
+    In colour they are [draws, h, w, channels].
+
     Both are shares of the full pixel range.
     """
     bank = model.leaves
@@ -76,7 +79,7 @@ def sample_images(
     pixels = bank.likelihood.sample(outputs, generator) / bank.likelihood.full_range
     drawn = drawing.assemble(model, pixels, components)
     means = drawing.assemble(model, bank.likelihood.mean(outputs), components)
-    return _as_images(model, drawn), _as_images(model, means)
+    return as_images(model.images, drawn.T), as_images(model.images, means.T)
 
 
 @torch.no_grad()
@@ -111,6 +114,9 @@ def leaf_manifolds(model: LeafModel, drawing: Drawing, parameters: Parameters) -
     return means.reshape(shape).cpu().numpy()
 
 
-def _as_images(model: LeafModel, columns: Tensor) -> Array:
-    shape = (-1, model.images.height, model.images.width)
-    return np.ascontiguousarray(columns.T.reshape(shape).cpu().numpy())
+def as_images(facts: ImageFacts, values: Tensor) -> Array:
+    """Values [..., D] laid out as images [..., h, w]; in colour [..., h, w, channels]."""
+    shape = (*values.shape[:-1], facts.channels, facts.height, facts.width)
+    laid_out = values.reshape(shape)
+    images = laid_out.squeeze(-3) if facts.channels == 1 else laid_out.movedim(-3, -1)
+    return np.ascontiguousarray(images.cpu().numpy())

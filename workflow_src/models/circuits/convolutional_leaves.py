@@ -1,8 +1,9 @@
 """Normal leaves of one variance: some at every pixel, each over the channels of its pixel.
 
 The leaves of van de Wolfshaar and Pronobis (2020): centroids start at means of quantiles of the
-training data, and the variance, in units that the model decides on, is not trained. Values lie as ``[height, width, components, N]``, images last,
-as all of the circuit above does. An image is ``[D]``, ordered by channel, row and column.
+training data, and the variance, in units that the model decides on, is not trained. Values lie as
+``[height, width, components, N]``, images last, as all of the circuit above does. An image is
+``[D]``, ordered by channel, row and column.
 """
 
 from __future__ import annotations

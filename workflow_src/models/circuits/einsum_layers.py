@@ -27,7 +27,7 @@ from torch import Tensor
 from workflow_src.models.circuits.leaf_layers import UNSEEN
 from workflow_src.models.circuits.region_graph import RegionGraph
 
-_NUMBERS_AT_ONCE = 1 << 18  # of products; a part of a level that stays near a core
+_NUMBERS_AT_ONCE = 1 << 18  # of products; so that what is at hand fits a core's caches
 _NUMBERS_AT_ONCE_ON_A_GPU = 1 << 28
 _LEAST_WEIGHT = 1e-16  # that of EinsumNetworks: sums stay positive, and arithmetic normal
 

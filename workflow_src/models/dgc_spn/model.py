@@ -7,8 +7,9 @@ products with doubling dilations. Colour images have leaves over all channels of
 
 The variance is 1 in standardised units: the deviation of all training values, plus 0.1 as in the
 DCGMM authors' program. That program standardises every image by itself, after which there is no
-density of images any more. Variance 1 of pixels in [0, 1] themselves exceeds what the pixels vary
-by, and all centroids then end at the mean image.
+density of images any more. Centroids are maximised too. Where pixels are few or vary little beside
+the leaves' variance, this moves them to the mean image before the weights have told them apart: on
+8 x 8 digits nothing but the mean is learned so, but much with fixed centroids.
 
 Draws are draws from the density: a component at every pixel and normal noise around its centroid,
 as all circuits here draw, and not cut off at the range of pixels.
@@ -53,9 +54,10 @@ class DgcSpn:
     """A convolutional circuit over normal leaves.
 
     Parameters of one run: ``leaves.centroids`` ``[height, width, leaf components, channels]``, the
-    weights of `ConvolutionalCircuit`, and ``leaves.deviation`` ``[1]``, which is not trained. R = runs, N = images, D = values of an image, ordered by
-    channel, row and column. Expectation maximisation works on parameters ``[R, ...]`` and pixels
-    ``[R, N, D]``, one run after the other in the same memory; all else takes those of one run.
+    weights of `ConvolutionalCircuit`, and ``leaves.deviation`` ``[1]``, which is not trained.
+    R = runs, N = images, D = values of an image, ordered by channel, row and column. Expectation
+    maximisation works on parameters ``[R, ...]`` and pixels ``[R, N, D]``, one run after the other
+    in the same memory; all else takes those of one run.
     """
 
     images: ImageFacts
@@ -63,6 +65,7 @@ class DgcSpn:
     leaves: NormalLeaves
     concentration: float
     standardised: bool
+    trains_centroids: bool
     workspace: Workspace = field(default_factory=Workspace, repr=False, compare=False)
 
     @property
@@ -83,8 +86,8 @@ class DgcSpn:
     def parameter_count(self) -> int:
         """All numbers of one run as Table IV of the DCGMM paper counts them.
 
-        To the trained ones, weights and centroids, it adds the constant variances, one for each
-        value of a centroid, though they are all the same here.
+        To the weights it adds the centroids, be they trained or not, and the constant variances,
+        one for each value of a centroid, though they are all the same here.
         """
         weights = sum(math.prod(shape) for shape in self.circuit.parameter_shapes().values())
         return weights + 2 * math.prod(self.leaves.centroids_shape)
@@ -132,14 +135,14 @@ class DgcSpn:
         """Parameters ``[R, ...]`` after a step towards the maximum given the statistics.
 
         (1 - step_size) times the parameters plus step_size times the weights and centroids that
-        maximise the expected log likelihood. A sum or leaf that no image uses stays.
+        maximise the expected log likelihood; centroids move only where they are trained. A sum or
+        leaf that no image uses stays.
         """
-        shares = statistics[_SHARES].unsqueeze(-1)
-        means = statistics[_SUMS] / shares
-        result = {
-            CENTROIDS: _blended(parameters[CENTROIDS], means, shares, step_size),
-            DEVIATION: parameters[DEVIATION],
-        }
+        result = {name: parameters[name] for name in (CENTROIDS, DEVIATION)}
+        if self.trains_centroids:
+            shares = statistics[_SHARES].unsqueeze(-1)
+            means = statistics[_SUMS] / shares
+            result[CENTROIDS] = _blended(parameters[CENTROIDS], means, shares, step_size)
         for name in self.circuit.parameter_shapes():
             uses = statistics[name]
             total = uses.sum(dim=(1, 2, 3) if name == ROOT else -1, keepdim=True)
@@ -319,8 +322,14 @@ def build(images: ImageFacts, hyperparameters: Mapping[str, Any]) -> DgcSpn:
     geometry = ConvolutionalGeometry(images.height, images.width)
     circuit = ConvolutionalCircuit(geometry, components, hyperparameters["sums"])
     leaves = NormalLeaves(images.height, images.width, images.channels, components)
-    standardised = hyperparameters["standardisation"] == "whole"
-    return DgcSpn(images, circuit, leaves, hyperparameters["concentration"], standardised)
+    return DgcSpn(
+        images,
+        circuit,
+        leaves,
+        hyperparameters["concentration"],
+        standardised=hyperparameters["standardisation"] == "whole",
+        trains_centroids=hyperparameters["centroids"] == "trained",
+    )
 
 
 def _run(parameters: Mapping[str, Tensor], run: int) -> dict[str, Tensor]:

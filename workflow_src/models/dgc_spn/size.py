@@ -32,11 +32,11 @@ def training_bytes(
     pixels = shape[0] * shape[1]
     weights = positions[0] * sums * leaves**4 + sum(positions[1:-1]) * sums * sums
     parameters = weights + positions[-1] * sums + 2 * pixels * leaves * channels
-    # The old and new parameters and the statistics; shares and values of every sum layer, two
-    # layers of logarithms, and the leaves.
+    # The old and new parameters, and statistics of a run and joined to those of its bank; shares
+    # and values of every sum layer, two layers of logarithms, and the leaves.
     largest = max(positions[:-1])
     activations = 2 * sum(positions[:-1]) + positions[-1] + 2 * largest - positions[0]
-    held = 3 * parameters + batch * (activations * sums + 4 * pixels * leaves * channels)
+    held = 4 * parameters + batch * (activations * sums + 4 * pixels * leaves * channels)
     return _BYTES * held
 
 

@@ -31,6 +31,7 @@ def training_bytes(
     weights += inner * components + stripes - 1
     nodes = regions * components * batch
     gathered = _STATISTICS * pixels * batch
-    # One partition's products, which are computed at once however many they are.
+    # Parameters before and after a step, their statistics, and copies of the best and the last
+    # point; log densities of nodes and of partitions, and uses; all products of a partition.
     products = 2 * components**2 * batch
-    return _BYTES * (5 * weights + 4 * leaves + (3 + stripes) * nodes + 2 * gathered + products)
+    return _BYTES * (5 * (weights + leaves) + (3 + stripes) * nodes + 2 * gathered + products)

@@ -28,6 +28,6 @@ def training_bytes(
     weights = repetitions * ((halves - 2) * components**3 + components**2 + 1)
     nodes = repetitions * (2 * halves - 2) * components * batch
     gathered = _STATISTICS * repetitions * pixels * batch
-    # Old parameters, their statistics and the new ones, of weights also two terms of these; uses
-    # beside log densities of nodes, and the sums of partitions.
-    return _BYTES * (5 * weights + 4 * leaves + 3 * nodes + 2 * gathered)
+    # Parameters before and after a step, their statistics, and copies of the best and the last
+    # point; log densities of nodes and of partitions, and uses.
+    return _BYTES * (5 * (weights + leaves) + 3 * nodes + 2 * gathered)

@@ -106,7 +106,7 @@ def draw_curve(
         x = float(value) * scale
         one = group.evaluation.metric(metric_name)
         if one is None:
-            yield Gap(x, group.evaluation.reason or f"the evaluation has no {metric_name}")
+            yield Gap(x, group.evaluation.why_without(metric_name))
         elif not math.isfinite(one.value):
             yield Gap(x, not_finite(one))
         else:

@@ -253,7 +253,8 @@ class _LayeredBank(Bank):
         weight, bias = self.parameters["classifier.weight"], self.parameters["classifier.bias"]
         entropy = torch.zeros(runs, dtype=torch.float64, device=self.device)
         right = torch.zeros_like(entropy)
-        for chunk, wanted in zip(torch.split(images, _AT_ONCE), torch.split(labels, _AT_ONCE), strict=True):
+        parts = (torch.split(images, _AT_ONCE), torch.split(labels, _AT_ONCE))
+        for chunk, wanted in zip(*parts, strict=True):
             pixels = chunk.to(torch.float32).expand(runs, -1, -1)
             activities = network.forward(self.parameters, network.as_images(pixels))
             inputs = self.model.classifier_inputs(activities)
