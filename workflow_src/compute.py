@@ -42,6 +42,8 @@ def open_device(name: str, threads: int) -> torch.device:
         torch.cuda.set_device(device)
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    # It would write all new memory twice, against reads of what was never written.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     # Adam's second moments decay into denormal numbers, which a CPU handles a hundred times slower.

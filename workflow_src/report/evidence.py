@@ -125,7 +125,8 @@ class Evaluation:
         """Why it has no metric of that name."""
         if self.reason is not None:
             return self.reason
-        if "judge" in name and self.judges and len(self.left_out_judges) == self.judges:
+        of_judges = any(word in name for word in ("judge", "sharpen"))
+        if of_judges and self.judges and len(self.left_out_judges) == self.judges:
             return f"none of {self.judges} judges was trained: {self.left_out_judges[0]}"
         return f"the evaluation has no {name}"
 
