@@ -136,3 +136,17 @@ def test_more_of_anything_is_slower_and_all_images_may_be_one_batch() -> None:
 
 def test_models_that_nobody_timed_have_no_guess_of_a_step() -> None:
     assert step_milliseconds("vae", {}, data_set("mnist")) is None
+
+
+def judge_guess(data_set: str = "mnist", *, on_gpu: bool = False, **changed: Scalar) -> float:
+    values = {"filters": 64, "dense_units": 350, "batch_size": 100, "maximum_epochs": 15}
+    own = tuple({**values, **changed}.items())
+    spec = RunSpec("convolutional_classifier", data_set, "gaussian", 1.0, 0, "text", "full", own)
+    return guessed_seconds(spec, on_gpu=on_gpu)
+
+
+def test_judges_cost_by_epochs_and_the_square_of_filters() -> None:
+    assert judge_guess(maximum_epochs=30) == pytest.approx(2 * judge_guess())
+    assert judge_guess(filters=128) == pytest.approx(4 * judge_guess(), rel=0.1)
+    assert judge_guess("digits") < 0.01 * judge_guess()
+    assert judge_guess(on_gpu=True) < judge_guess()

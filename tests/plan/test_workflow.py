@@ -62,7 +62,7 @@ def test_an_evaluation_waits_for_the_shards_of_its_missing_runs_alone(main: Work
         expected = {
             main.layout.shard_manifest(shard.digest).as_posix()
             for shard in main.plan.shards
-            if set(shard.runs) & set(one.runs)
+            if set(shard.runs) & {*one.runs, *(judge.fingerprint for judge in one.judges)}
         }
         assert {i for i in main.evaluation_inputs(name) if "/shards/" in i} == expected
 
@@ -80,8 +80,10 @@ def test_when_the_runs_are_there_an_evaluation_needs_data_alone(main: WorkflowPl
     finish_runs(main)
     after = again(main)
     for name, one in after.evaluations.items():
-        expected = [after.evaluation_membership(name), one.prepared.record.as_posix()]
-        assert after.evaluation_inputs(name) == expected
+        prepared = {one.prepared.record, *(judge.prepared.record for judge in one.judges)}
+        first, *others = after.evaluation_inputs(name)
+        assert first == after.evaluation_membership(name)
+        assert sorted(others) == sorted(path.as_posix() for path in prepared)
 
 
 def test_results_without_data_are_enough(main: WorkflowPlan) -> None:

@@ -119,7 +119,8 @@ def classes(tree: Callable[..., Any], tmp_path: Path) -> Any:
 
 
 def study_of(made: Any) -> Study:
-    return made.plan.studies[0]
+    study: Study = made.plan.studies[0]
+    return study
 
 
 def table_of(made: Any, experiment: str, cuts: tuple[Cut, ...] = ()) -> Table:
@@ -356,3 +357,16 @@ def test_what_is_chosen_over_is_checked(
         return
     with pytest.raises(UserError, match=problem):
         load_study(str(path))
+
+
+def test_cells_that_a_plan_cuts_stand_at_their_place(tree: Callable[..., Any]) -> None:
+    made = tree(studies=["dcgmm"], scale="paper", experiments=["table3"], seeds=[0])
+    cuts = read_evidence(made.membership).experiment_cuts("dcgmm", "table3")
+    largest = max(cuts, key=lambda one: one.gigabytes)
+    assert largest.hyperparameters == {"components": 40, "split_depth": 9, "repetitions": 40}
+    evidence = read_evidence(made.membership)
+    groups = evidence.experiment_groups("dcgmm", "table3")
+    table = build_table(load_study("dcgmm"), "table3", groups, cuts)
+    for (row, column), cell in table.cells.items():
+        told = " ".join(table.notes[place] for place in cell.notes)
+        assert ("above the memory cap of 8 GB" in told) == (row[0] == "rat_spn"), (row, column)

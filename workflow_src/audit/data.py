@@ -1,7 +1,7 @@
 """Prepared arrays and the files that they were made from: bytes, checksums, and splits.
 
 Test images must be nobody's training or validation images: the three sets of image numbers may not
-overlap, and together they are all images.
+overlap, and together they are all images, but where data are part of another data set.
 """
 
 from __future__ import annotations
@@ -186,13 +186,29 @@ def _check_arrays(folder: Path, shown: str, content: Mapping[str, Any], notes: N
     if sizes != {name: content["images"][name] for name in SPLITS}:
         notes.find("selection", place, f"splits of {sizes} images; expected {content['images']}")
     together = np.sort(np.concatenate(list(splits.values())))
-    if not np.array_equal(together, np.arange(len(together))):
+    whole = content["recipe"].get("part_of")
+    if whole is not None:
+        # Of some labels only some images are kept, under the numbers that they have there.
+        total = sum(whole["sizes"].values())
+        if len(np.unique(together)) != len(together) or not _lie_within(together, total):
+            notes.find(
+                "selection",
+                place,
+                "training, validation and test images overlap or are of no whole; expected "
+                f"different numbers from 0 to {total - 1}",
+            )
+    elif not np.array_equal(together, np.arange(len(together))):
         notes.find(
             "selection",
             place,
             "training, validation and test images overlap or leave images out; expected every "
             f"image from 0 to {len(together) - 1} in exactly one of them",
         )
+
+
+def _lie_within(numbers: Any, total: int) -> bool:
+    """Whether sorted numbers are those of so many images."""
+    return not len(numbers) or bool(numbers[0] >= 0 and numbers[-1] < total)
 
 
 def _check_published(folder: Path, shown: str, record: Mapping[str, Any], notes: Notes) -> None:

@@ -10,6 +10,7 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from workflow_src.config.models import known_as
 from workflow_src.config.published import PublishedValue
 from workflow_src.config.studies import Study
 from workflow_src.report.cells import INTERVAL_SEEDS, OF_ESTIMATE, Cell
@@ -51,7 +52,9 @@ def csv_text(table: Table) -> str:
             for _, column in named
             for value in _cell_fields(table.cells[row, column], table).values()
         ]
-        writer.writerow([*map(plain, row), *facts, *values])
+        axes_of_row = zip(table.row_axes, row, strict=True)
+        called = [plain(known_as(axis, value)) for axis, value in axes_of_row]
+        writer.writerow([*called, *facts, *values])
     return stream.getvalue()
 
 

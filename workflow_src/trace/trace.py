@@ -271,7 +271,7 @@ def _vouched(manifest: Seen, name: str) -> str | None:
 
 
 def _metrics_link(ground: Ground, cell: Cell, manifest: Seen) -> Link:
-    """The rows of metrics.parquet behind the cell: their mean has to be its number."""
+    """The rows of metrics.parquet behind the cell: their mean over seeds has to be its number."""
     path = ground.results.root / "metrics.parquet"
     title = f"rows of {ground.shown_results.as_posix()}/metrics.parquet"
     if not path.is_file():
@@ -284,7 +284,12 @@ def _metrics_link(ground: Ground, cell: Cell, manifest: Seen) -> Link:
         for row in rows
     ]
     link = _written_by_report(title, path, manifest, *lines)
-    values = [row["value"] for row in rows if row["value"] is not None]
+    # Of a collection a seed has several numbers, which count as one.
+    seeds: dict[int, list[float]] = {}
+    for row in rows:
+        if row["value"] is not None:
+            seeds.setdefault(row["seed"], []).append(row["value"])
+    values = [statistics.fmean(each) for each in seeds.values()]
     ours = cell.fields["ours"]
     agrees = (
         bool(ours) and math.isclose(statistics.fmean(values), float(ours), rel_tol=1e-12)

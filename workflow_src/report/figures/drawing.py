@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from workflow_src.config.experiments import Experiment
+from workflow_src.config.models import known_as
 from workflow_src.config.studies import Study
 from workflow_src.report.choosing import shown_groups
 from workflow_src.report.evidence import Evidence, Group
@@ -56,7 +57,6 @@ _PICTURES: Mapping[str, Callable[[str, Sequence[Group]], list[Figure]]] = {
     "components": draw_components,
     "reference": draw_integrals,
     "gaps": draw_gaps,
-    "layer_curves": draw_layer_curves,
     "anomalies": draw_anomalies,
     "samples": draw_samples,
     "sharpened_samples": draw_sharpened_samples,
@@ -64,9 +64,17 @@ _PICTURES: Mapping[str, Callable[[str, Sequence[Group]], list[Figure]]] = {
     "side_by_side": draw_side_by_side,
     "centroids": draw_centroids,
 }
+
+
+def _layer_curves(prefix: str, groups: Sequence[Group], _rows: str) -> list[Figure]:
+    """Curves of layers, whose panels do not depend on the table."""
+    return draw_layer_curves(prefix, groups)
+
+
 _OF_HISTORIES: Mapping[str, Callable[[str, Sequence[Group], str], list[Figure]]] = {
     "likelihood_curves": draw_likelihood_curves,
     "divergence_curves": draw_divergence_curves,
+    "layer_curves": _layer_curves,
 }
 
 
@@ -139,7 +147,8 @@ def _in_order(experiment: Experiment, groups: Sequence[Group]) -> tuple[Group, .
             ranks[name].index(value) if value in ranks[name] else len(ranks[name])
             for name, value in ((name, group.axes[name]) for name in ranks)
         ]
-        return (*axes, *((isinstance(one, str), one) for one in group.variant.values()))
+        known = [known_as(name, one) for name, one in group.variant.items()]
+        return (*axes, *((isinstance(one, str), one) for one in known))
 
     return tuple(sorted(groups, key=place))
 
