@@ -8,8 +8,8 @@ import pytest
 
 from workflow_src.config.data_sets import DATA_SETS, DataSet, data_set
 from workflow_src.config.experiments import Measures
-from workflow_src.config.metrics import METRICS
 from workflow_src.config.hyperparameters import Hyperparameter
+from workflow_src.config.metrics import METRICS
 from workflow_src.config.models import (
     ModelDeclaration,
     discovered,

@@ -233,9 +233,7 @@ def _rows(place: str, data: bytes, notes: Notes) -> list[dict[str, Any]]:
     return rows
 
 
-def _kept(
-    rows: Sequence[Mapping[str, Any]], spec: Mapping[str, Any]
-) -> tuple[float | None, int]:
+def _kept(rows: Sequence[Mapping[str, Any]], spec: Mapping[str, Any]) -> tuple[float | None, int]:
     """The finite bound whose point was kept and its step: the best one, or the last one.
 
     The last one where the trainer's rules say so.

@@ -212,9 +212,7 @@ class Repeater:
     def _data_of_judge(self, judge: Mapping[str, Any]) -> Path:
         spec = judge["spec"]
         layout = self.plan.layout
-        return self.plan.root / layout.prepared(
-            spec["data_set"], spec["likelihood"], judge["data"]
-        )
+        return self.plan.root / layout.prepared(spec["data_set"], spec["likelihood"], judge["data"])
 
     def _measure(self, directory: str, record: Record, run: str, data: str) -> Difference:
         from workflow_src.compute import open_device
