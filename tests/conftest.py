@@ -6,6 +6,7 @@ import contextlib
 import copy
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,15 @@ settings.register_profile(
     derandomize=bool(os.environ.get("CI")),
 )
 settings.load_profile("house")
+
+
+@pytest.fixture(autouse=True)
+def numerical_settings() -> Iterator[None]:
+    """A job sets its process up; here other tests share the process."""
+    yield
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.use_deterministic_algorithms(False)
+        torch.set_flush_denormal(False)
 
 
 @pytest.fixture(scope="session")

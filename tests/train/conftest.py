@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,14 +113,6 @@ def assert_same_outcome() -> Callable[[Outcome, Outcome], None]:
             assert torch.equal(value, second.parameters[name]), name
 
     return check
-
-
-@pytest.fixture(autouse=True)
-def numerical_settings() -> Iterator[None]:
-    """A shard job sets its process up; here other tests share the process."""
-    yield
-    torch.use_deterministic_algorithms(False)
-    torch.set_flush_denormal(False)
 
 
 @pytest.fixture(scope="session")
