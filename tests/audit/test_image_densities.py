@@ -145,6 +145,8 @@ def test_a_likelihood_of_what_is_no_density_is_found() -> None:
         ("inpainting", "error", lambda a: a[:, 1:], "has error of shape (2, 29)"),
         ("samples", "images", lambda a: a[1:], "has images of shape (4, 8, 8)"),
         ("samples", "images", lambda a: a + 1, "no shares from 0 to 1"),
+        ("samples", "means", lambda a: a[1:], "has means of shape (4, 8, 8)"),
+        ("samples", "means", lambda a: a + 1, "means that are no shares from 0 to 1"),
         ("samples", "images", lambda a: a * np.nan, "no shares from 0 to 1"),
         ("sharpened_samples", "sharpened", lambda a: a[:, 1:], "sharpened of shape (4, 7, 8)"),
         ("sharpened_samples", "plain", lambda a: a - 1, "plain that are no shares"),

@@ -98,7 +98,14 @@ def test_test_images_of_a_class_that_are_trained_on_are_found(judged: JudgedWorl
 
 
 @pytest.mark.parametrize(
-    "metric", ["judged_accuracy", "judge_accuracy", "overall_judge_accuracy", "judge_count"]
+    "metric",
+    [
+        "judged_accuracy",
+        "noiseless_judged_accuracy",
+        "judge_accuracy",
+        "overall_judge_accuracy",
+        "judge_count",
+    ],
 )
 @pytest.mark.parametrize("key", ["value", "standard_error"])
 def test_a_forged_number_is_found(judged: JudgedWorld, metric: str, key: str) -> None:
@@ -119,30 +126,43 @@ def test_a_forged_number_of_a_classifier_is_found(judged: JudgedWorld, metric: s
     assert f"the {metric.replace('_', ' ')} is said to be" in told(judged)
 
 
-def test_forged_answers_are_found(judged: JudgedWorld) -> None:
+@pytest.mark.parametrize("way", ["judged", "noiseless_judged"])
+def test_forged_answers_are_found(judged: JudgedWorld, way: str) -> None:
     def forge(arrays: Arrays) -> None:
         arrays["judge_probabilities"] = np.roll(arrays["judge_probabilities"], 1, axis=-1)
         arrays["judge_probabilities"][0, 0] = np.eye(10, dtype=np.float32)[3]
 
-    rewritten_arrays(measurement_of(judged, "vae"), "judged.npz", forge)
-    assert "the judged accuracy is said to be" in told(judged)
+    rewritten_arrays(measurement_of(judged, "vae"), f"{way}.npz", forge)
+    assert f"the {way.replace('_', ' ')} accuracy is said to be" in told(judged)
 
 
-def test_fewer_images_than_were_asked_for_are_found(judged: JudgedWorld) -> None:
+@pytest.mark.parametrize("way", ["judged", "noiseless_judged"])
+def test_fewer_images_than_were_asked_for_are_found(judged: JudgedWorld, way: str) -> None:
     def forge(arrays: Arrays) -> None:
         arrays["labels"] = arrays["labels"][:-1]
         arrays["judge_probabilities"] = arrays["judge_probabilities"][:, :-1]
 
-    rewritten_arrays(measurement_of(judged, "vae"), "judged.npz", forge)
-    assert "expected 2 judges and 12 images of each label" in told(judged)
+    rewritten_arrays(measurement_of(judged, "vae"), f"{way}.npz", forge)
+    found = told(judged)
+    assert f"{way}.npz has answers of shape" in found
+    assert "expected 2 judges and 12 images of each label" in found
 
 
-def test_errors_that_are_kept_apart_are_checked(judged: JudgedWorld) -> None:
+def test_answers_of_fewer_judges_are_found(judged: JudgedWorld) -> None:
+    def forge(arrays: Arrays) -> None:
+        arrays["judge_probabilities"] = arrays["judge_probabilities"][:1]
+
+    rewritten_arrays(measurement_of(judged, "vae"), "noiseless_judged.npz", forge)
+    assert "noiseless_judged.npz has answers of shape (1, 12, 10) to 12 images" in told(judged)
+
+
+@pytest.mark.parametrize("way", ["judged", "noiseless_judged"])
+def test_errors_that_are_kept_apart_are_checked(judged: JudgedWorld, way: str) -> None:
     def forge(arrays: Arrays) -> None:
         arrays["judge_error"] = arrays["judge_error"] + 0.1
 
-    rewritten_arrays(measurement_of(judged, "vae"), "judged.npz", forge)
-    assert "judged.npz has a judge_error of" in told(judged)
+    rewritten_arrays(measurement_of(judged, "vae"), f"{way}.npz", forge)
+    assert f"{way}.npz has a judge_error of" in told(judged)
 
 
 def test_a_judge_that_is_not_the_plans_is_found(judged: JudgedWorld) -> None:
@@ -178,11 +198,12 @@ def test_a_judge_named_as_a_candidate_is_found(judged: JudgedWorld) -> None:
     assert "has the role None; expected judge" in told(judged)
 
 
-def test_numbers_without_the_answers_are_found(judged: JudgedWorld) -> None:
+@pytest.mark.parametrize("file", ["judged.npz", "noiseless_judged.npz"])
+def test_numbers_without_the_answers_are_found(judged: JudgedWorld, file: str) -> None:
     path = measurement_of(judged, "vae")
-    path.with_name("judged.npz").unlink()
-    rewritten(path, lambda record: record["outputs"].pop("judged.npz"))
-    assert "it vouches for no judged.npz" in told(judged)
+    path.with_name(file).unlink()
+    rewritten(path, lambda record: record["outputs"].pop(file))
+    assert f"it vouches for no {file}" in told(judged)
 
 
 def test_a_judge_that_is_gone_is_told(judged: JudgedWorld) -> None:
@@ -195,9 +216,12 @@ def test_a_judge_that_is_gone_is_told(judged: JudgedWorld) -> None:
 
 def test_one_other_answer_changes_a_share_by_its_part() -> None:
     judged = {"labels": np.zeros(4), "test_labels": np.array([0, 0, 1, 2, 3])}
-    found = one_answer({"judged": judged, "predictions": {"labels": np.zeros(10)}})
+    clean = {"labels": np.zeros(8)}
+    predictions = {"labels": np.zeros(10)}
+    found = one_answer({"judged": judged, "noiseless_judged": clean, "predictions": predictions})
     assert found == {
         "judged_accuracy": 0.25,
+        "noiseless_judged_accuracy": 0.125,
         "judge_accuracy": 0.5,
         "overall_judge_accuracy": 0.2,
         "test_accuracy": 0.1,

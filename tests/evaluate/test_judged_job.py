@@ -92,13 +92,20 @@ def test_what_is_drawn_is_judged(finished_judged: JudgedWorld, one: PlannedEvalu
     record = measured(finished_judged, one)
     rows = rows_of(record)
     assert rows["judge_count"] == len(SEEDS)
-    assert {"judged_accuracy", "judge_accuracy", "overall_judge_accuracy"} <= rows.keys()
+    told = {"judged_accuracy", "noiseless_judged_accuracy", "judge_accuracy"}
+    assert {*told, "overall_judge_accuracy"} <= rows.keys()
     directory = finished_judged.root / measurement_of(finished_judged, one)
     with np.load(directory / "judged.npz") as arrays:
         assert arrays["labels"].tolist() == [3] * SAMPLES
         assert arrays["judge_probabilities"].shape == (len(SEEDS), SAMPLES, 10)
         right = arrays["judge_probabilities"].argmax(axis=-1) == 3
         assert rows["judged_accuracy"] == pytest.approx(right.mean())
+    with np.load(directory / "noiseless_judged.npz") as clean:
+        assert clean["labels"].tolist() == [3] * SAMPLES
+        right = clean["judge_probabilities"].argmax(axis=-1) == 3
+        assert rows["noiseless_judged_accuracy"] == pytest.approx(right.mean())
+        with np.load(directory / "judged.npz") as arrays:
+            assert (clean["judge_probabilities"] != arrays["judge_probabilities"]).any()
     assert "sharpening_gain" not in rows
 
 

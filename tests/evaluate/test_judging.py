@@ -96,7 +96,9 @@ def test_accuracy_is_the_mean_over_judges_with_both_errors_added(judges: Any) ->
     knows_all = lambda shown: shown  # noqa: E731
     takes_all_for_three = lambda shown: 3  # noqa: E731
     asked = judges(knows_all, takes_all_for_three, test_labels=[3, 3, 4, 5])
-    rows, files = judged_rows(shows(3, 3, 4, 7), [3], asked, 4, MEMORY)
+    rows, files = judged_rows(
+        shows(3, 3, 4, 7), [3], asked, 4, MEMORY, draw_noiseless=shows(3, 3, 3, 8)
+    )
     # Right answers: 1 1 0 0 of the one, 1 1 1 1 of the other.
     assert values(rows)["judged_accuracy"] == pytest.approx(0.75)
     of_images = np.std([1, 1, 0.5, 0.5], ddof=1) / 2
@@ -104,6 +106,13 @@ def test_accuracy_is_the_mean_over_judges_with_both_errors_added(judges: Any) ->
     assert errors(rows)["judged_accuracy"] == pytest.approx(of_images + of_judges)
     assert files["judged"]["sampling_error"] == pytest.approx(of_images)
     assert files["judged"]["judge_error"] == pytest.approx(of_judges)
+    # Without noise: 1 1 1 0 of the one, 1 1 1 1 of the other.
+    assert values(rows)["noiseless_judged_accuracy"] == pytest.approx(0.875)
+    of_images = np.std([1, 1, 1, 0.5], ddof=1) / 2
+    of_judges = np.std([0.75, 1.0], ddof=1) / math.sqrt(2)
+    assert errors(rows)["noiseless_judged_accuracy"] == pytest.approx(of_images + of_judges)
+    assert files["noiseless_judged"]["sampling_error"] == pytest.approx(of_images)
+    assert files["noiseless_judged"]["judge_error"] == pytest.approx(of_judges)
     # On real threes both are right; on all images, 4 of 4 and 2 of 4.
     assert values(rows)["judge_accuracy"] == 1.0
     assert values(rows)["overall_judge_accuracy"] == pytest.approx(0.75)
@@ -112,7 +121,7 @@ def test_accuracy_is_the_mean_over_judges_with_both_errors_added(judges: Any) ->
 
 def test_files_hold_every_answer(judges: Any) -> None:
     asked = judges(lambda shown: shown, test_labels=[3, 4])
-    _, files = judged_rows(shows(3, 4), [3], asked, 2, MEMORY)
+    _, files = judged_rows(shows(3, 4), [3], asked, 2, MEMORY, draw_noiseless=shows(5, 3))
     judged = files["judged"]
     assert judged["judges"].tolist() == ["judge0"]
     assert judged["labels"].tolist() == [3, 3]
@@ -120,6 +129,9 @@ def test_files_hold_every_answer(judges: Any) -> None:
     assert judged["judge_probabilities"].argmax(axis=-1).tolist() == [[3, 4]]
     assert judged["test_predictions"].tolist() == [[3, 4]]
     assert judged["test_labels"].tolist() == [3, 4]
+    clean = files["noiseless_judged"]
+    assert clean["labels"].tolist() == [3, 3]
+    assert clean["judge_probabilities"].argmax(axis=-1).tolist() == [[5, 3]]
 
 
 def test_a_model_with_a_classifier_draws_every_label_and_one_of_a_class_none(judges: Any) -> None:
@@ -129,19 +141,32 @@ def test_a_model_with_a_classifier_draws_every_label_and_one_of_a_class_none(jud
         asked.append((count, label))
         return torch.full((count, 1), float(label or 0))
 
-    rows, files = judged_rows(draw, [0, 1, 2], judges(lambda shown: shown), 5, MEMORY)
-    assert asked == [(5, 0), (5, 1), (5, 2)]
+    clean: list[tuple[int, int | None]] = []
+
+    def draw_noiseless(count: int, label: int | None) -> Tensor:
+        clean.append((count, label))
+        return torch.full((count, 1), float(label or 0))
+
+    judge = judges(lambda shown: shown)
+    rows, files = judged_rows(draw, [0, 1, 2], judge, 5, MEMORY, draw_noiseless=draw_noiseless)
+    assert asked == clean == [(5, 0), (5, 1), (5, 2)]
     assert files["judged"]["labels"].tolist() == [0] * 5 + [1] * 5 + [2] * 5
     assert values(rows)["judged_accuracy"] == 1.0
     asked.clear()
-    judged_rows(draw, [4], judges(lambda shown: shown), 5, MEMORY)
+    judged_rows(draw, [4], judge, 5, MEMORY, draw_noiseless=draw_noiseless)
     assert asked == [(5, None)]
 
 
 def test_sharpening_gains_by_draw(judges: Any) -> None:
     asked = judges(lambda shown: shown, lambda shown: 3)
     rows, files = judged_rows(
-        shows(3, 3, 4, 7), [3], asked, 4, MEMORY, draw_sharpened=shows(3, 4, 3, 3)
+        shows(3, 3, 4, 7),
+        [3],
+        asked,
+        4,
+        MEMORY,
+        draw_noiseless=shows(3, 3, 3, 3),
+        draw_sharpened=shows(3, 4, 3, 3),
     )
     assert values(rows)["sharpened_judged_accuracy"] == pytest.approx((0.75 + 1) / 2)
     assert values(rows)["sharpening_gain"] == pytest.approx(0.125)
@@ -152,13 +177,14 @@ def test_sharpening_gains_by_draw(judges: Any) -> None:
 
 
 def test_without_judges_there_is_but_their_number() -> None:
-    rows, files = judged_rows(shows(3), [3], [], 1, MEMORY)
+    rows, files = judged_rows(shows(3), [3], [], 1, MEMORY, draw_noiseless=shows(3))
     assert values(rows) == {"judge_count": 0}
     assert files == {}
 
 
 def test_what_has_no_labels_is_not_judged(judges: Any) -> None:
-    assert judged_rows(shows(3), [], judges(lambda shown: shown), 1, MEMORY) == ([], {})
+    judge = judges(lambda shown: shown)
+    assert judged_rows(shows(3), [], judge, 1, MEMORY, draw_noiseless=shows(3)) == ([], {})
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,22 @@ def test_draws_are_images_and_follow_the_generator(name: str, likelihood: str) -
 
 
 @pytest.mark.parametrize(("name", "likelihood"), CASES)
+def test_without_noise_pixels_are_means_that_the_same_generator_chooses(
+    name: str, likelihood: str
+) -> None:
+    model, parameters = built(name, likelihood)
+    means = model.draw(parameters, 300, stream(2), noise=False)
+    assert means.shape == (300, SIDE * SIDE)
+    assert torch.equal(model.draw(parameters, 300, stream(2), noise=False), means)
+    drawn = model.draw(parameters, 300, stream(2))
+    # Precisions of a DCGMM start at their bound, where it has no noise.
+    assert torch.equal(drawn, means) == (name == "dcgmm")
+    off = (drawn - means).double().square().mean()
+    other = (drawn - means.roll(1, dims=0)).double().square().mean()
+    assert off < other
+
+
+@pytest.mark.parametrize(("name", "likelihood"), CASES)
 def test_filling_in_leaves_the_evidence_and_ignores_what_is_hidden(
     name: str, likelihood: str
 ) -> None:

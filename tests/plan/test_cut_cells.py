@@ -20,7 +20,7 @@ from workflow_src.config.settings import Settings
 from workflow_src.config.studies import load_study
 from workflow_src.errors import UserError
 from workflow_src.plan import cut_cells
-from workflow_src.plan.cut_cells import CutCell, notes, size_told
+from workflow_src.plan.cut_cells import CutCell, notes, nothing_left, size_told
 from workflow_src.plan.grids import expand, expansion
 from workflow_src.plan.memberships import report_membership
 from workflow_src.plan.plan import Plan, build_plan
@@ -158,6 +158,9 @@ def test_an_experiment_with_nothing_left_is_refused_with_the_cap_and_the_smalles
     assert "hidden_units 2, latent_dimensions 1, learning_rate 0.1 on Digits" in said
     assert "needs 2 GB" in said
     assert "memory_cap_gigabytes" in said
+    alone = str(nothing_left([cell(9)], "somewhere"))
+    assert "the only cell of the experiment first needs more memory than the cap of 8 GB" in alone
+    assert "it, hidden_units 9 on MNIST, needs 9.1 GB" in alone
     assert "experiments.first.scales.demo" in str(caught.value.place)
 
 

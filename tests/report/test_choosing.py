@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import math
@@ -14,11 +15,16 @@ import pytest
 import yaml
 
 from workflow_src.config.data_sets import DATA_SETS
+from workflow_src.config.metrics import METRICS
 from workflow_src.config.studies import Study, load_study
 from workflow_src.errors import UserError
+from workflow_src.report.cells import cell_of as cell_of_groups
 from workflow_src.report.choosing import error_of_mean
+from workflow_src.report.claim_files import claims_csv_text
+from workflow_src.report.claim_numbers import Measured, Place, Way
 from workflow_src.report.claims import JudgedClaim, judge_claims
-from workflow_src.report.cuts import Cut, cut_reason, cut_remark, read_cuts
+from workflow_src.report.cuts import Cut, CutIndex, cut_reason, cut_remark, read_cuts
+from workflow_src.report.evaluations import Metric
 from workflow_src.report.evidence import read_evidence
 from workflow_src.report.report import write_report
 from workflow_src.report.table_files import csv_text, markdown_text
@@ -254,8 +260,59 @@ def test_one_seed_of_a_collection_has_the_error_of_a_mean(classes: Any) -> None:
         classes.measured(one, 100.0, error=error)
     cell = cell_of(table_of(classes, "by_class"))
     assert (cell.ours, cell.spread, cell.seeds) == (100.0, 2.5, 1)
-    assert error_of_mean([3.0, 4.0]) == 2.5
-    assert error_of_mean([3.0, None]) is None
+    assert error_of_mean([3.0, 4.0], "test_bound") == 2.5
+    assert error_of_mean([3.0, None], "test_bound") is None
+
+
+OF_JUDGES = [
+    "judged_accuracy",
+    "noiseless_judged_accuracy",
+    "sharpened_judged_accuracy",
+    "sharpening_gain",
+    "judge_accuracy",
+    "overall_judge_accuracy",
+]
+
+
+def test_what_shares_its_judges_is_judges_accuracy() -> None:
+    assert [one.name for one in METRICS.values() if one.shares_judges] == OF_JUDGES
+
+
+@pytest.mark.parametrize("name", OF_JUDGES)
+def test_errors_that_share_their_judges_do_not_average_out(name: str) -> None:
+    # Errors that are wholly in common: the mean is off by their mean.
+    assert error_of_mean([3.0, 4.0], name) == 3.5
+    assert error_of_mean([3.0, None], name) is None
+
+
+def test_tables_and_claims_add_errors_of_shared_judges_alike(classes: Any) -> None:
+    for data_set in CLASSES:
+        classes.measured(classes.one("by_class", data_set=data_set, seed=0), 100.0)
+    groups = [
+        dataclasses.replace(
+            group,
+            evaluation=dataclasses.replace(
+                group.evaluation,
+                metrics=(Metric("judged_accuracy", 0.8, error, "share", None),),
+            ),
+        )
+        for group, error in zip(
+            (
+                one
+                for one in read_evidence(classes.membership).experiment_groups(
+                    "classes", "by_class"
+                )
+                if one.axes["seed"] == 0
+            ),
+            (0.03, 0.04),
+            strict=True,
+        )
+    ]
+    cell = cell_of_groups(groups, METRICS["judged_accuracy"], (), ())
+    assert cell.spread == pytest.approx(0.035)
+    place = Place("by_class", "digits_classes", "gaussian", 1.0, Way("authors", "full"))
+    series = Measured(groups).series("judged_accuracy", {"model": "vae"}, place)
+    assert series.error(0) == pytest.approx(0.035)
 
 
 def test_missing_members_are_named(classes: Any) -> None:
@@ -308,6 +365,75 @@ def test_a_place_of_which_all_is_cut_says_so(classes: Any) -> None:
     assert "11.2 GB > 8 GB" in markdown_text(table, study_of(classes))
     assert cut_reason(cuts[:1]) == "cut: 11.2 GB > 8 GB"
     assert cut_remark(cuts).startswith("2 cells of the grid are cut")
+
+
+def test_what_was_cut_beside_what_runs_is_told_with_the_verdict(classes: Any) -> None:
+    fill(classes, {2: [70.0, 140.0], 5: [109.0, 111.0]})
+    for seed, bound in enumerate([104.0, 106.0]):
+        classes.measured(classes.one("best", model="spvae", data_set="digits", seed=seed), bound)
+    content = json.loads(classes.membership.read_text())
+    content["cut_cells"] = [cut(), cut(experiment="by_class")]
+    classes.membership.write_text(json.dumps(content))
+    claim = claim_of(classes, "vae_is_better")
+    (ours,) = [one for one in claim.verdicts if one.scope == "paper"]
+    told = (
+        "VAE: 1 cell of the grid cut: 11.2 GB > 8 GB",
+        "VAE: 1 of 3 variants with fewer numbers, or none, not chosen from",
+    )
+    (cell,) = ours.cells
+    assert cell.judgement.caveats == told
+    assert cell.judgement.value == pytest.approx(110.0 - 105.0), "which changes no outcome"
+    assert ours.caveats == told
+    (line,) = [
+        row
+        for row in csv.DictReader(io.StringIO(claims_csv_text([claim])))
+        if row["scope"] == "paper"
+    ]
+    assert line["deciding"].endswith("; ".join(told))
+    (published,) = [one for one in claim.verdicts if one.scope == "published"]
+    assert published.caveats == ()
+    write_report(classes.membership)
+    assert told[0].replace(">", "&gt;") in Path("results/report/index.html").read_text()
+
+
+def test_a_cut_variant_that_nothing_else_has_is_in_the_table(classes: Any) -> None:
+    study = study_of(classes)
+    one = study.experiments["best"].model_copy(update={"best_over": []})
+    study = study.model_copy(update={"experiments": {"best": one}})
+    groups = [
+        dataclasses.replace(group, variant={"latent_dimensions": 2})
+        for group in read_evidence(classes.membership).experiment_groups("classes", "best")
+        if group.variant.get("latent_dimensions") in (2, None)
+    ]
+    table = build_table(study, "best", groups, read_cuts([cut()]))
+    assert "latent_dimensions" in table.row_axes
+    assert "latent_dimensions" not in table.constants
+    place = table.row_axes.index("latent_dimensions")
+    reasons = {
+        (row[0], row[place]): cell.reason for (row, _), cell in table.cells.items() if cell.reason
+    }
+    assert reasons["vae", 50] == "cut: 11.2 GB > 8 GB"
+    assert reasons["vae", 2] == "not evaluated yet"
+
+
+def test_a_cut_likelihood_that_nothing_else_has_is_in_the_table(classes: Any) -> None:
+    cuts = read_cuts([cut(axes=cut()["axes"] | {"likelihood": "binomial"})])
+    table = table_of(classes, "best", cuts)
+    assert "likelihood" in table.row_axes
+    reasons = {cell.reason for cell in table.cells.values()}
+    assert "cut: 11.2 GB > 8 GB" in reasons
+
+
+def test_cuts_are_found_by_all_that_a_place_says() -> None:
+    two = cut(variant={"latent_dimensions": 60}, hyperparameters={"latent_dimensions": 60})
+    other = cut(axes=cut()["axes"] | {"data_set": CLASSES[0]})
+    cuts = read_cuts([cut(), two, other])
+    index = CutIndex(cuts)
+    assert index.at({"model": "vae", "data_set": "digits"}) == cuts[:2]
+    assert index.at({"model": "vae", "data_set": "digits_classes", "seed": 3}) == cuts[2:]
+    assert index.at({"latent_dimensions": 60, "fraction": 0.5, "stream": "full"}) == cuts[1:2]
+    assert index.at({"model": "vae", "split_depth": None}) == cuts
+    assert index.at({"model": "vae", "split_depth": 2}) == ()
 
 
 def test_the_report_reads_cut_cells_from_its_membership(classes: Any) -> None:

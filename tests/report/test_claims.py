@@ -371,12 +371,31 @@ def test_claims_are_titled_as_people_call_models_and_data_sets() -> None:
     assert claim_title("conv_spvae_below_vae_on_mnist") == "Conv-SPVAE below VAE on MNIST"
     title = claim_title("em_is_faster_on_mnist_fours_from_starting_noise_0_05")
     assert title == "EM is faster on MNIST fours from starting noise 0.05"
+    assert claim_title("dcgmms_are_a_kind_of_vaes") == "DCGMMs are a kind of VAEs"
+    assert claim_title("instance_a_is_better_than_e") == "Instance A is better than E"
     # Only a whole word is a name.
     assert claim_title("them_and_em") == "Them and EM"
 
 
 def test_claims_for_several_values_have_decimal_points_in_their_titles() -> None:
     assert claim_title("vae_is_worse_at_width_16_rate_0_05") == "VAE is worse at width 16 rate 0.05"
+
+
+@pytest.mark.parametrize(
+    ("name", "for_each", "title"),
+    [
+        ("highest_is_best_in_layout_b", {"layout": "B"}, "Highest is best in layout B"),
+        ("better_in_layout_a_8", {"layout": "A_8"}, "Better in layout A_8"),
+        # Its name is in it once more, as the start of a word.
+        ("layout_best_in_layout_b", {"layout": "B"}, "Layout best in layout B"),
+        ("vae_at_classifier_two_highest", {"classifier": "two_highest"}, None),
+        ("better_at_learning_rate_0_05", {"learning_rate": 0.05}, "Better at learning rate 0.05"),
+    ],
+)
+def test_titles_have_values_as_they_are_written(
+    name: str, for_each: dict[str, Any], title: str | None
+) -> None:
+    assert claim_title(name, for_each) == (title or "VAE at classifier two highest")
 
 
 def test_checks_that_differ_in_the_fraction_share_a_line() -> None:

@@ -15,7 +15,8 @@ from workflow_src.config.metrics import METRICS
 from workflow_src.report import evidence
 from workflow_src.report.claim_numbers import Measured, Place, Way
 from workflow_src.report.convergence import Course, convergences, largest_fall, target
-from workflow_src.report.evidence import Group, Metric
+from workflow_src.report.evaluations import Metric
+from workflow_src.report.evidence import Group
 from workflow_src.report.metrics import _metric, not_finite
 
 GAUSSIAN = -2.0

@@ -18,7 +18,8 @@ from scipy.stats import multivariate_normal
 
 from tests.support import exact_density_arrays as made
 from tests.support.exact_density_arrays import Arrays, group_of
-from workflow_src.report.evidence import Evaluation, Group
+from workflow_src.report.evaluations import Evaluation
+from workflow_src.report.evidence import Group
 from workflow_src.report.figures import (
     axes_panels,
     components,

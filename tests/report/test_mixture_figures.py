@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 
 from tests.support.exact_density_arrays import AXES, group_of
 from workflow_src.report.evidence import Group
-from workflow_src.report.figures import layer_curves, winners
+from workflow_src.report.figures import layer_curves, mosaics, winners
 from workflow_src.report.figures.anomaly_curves import area, draw_anomalies, kept_and_rejected
 from workflow_src.report.figures.centroids import draw_centroids
 from workflow_src.report.figures.inpainting import block, draw_inpainting
@@ -137,6 +137,21 @@ def test_losses_and_widths_are_drawn_layer_by_layer(histories: Any) -> None:
     assert "Digits without 0" in text
 
 
+def test_every_layer_has_an_axis_of_its_own_for_its_loss(histories: Any) -> None:
+    steps = np.arange(1, 4)
+    first = {"step": steps, "layer_1_loss": np.array([100.0, 100.2, 100.3])}
+    histories["a"] = first
+    histories["b"] = {**first, "layer_2_loss": np.array([-900.0, -500.0, -300.0])}
+    (losses,) = draw_layer_curves("x", [densities("a"), densities("b", "B_8")])
+    text = losses.images[".svg"].decode()
+    # Two panels of the first layer, one of the second; the fourth place is empty.
+    assert text.count("<!-- layer 1, nats -->") == 2
+    assert text.count("<!-- layer 2, nats -->") == 1
+    assert text.count("<!-- steps -->") == 2
+    assert "maximised" in losses.caption
+    assert "without smoothing" in losses.caption
+
+
 def test_a_layer_starts_when_its_waiting_is_over(histories: Any) -> None:
     histories["b"] = {
         "step": np.array([0, 1000]),
@@ -158,6 +173,18 @@ def test_models_without_layers_have_no_curves(histories: Any) -> None:
 
 
 # Pictures
+
+
+@pytest.mark.parametrize("letters", range(10, 60, 5))
+def test_titles_keep_names_with_their_numbers(letters: int) -> None:
+    title = "RAT-SPN, split depth 2, drawn\nlog density -12.345, error 0.123"
+    lines = mosaics._wrapped(title, letters * mosaics._CHARACTER).split("\n")
+    assert " ".join(lines) == title.replace("\n", " ")
+    longest = letters + mosaics._BETWEEN // mosaics._CHARACTER
+    assert max(map(len, lines)) <= longest
+    for phrase in ("RAT-SPN", "split depth 2", "error 0.123", "log density -12.345"):
+        # A phrase and the comma after it have to fit.
+        assert len(phrase) >= longest or any(phrase in line for line in lines), phrase
 
 
 def test_samples_of_models_stand_side_by_side(arrays: Any) -> None:
@@ -186,6 +213,16 @@ def test_every_class_of_a_collection_has_a_row(arrays: Any) -> None:
     # The first class is black, the second white: dark rows are all above the middle of the panel.
     assert len(rows) > 20
     assert rows.max() - rows.min() < 0.6 * picture.shape[0]
+
+
+def test_models_with_other_rows_are_told_apart(arrays: Any) -> None:
+    names = ("digits_class_3", "digits_class_8")
+    for name in ("a3", "a8", "r3"):
+        arrays[name] = {"samples": {"images": images(20, 8, 8)}}
+    groups = [densities(f"a{name[-1]}", data_set=name) for name in names]
+    (figure,) = draw_samples("x", [*groups, densities("r3", model="rat_spn", data_set=names[0])])
+    assert "Digits, class 3 and Digits, class 8 of DCGMM" in figure.caption
+    assert "; Digits, class 3 of RAT-SPN" in figure.caption
 
 
 def test_sharpened_samples_stand_beside_plain_ones(arrays: Any) -> None:

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from workflow_src.config.studies import load_study
-from workflow_src.report.evidence import read_evidence
+from workflow_src.report.evaluations import Metric
+from workflow_src.report.evidence import Group, read_evidence
 from workflow_src.report.metrics import metric_rows
 from workflow_src.report.report import write_report
 from workflow_src.report.table_files import csv_text, letter, markdown_text
@@ -293,6 +294,39 @@ def test_the_best_is_marked_among_equal_hyperparameters_alone(rates: Any) -> Non
     table = table_of(rates, "learning_rates")
     best = {(row[0], column[-1]) for (row, column), cell in table.cells.items() if cell.best}
     assert best == {(rate, SPVAE) for rate, _ in RATES}
+
+
+def test_a_hyperparameter_that_some_models_lack_sets_no_model_apart(
+    tree: Callable[..., Any],
+) -> None:
+    made = tree(studies=["dcgmm"], scale="paper", experiments=["figure5"], seeds=[0])
+    ours = {("dcgmm", "D"): 0.90, ("dcgmm", "E"): 0.99, ("rat_spn", None): 0.85}
+    groups = [
+        dataclasses.replace(
+            group,
+            axes={**group.axes, "model": model, "data_set": "mnist", "likelihood": "gaussian"},
+            variant={"layout": layout} if layout else {},
+            evaluation=dataclasses.replace(
+                group.evaluation,
+                metrics=(Metric("anomaly_auc", value, None, "share", None),),
+            ),
+        )
+        for group in read_evidence(made.membership).groups[:1]
+        for (model, layout), value in ours.items()
+    ]
+    study = load_study("dcgmm")
+    one = study.experiments["figure5"]
+    layout = {"rows": "model", "columns": ["layout"], "metric": "anomaly_auc"}
+    shown = one.model_copy(update={"table": one.table.model_copy(update=layout)})
+    study = study.model_copy(update={"experiments": {"figure5": shown}})
+
+    def best(groups: list[Group]) -> set[tuple[Any, Any]]:
+        table = build_table(study, "figure5", groups)
+        return {(row[0], column[0]) for (row, column), cell in table.cells.items() if cell.best}
+
+    assert best(groups) == {("dcgmm", "E")}
+    # Variants of one model are no comparison between models.
+    assert best(groups[:2]) == set()
 
 
 def test_published_numbers_are_not_those_of_compared_hyperparameters(winners: Any) -> None:

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workflow_src.archive.results import Results
-from workflow_src.report.evidence import MEASURED, Evaluation, Group, Metric, Run
+from workflow_src.report.evaluations import MEASURED, Evaluation, Metric, Run
+from workflow_src.report.evidence import Group
 
 Arrays = dict[str, NDArray[Any]]
 NOISE = 0.3

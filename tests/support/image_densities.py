@@ -104,14 +104,17 @@ class GaussianMixture:
         generator: torch.Generator,
         *,
         label: int | None = None,
+        noise: bool = True,
     ) -> Tensor:
         weights = parameters["log_weight"].exp()
         picked = torch.multinomial(weights, count, replacement=True, generator=generator)
         if label is not None:
             picked = torch.full_like(picked, label)
-        noise = torch.randn(count, parameters["mean"].shape[1], generator=generator)
+        normal = torch.randn(count, parameters["mean"].shape[1], generator=generator)
+        if not noise:
+            return parameters["mean"][picked]
         return self._in_range(
-            parameters["mean"][picked] + parameters["deviation"][picked] * noise * self.scale
+            parameters["mean"][picked] + parameters["deviation"][picked] * normal * self.scale
         )
 
     def draw_sharpened(

@@ -101,7 +101,7 @@ def _sides(content: Mapping[str, Any]) -> tuple[int, ...]:
 
 def _check_samples(place: str, record: Mapping[str, Any], data: bytes, notes: Notes) -> None:
     asked = record["content"]["measures"]["samples"]
-    _check_pictures(place, record, data, notes, SAMPLES, {"images": (asked,)})
+    _check_pictures(place, record, data, notes, SAMPLES, {"images": (asked,), "means": (asked,)})
 
 
 def _check_sharpened(place: str, record: Mapping[str, Any], data: bytes, notes: Notes) -> None:

@@ -11,6 +11,7 @@ from workflow_src.audit.findings import Notes
 from workflow_src.audit.numbers import arrays_of, is_near
 
 JUDGED = "judged.npz"
+NOISELESS_JUDGED = "noiseless_judged.npz"
 SHARPENED_JUDGED = "sharpened_judged.npz"
 PREDICTIONS = "predictions.npz"
 
@@ -20,9 +21,13 @@ ROLE = "judge"
 # Sums of some thousand numbers of double precision, in another order.
 _SUMMING = 1e-9
 _JUDGED_ROWS = ("judged_accuracy", "judge_accuracy", "overall_judge_accuracy")
+_NOISELESS_ROW = "noiseless_judged_accuracy"
+_ERRORS = ("sampling_error", "judge_error")
 _SHARPENED_ROWS = ("sharpened_judged_accuracy", "sharpening_gain")
 
-METRICS = frozenset({*_JUDGED_ROWS, *_SHARPENED_ROWS, "test_accuracy", "test_cross_entropy"})
+METRICS = frozenset(
+    {*_JUDGED_ROWS, _NOISELESS_ROW, *_SHARPENED_ROWS, "test_accuracy", "test_cross_entropy"}
+)
 """What is made of a classifier's answers."""
 
 _Numbers = tuple[float, float]
@@ -83,8 +88,7 @@ def check_judge(
 def check_judged(place: str, record: Mapping[str, Any], data: bytes, notes: Notes) -> None:
     """The accuracies of judges on what was drawn and on real images, from all their answers."""
     names = ("judges", "labels", "judge_probabilities", "test_labels", "test_predictions")
-    errors = ("sampling_error", "judge_error")
-    arrays = arrays_of(place, JUDGED, data, (*names, *errors), notes)
+    arrays = arrays_of(place, JUDGED, data, (*names, *_ERRORS), notes)
     if arrays is None or not _have_shape(place, record, arrays, notes):
         return
     labels, known = arrays["labels"], arrays["test_labels"]
@@ -99,11 +103,7 @@ def check_judged(place: str, record: Mapping[str, Any], data: bytes, notes: Note
         "judge_count": (float(len(arrays["judges"])), 0.0),
     }
     _compare(place, record, expected, JUDGED, notes)
-    for name, found in zip(errors, drawn[1:], strict=True):
-        if not is_near((float(arrays[name]), 0.0), (found, 0.0), _SUMMING):
-            notes.find(
-                "number", place, f"{JUDGED} has a {name} of {arrays[name]}; expected {found}"
-            )
+    _compare_errors(place, arrays, drawn, JUDGED, notes)
     left = {
         str(one["fingerprint"])
         for one in record["content"].get("judges", ())
@@ -116,6 +116,31 @@ def check_judged(place: str, record: Mapping[str, Any], data: bytes, notes: Note
             f"{JUDGED} is of the judges {sorted(map(str, arrays['judges']))}; expected those that "
             f"completed their training, {sorted(left)}",
         )
+
+
+def check_noiseless_judged(
+    place: str, record: Mapping[str, Any], data: bytes, notes: Notes
+) -> None:
+    """The accuracy of judges on draws without noise, from all their answers."""
+    names = ("labels", "judge_probabilities", *_ERRORS)
+    arrays = arrays_of(place, NOISELESS_JUDGED, data, names, notes)
+    if arrays is None:
+        return
+    labels, found = arrays["labels"], arrays["judge_probabilities"]
+    judges = sum(one["state"] == "completed" for one in record["content"].get("judges", ()))
+    if not (_is_of_labels(found, labels) and len(found) == judges and _is_asked(record, labels)):
+        notes.find(
+            "number",
+            place,
+            f"{NOISELESS_JUDGED} has answers of shape {found.shape} to {len(labels)} images; "
+            f"expected {judges} judges and {_asked(record)} images of each label",
+        )
+        return
+    drawn = _share(found.argmax(axis=-1) == labels, labels)
+    _compare(
+        place, record, {_NOISELESS_ROW: (drawn[0], drawn[1] + drawn[2])}, NOISELESS_JUDGED, notes
+    )
+    _compare_errors(place, arrays, drawn, NOISELESS_JUDGED, notes)
 
 
 def check_sharpened_judged(
@@ -182,6 +207,7 @@ def wanted_files(content: Mapping[str, Any]) -> set[str]:
     """The files that a measurement's rows on judges come from."""
     told = {row["metric"] for row in content["metrics"]}
     wanted = {JUDGED} if told.intersection(_JUDGED_ROWS) else set()
+    wanted |= {NOISELESS_JUDGED} if _NOISELESS_ROW in told else set()
     return wanted | ({SHARPENED_JUDGED} if told.intersection(_SHARPENED_ROWS) else set())
 
 
@@ -194,6 +220,8 @@ def one_answer(arrays: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
         counts["overall_judge_accuracy"] = len(judged["test_labels"])
         among = _among(judged["test_labels"], judged["labels"])
         counts["judge_accuracy"] = int(among.sum())
+    if "noiseless_judged" in arrays:
+        counts[_NOISELESS_ROW] = len(arrays["noiseless_judged"]["labels"])
     if "sharpened_judged" in arrays:
         draws = len(arrays["sharpened_judged"]["labels"])
         counts |= dict.fromkeys(_SHARPENED_ROWS, draws)
@@ -206,16 +234,12 @@ def _have_shape(
     place: str, record: Mapping[str, Any], arrays: Mapping[str, Any], notes: Notes
 ) -> bool:
     """Whether every judge has an answer to every image, of as many as were asked for."""
-    import numpy as np
-
     judges, labels = len(arrays["judges"]), arrays["labels"]
-    asked = record["content"]["measures"].get("judged_samples", 0)
-    _, counts = np.unique(labels, return_counts=True)
     fits = (
         _is_of_labels(arrays["judge_probabilities"], labels)
         and len(arrays["judge_probabilities"]) == judges
         and arrays["test_predictions"].shape == (judges, len(arrays["test_labels"]))
-        and all(count == asked for count in counts)
+        and _is_asked(record, labels)
     )
     if not fits:
         notes.find(
@@ -223,10 +247,23 @@ def _have_shape(
             place,
             f"{JUDGED} has answers of shape {arrays['judge_probabilities'].shape} to "
             f"{len(labels)} images and {arrays['test_predictions'].shape} to "
-            f"{len(arrays['test_labels'])} real ones; expected {judges} judges and {asked} images "
-            "of each label",
+            f"{len(arrays['test_labels'])} real ones; expected {judges} judges and "
+            f"{_asked(record)} images of each label",
         )
     return bool(fits)
+
+
+def _asked(record: Mapping[str, Any]) -> int:
+    """How many images of each label were to be judged."""
+    return int(record["content"]["measures"].get("judged_samples", 0))
+
+
+def _is_asked(record: Mapping[str, Any], labels: Any) -> bool:
+    """Whether that many images of each label are there."""
+    import numpy as np
+
+    _, counts = np.unique(labels, return_counts=True)
+    return all(count == _asked(record) for count in counts)
 
 
 def _is_of_labels(probabilities: Any, labels: Any) -> bool:
@@ -275,6 +312,19 @@ def _share(right: Any, strata: Any) -> tuple[float, float, float]:
 def _told(record: Mapping[str, Any], metric: str) -> Sequence[tuple[Any, Any]]:
     rows = record["content"]["metrics"]
     return [(row["value"], row["standard_error"]) for row in rows if row["metric"] == metric]
+
+
+def _compare_errors(
+    place: str,
+    arrays: Mapping[str, Any],
+    drawn: tuple[float, float, float],
+    file: str,
+    notes: Notes,
+) -> None:
+    """That a file has both errors apart as its answers give them."""
+    for name, found in zip(_ERRORS, drawn[1:], strict=True):
+        if not is_near((float(arrays[name]), 0.0), (found, 0.0), _SUMMING):
+            notes.find("number", place, f"{file} has a {name} of {arrays[name]}; expected {found}")
 
 
 def _compare(

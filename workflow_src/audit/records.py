@@ -24,9 +24,11 @@ from workflow_src.audit.files import is_leftover, json_text, parsed_record, read
 from workflow_src.audit.findings import Notes
 from workflow_src.audit.judged import (
     JUDGED,
+    NOISELESS_JUDGED,
     PREDICTIONS,
     SHARPENED_JUDGED,
     check_judged,
+    check_noiseless_judged,
     check_predictions,
     check_sharpened_judged,
 )
@@ -75,6 +77,7 @@ _CHECKS: dict[tuple[str, str], _Check] = {
     ("measurements", SMOOTHING): check_smoothing,
     ("measurements", TRAINING_BOUNDS): check_training_bounds,
     ("measurements", JUDGED): check_judged,
+    ("measurements", NOISELESS_JUDGED): check_noiseless_judged,
     ("measurements", SHARPENED_JUDGED): check_sharpened_judged,
     ("measurements", PREDICTIONS): check_predictions,
     **{("measurements", file): check for file, check in density_files.CHECKS.items()},

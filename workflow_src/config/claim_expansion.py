@@ -65,7 +65,9 @@ def expand_claims(written: Any, place: Place) -> PlainClaims:
     for name, claim in written.items():
         key: KeyPath = ("claims", name)
         for chosen in _combinations(key, claim, place):
-            plain_name = "_".join([name, *(f"{one.name}_{_word(one.value)}" for one in chosen)])
+            plain_name = "_".join(
+                [name, *(f"{one.name}_{word_in_name(one.value)}" for one in chosen)]
+            )
             plain_key: KeyPath = ("claims", plain_name)
             if plain_key in origins:
                 raise Complaint(
@@ -137,8 +139,8 @@ def _text(value: Scalar) -> str:
     )
 
 
-def _word(value: Scalar) -> str:
-    """A value as a part of a name: ``0_05`` for 0.05."""
+def word_in_name(value: Scalar) -> str:
+    """A value as a part of a claim's name: ``0_05`` for 0.05."""
     return re.sub(r"[^a-z0-9]+", "_", re.sub("^-", "minus_", _text(value).lower()))
 
 

@@ -79,6 +79,7 @@ _MEASURE_OF = {
     "test_accuracy": ("classification", "classification"),
     "test_cross_entropy": ("classification", "classification"),
     "judged_accuracy": ("judged_samples", "judged_samples"),
+    "noiseless_judged_accuracy": ("judged_samples", "judged_samples"),
     "judge_accuracy": ("judged_samples", "judged_samples"),
     "overall_judge_accuracy": ("judged_samples", "judged_samples"),
     "judge_count": ("judged_samples", "judged_samples"),

@@ -21,7 +21,9 @@ class Metric:
     that the members of a bank share. ``holds_log_partition`` is true where the log partition
     function of the model's prior is a summand, so that its error is one of the metric.
     ``over_seeds`` is what a fixed bound is asked of: their mean, or the largest value of any seed,
-    where one seed is enough to refute.
+    where one seed is enough to refute. ``shares_judges`` is true where the same judges say it of
+    everything that they judge, so that errors have a part in common. ``errors_over`` is what the
+    standard error of an estimate is over; None where there is nothing but the estimate.
     """
 
     name: str
@@ -31,9 +33,16 @@ class Metric:
     has_interval: bool = True
     holds_log_partition: bool = False
     over_seeds: Literal["mean", "largest"] = "mean"
+    shares_judges: bool = False
+    errors_over: str | None = "the test set"
 
 
 LOG_PARTITION = "log_partition_function"
+
+_ANOMALIES = "the test set and the anomalies"
+_DRAWN = "the images drawn and the judges"
+_FIRST_IMAGES = "the first 64 test images"
+_FIRST_POINTS = "the first test points"
 
 _ALL = (
     Metric(
@@ -111,36 +120,54 @@ _ALL = (
         "nats",
         "neither",
         holds_log_partition=True,
+        errors_over=None,
     ),
     Metric(
         "inpainting_log_density",
         "log density of missing pixels given the others (estimate), first 64 test images",
         "nats per missing dimension",
         "higher",
+        errors_over=_FIRST_IMAGES,
     ),
     Metric(
         "inpainting_error",
-        "root mean squared error of expected missing pixels, first 64 test images",
-        "share of full range",
-        "lower",
-    ),
-    Metric(
-        "zeroed_inpainting_error",
-        "root mean squared error of expected missing pixels that are taken for observed zeros, "
-        "first 64 test images",
-        "share of full range",
-        "lower",
-    ),
-    Metric(
-        "mean_image_inpainting_error",
-        "root mean squared error of missing pixels filled with the mean training image, first 64 "
+        "root mean squared error of an image's expected missing pixels, mean over the first 64 "
         "test images",
         "share of full range",
         "lower",
+        errors_over=_FIRST_IMAGES,
+    ),
+    Metric(
+        "zeroed_inpainting_error",
+        "root mean squared error of an image's expected missing pixels that are taken for "
+        "observed zeros, mean over the first 64 test images",
+        "share of full range",
+        "lower",
+        errors_over=_FIRST_IMAGES,
+    ),
+    Metric(
+        "mean_image_inpainting_error",
+        "root mean squared error of an image's missing pixels filled with the mean training image, "
+        "mean over the first 64 test images",
+        "share of full range",
+        "lower",
+        errors_over=_FIRST_IMAGES,
     ),
     Metric("test_log_likelihood", "log likelihood, test set", "nats", "higher"),
-    Metric("train_log_likelihood", "log likelihood, training set", "nats", "higher"),
-    Metric("validation_log_likelihood", "log likelihood, validation set", "nats", "higher"),
+    Metric(
+        "train_log_likelihood",
+        "log likelihood, training set",
+        "nats",
+        "higher",
+        errors_over="the training set",
+    ),
+    Metric(
+        "validation_log_likelihood",
+        "log likelihood, validation set",
+        "nats",
+        "higher",
+        errors_over="the validation set",
+    ),
     Metric(
         "isotropic_gaussian_log_likelihood",
         "log likelihood of an isotropic Gaussian fitted to the training set, test set",
@@ -152,6 +179,7 @@ _ALL = (
         "log likelihood of an isotropic Gaussian fitted to the training set, validation set",
         "nats",
         "neither",
+        errors_over="the validation set",
     ),
     Metric("test_elbo", "evidence lower bound of the encoder, exact, test set", "nats", "higher"),
     Metric(
@@ -165,18 +193,21 @@ _ALL = (
         "divergence of the best Gaussian from the exact posterior, first test points",
         "nats",
         "lower",
+        errors_over=_FIRST_POINTS,
     ),
     Metric(
         "amortisation_gap",
         "what the encoder loses against the best Gaussian, first test points",
         "nats",
         "lower",
+        errors_over=_FIRST_POINTS,
     ),
     Metric(
         "unfinished_search_share",
         "share of searches for the best Gaussian that did not end at a best one, first test points",
         "share",
         "lower",
+        errors_over=_FIRST_POINTS,
     ),
     Metric(
         "multimodal_share",
@@ -191,15 +222,29 @@ _ALL = (
         "points",
         "nats",
         "lower",
+        errors_over=_FIRST_POINTS,
     ),
     Metric(
         "unimodal_approximation_gap",
         "divergence of the best Gaussian from an exact posterior of one mode, first test points",
         "nats",
         "lower",
+        errors_over=_FIRST_POINTS,
     ),
-    Metric("akaike_criterion", "Akaike information criterion", "nats", "lower"),
-    Metric("bayesian_criterion", "Bayesian information criterion", "nats", "lower"),
+    Metric(
+        "akaike_criterion",
+        "Akaike information criterion",
+        "nats",
+        "lower",
+        errors_over=None,
+    ),
+    Metric(
+        "bayesian_criterion",
+        "Bayesian information criterion",
+        "nats",
+        "lower",
+        errors_over=None,
+    ),
     Metric(
         "akaike_criterion_of_rank",
         "Akaike information criterion with the rank of the scores",
@@ -224,6 +269,7 @@ _ALL = (
         "area under the ROC curve of anomalies told by low density",
         "share",
         "higher",
+        errors_over=_ANOMALIES,
     ),
     Metric(
         "published_anomaly_auc",
@@ -237,31 +283,36 @@ _ALL = (
         "area under the ROC curve of anomalies told by a low score of mixture layer 1",
         "share",
         "higher",
+        errors_over=_ANOMALIES,
     ),
     Metric(
         "layer_2_anomaly_auc",
         "area under the ROC curve of anomalies told by a low score of mixture layer 2",
         "share",
         "higher",
+        errors_over=_ANOMALIES,
     ),
     Metric(
         "layer_3_anomaly_auc",
         "area under the ROC curve of anomalies told by a low score of mixture layer 3",
         "share",
         "higher",
+        errors_over=_ANOMALIES,
     ),
     Metric(
         "layer_4_anomaly_auc",
         "area under the ROC curve of anomalies told by a low score of mixture layer 4",
         "share",
         "higher",
+        errors_over=_ANOMALIES,
     ),
     Metric(
         "top_layer_anomaly_auc_gain",
-        "area under the ROC curve of anomalies by the top mixture layer over that by the best "
+        "area under the ROC curve of anomalies by the top mixture layer, minus that by the best "
         "layer below it",
         "share",
         "higher",
+        errors_over=_ANOMALIES,
     ),
     Metric("layer_1_loss", "mean score of mixture layer 1, test set", "nats", "higher"),
     Metric("layer_2_loss", "mean score of mixture layer 2, test set", "nats", "higher"),
@@ -315,6 +366,7 @@ _ALL = (
         "model's noise, first test points",
         "latent units",
         "lower",
+        errors_over=_FIRST_POINTS,
     ),
     Metric(
         "mixture_difference",
@@ -365,37 +417,57 @@ _ALL = (
         "lower",
         over_seeds="largest",
     ),
-    Metric("test_accuracy", "share of test images of which the class is told", "share", "higher"),
+    Metric("test_accuracy", "classification accuracy, test set", "share", "higher"),
     Metric("test_cross_entropy", "cross-entropy of the classes, test set", "nats", "lower"),
     Metric(
         "judged_accuracy",
-        "share of the images drawn of a class that judges take for one of it",
+        "share of the images drawn of a class, with the model's own noise, that judges take for "
+        "one of it",
         "share",
         "higher",
+        shares_judges=True,
+        errors_over=_DRAWN,
+    ),
+    Metric(
+        "noiseless_judged_accuracy",
+        "share of the images drawn of a class, with means for pixels instead of noise, that judges "
+        "take for one of it",
+        "share",
+        "higher",
+        shares_judges=True,
+        errors_over=_DRAWN,
     ),
     Metric(
         "sharpened_judged_accuracy",
         "share of the images drawn of a class, and sharpened, that judges take for one of it",
         "share",
         "higher",
+        shares_judges=True,
+        errors_over=_DRAWN,
     ),
     Metric(
         "sharpening_gain",
         "gain of the judges' accuracy by sharpening the same draws",
         "share",
         "higher",
+        shares_judges=True,
+        errors_over=_DRAWN,
     ),
     Metric(
         "judge_accuracy",
         "accuracy of the judges on test images of the same classes",
         "share",
         "neither",
+        shares_judges=True,
+        errors_over="test images and the judges",
     ),
     Metric(
         "overall_judge_accuracy",
         "accuracy of the judges on all test images",
         "share",
         "neither",
+        shares_judges=True,
+        errors_over="test images and the judges",
     ),
     Metric("judge_count", "judges that judged", "judges", "neither", has_interval=False),
     Metric("parameter_count", "parameters", "parameters", "lower", has_interval=False),

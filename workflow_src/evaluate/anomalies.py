@@ -70,8 +70,9 @@ def published_area(usual: Scores, anomalies: Scores) -> float:
     thresholds that cut the range of all scores into equal steps from its lower end on, joined by
     straight lines. The upper end is no threshold and the curve's own end points are not added, so
     that a single score far below all others leaves every threshold but the lowest beneath the rest:
-    the area goes to 0 whatever the order of the scores. Not for results; for comparison with what
-    was published.
+    the area goes to 0 whatever the order of the scores. The authors order the points by the share
+    alone and not stably, so that where many shares tie their area may be another. Not for results;
+    for comparison with what was published.
     """
     every = np.concatenate([_doubles(usual), _doubles(anomalies)])
     lowest, highest = float(every.min()), float(every.max())

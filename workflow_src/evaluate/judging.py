@@ -1,7 +1,10 @@
 """What classifiers say that drawn images show: the accuracy of section VI-F of the DCGMM paper.
 
 Images are drawn for labels that they should show, and every judge tells the class of each. The
-share of right answers is the mean over judges. Two errors are in its standard error, and kept apart
+share of right answers is the mean over judges. It is asked twice: of draws as the model defines
+them, and of draws whose pixels are the means of what was chosen to make them. Models differ in how
+much noise they put on pixels, down to next to none in samples of DCGMMs, and judges see it; without
+noise all are judged alike. Two errors are in its standard error, and kept apart
 in the arrays: that of so many images, and that of so many judges. They are added, and not their
 squares: judges are shared by all that they judge, so that their part does not average out over
 classes, seeds or models.
@@ -85,6 +88,7 @@ def judged_rows(
     samples: int,
     memory_bytes: int,
     *,
+    draw_noiseless: Draw,
     draw_sharpened: Draw | None = None,
 ) -> tuple[list[Row], dict[str, Arrays]]:
     """What judges say of ``samples`` images of each label.
@@ -99,17 +103,20 @@ def judged_rows(
         Those that completed their training; with none there are no accuracies.
     memory_bytes:
         What the judges' intermediate values may take.
+    draw_noiseless:
+        Gives the same draws with means for pixels.
     draw_sharpened:
         Gives the same draws, sharpened.
 
     Returns
     -------
-    Rows of ``judged_accuracy``, ``judge_accuracy`` (on test images of these labels),
-    ``overall_judge_accuracy`` and ``judge_count``, and with sharpening
+    Rows of ``judged_accuracy``, ``noiseless_judged_accuracy``, ``judge_accuracy`` (on test images
+    of these labels), ``overall_judge_accuracy`` and ``judge_count``, and with sharpening
     ``sharpened_judged_accuracy`` and ``sharpening_gain`` (paired by draw); and the files ``judged``
     with ``judges`` [J] (fingerprints), ``labels`` [N], ``judge_probabilities`` [J, N, S] float32,
     ``test_labels`` [M], ``test_predictions`` [J, M], ``sampling_error`` and ``judge_error`` (of
-    the first row), and ``sharpened_judged`` with ``labels`` and ``judge_probabilities``.
+    the first row), ``noiseless_judged`` with ``labels``, ``judge_probabilities`` and both errors,
+    and ``sharpened_judged`` with ``labels`` and ``judge_probabilities``.
 
     Raises
     ------
@@ -124,24 +131,30 @@ def judged_rows(
     wanted = np.repeat(np.asarray(labels, dtype=np.int64), samples)
     plain = _probabilities(draw, labels, samples, judges, memory_bytes)
     accuracy = share_of(right_answers(plain, wanted), wanted)
+    clean = _probabilities(draw_noiseless, labels, samples, judges, memory_bytes)
+    noiseless = share_of(right_answers(clean, wanted), wanted)
     predictions = _of_test_images(judges, memory_bytes)
     known = np.asarray(judges[0].data.labels["test"], dtype=np.int64)
-    rows = [accuracy.row("judged_accuracy"), *own_rows(predictions, known, labels), *rows]
-    judged: Arrays = {
-        "judges": np.array([judge.fingerprint for judge in judges]),
-        "labels": wanted,
-        "judge_probabilities": plain,
-        "test_labels": known,
-        "test_predictions": predictions,
-        "sampling_error": np.array(accuracy.sampling_error),
-        "judge_error": np.array(accuracy.judge_error),
+    rows = [
+        accuracy.row("judged_accuracy"),
+        noiseless.row("noiseless_judged_accuracy"),
+        *own_rows(predictions, known, labels),
+        *rows,
+    ]
+    files: dict[str, Arrays] = {
+        "judged": {
+            "judges": np.array([judge.fingerprint for judge in judges]),
+            **_answers(wanted, plain, accuracy),
+            "test_labels": known,
+            "test_predictions": predictions,
+        },
+        "noiseless_judged": _answers(wanted, clean, noiseless),
     }
-    if draw_sharpened is None:
-        return rows, {"judged": judged}
-    sharp = _probabilities(draw_sharpened, labels, samples, judges, memory_bytes)
-    rows += sharpened_rows(plain, sharp, wanted)
-    sharpened: Arrays = {"labels": wanted, "judge_probabilities": sharp}
-    return rows, {"judged": judged, "sharpened_judged": sharpened}
+    if draw_sharpened is not None:
+        sharp = _probabilities(draw_sharpened, labels, samples, judges, memory_bytes)
+        rows += sharpened_rows(plain, sharp, wanted)
+        files["sharpened_judged"] = {"labels": wanted, "judge_probabilities": sharp}
+    return rows, files
 
 
 def right_answers(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> Right:
@@ -184,6 +197,16 @@ def sharpened_rows(
         share_of(after, labels).row("sharpened_judged_accuracy"),
         share_of(after - before, labels).row("sharpening_gain"),
     ]
+
+
+def _answers(labels: NDArray[np.int64], probabilities: NDArray[np.float32], share: Share) -> Arrays:
+    """What judges say of draws, and both errors of the share that is made of it."""
+    return {
+        "labels": labels,
+        "judge_probabilities": probabilities,
+        "sampling_error": np.array(share.sampling_error),
+        "judge_error": np.array(share.judge_error),
+    }
 
 
 def _probabilities(

@@ -50,6 +50,7 @@ class ImageDensity(Protocol):
         generator: torch.Generator,
         *,
         label: int | None = None,
+        noise: bool = True,
     ) -> Tensor:
         """So many images, ``[count, D]``, in the data's units: floats, or counts.
 
@@ -60,6 +61,10 @@ class ImageDensity(Protocol):
         ----------
         label:
             The class to draw from; only for a model that has a classifier.
+        noise:
+            Whether pixels are drawn around the means of the components that were chosen. Without,
+            they are these means, floats also of counts. A generator of the same seed brings the
+            same choices either way.
 
         Raises
         ------

@@ -79,9 +79,12 @@ def gigabytes_above(
 def nothing_left(cells: Sequence[CutCell], place: str) -> UserError:
     """The complaint about an experiment of which every cell, all in ``cells``, is above the cap."""
     smallest = min(cells, key=lambda one: one.gigabytes)
+    every, need, which = f"all {len(cells)} cells", "need", "the smallest"
+    if len(cells) == 1:
+        every, need, which = "the only cell", "needs", "it"
     return UserError(
-        f"all {len(cells)} cells of the experiment {smallest.experiment} need more memory than the "
-        f"cap of {smallest.cap_gigabytes:g} GB; the smallest, {_told(smallest)}, needs "
+        f"{every} of the experiment {smallest.experiment} {need} more memory than the cap of "
+        f"{smallest.cap_gigabytes:g} GB; {which}, {_told(smallest)}, needs "
         f"{size_told(smallest.gigabytes)}",
         place=place,
         expected="a cell that fits",

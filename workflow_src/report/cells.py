@@ -14,9 +14,11 @@ from dataclasses import dataclass, replace
 from workflow_src.config.data_sets import COLLECTIONS, DATA_SETS
 from workflow_src.config.metrics import Metric
 from workflow_src.config.published import PublishedValue
+from workflow_src.report.annealing import Unfinished, annealing_remark
 from workflow_src.report.choosing import Choice, chosen_over, error_of_mean
 from workflow_src.report.cuts import Cut, cut_reason, cut_remark
-from workflow_src.report.evidence import Evaluation, Group
+from workflow_src.report.evaluations import Evaluation
+from workflow_src.report.evidence import Group
 from workflow_src.report.intervals import Interval, mean_interval, root_mean_square
 from workflow_src.report.metrics import not_finite
 from workflow_src.report.wording import counted, described, listed
@@ -33,7 +35,8 @@ class Source:
     """One seed's part of a cell: ``value`` is None where ``reason`` says why.
 
     ``log_partition_error`` is what of ``standard_error`` is the log partition function's;
-    ``member`` is the data set, where the cell is of a collection.
+    ``member`` is the data set, where the cell is of a collection; ``never`` tells whether the
+    training cannot have a value, so that none is missing.
     """
 
     seed: int
@@ -44,6 +47,7 @@ class Source:
     evaluation: Evaluation
     log_partition_error: float = 0.0
     member: str | None = None
+    never: bool = False
 
     @property
     def told(self) -> str:
@@ -75,8 +79,8 @@ class Cell:
     choice:
         What was chosen among, where the experiment shows the best of several variants.
     best:
-        Whether this is the best of the cells that differ from it in the model alone; cells of
-        models with other compared hyperparameters differ in more.
+        Whether this is the best of the cells of several models that differ from it in the model,
+        and in compared hyperparameters that only some of the models have, alone.
     """
 
     sources: tuple[Source, ...]
@@ -100,7 +104,7 @@ class Cell:
     @property
     def is_incomplete(self) -> bool:
         """Whether a planned number is missing."""
-        return any(source.value is None for source in self.sources)
+        return any(source.value is None and not source.never for source in self.sources)
 
     @property
     def log_partition_error(self) -> float:
@@ -129,7 +133,7 @@ def cell_of(
     choice = chosen_over(groups, best_over, of.name) if best_over else None
     shown = groups if choice is None else choice.groups
     sources = tuple(_source(group, of.name) for group in shown)
-    cell = _with_ours(sources, has_interval=of.has_interval)
+    cell = _with_ours(sources, of)
     return replace(cell, choice=choice)
 
 
@@ -139,7 +143,8 @@ def _source(group: Group, name: str) -> Source:
     found = evaluation.metric(name)
     if found is None:
         reason = evaluation.why_without(name)
-        return Source(seed, None, None, None, reason, evaluation, member=member)
+        never = evaluation.why_never(name) is not None
+        return Source(seed, None, None, None, reason, evaluation, member=member, never=never)
     samples = found.importance_samples
     if not math.isfinite(found.value):
         return Source(seed, None, None, samples, not_finite(found), evaluation, member=member)
@@ -148,7 +153,7 @@ def _source(group: Group, name: str) -> Source:
     return Source(seed, found.value, error, samples, None, evaluation, shared, member)
 
 
-def _with_ours(sources: tuple[Source, ...], *, has_interval: bool) -> Cell:
+def _with_ours(sources: tuple[Source, ...], of: Metric) -> Cell:
     seeds: dict[int, list[tuple[float, float | None]]] = {}
     for source in sources:
         if source.value is not None:
@@ -159,12 +164,12 @@ def _with_ours(sources: tuple[Source, ...], *, has_interval: bool) -> Cell:
     values = [statistics.fmean(value for value, _ in found) for found in seeds.values()]
     cell = Cell(sources, ours=statistics.fmean(values))
     if len(values) > 1:
-        enough = has_interval and len(values) >= INTERVAL_SEEDS
+        enough = of.has_interval and len(values) >= INTERVAL_SEEDS
         interval = mean_interval(values, cell.log_partition_error) if enough else None
         spread = statistics.stdev(values)
         return replace(cell, spread=spread, spread_kind=OVER_SEEDS, interval=interval)
     (found,) = seeds.values()
-    error = error_of_mean([error for _, error in found])
+    error = error_of_mean([error for _, error in found], of.name)
     kind = OF_ESTIMATE if error is not None else None
     return replace(cell, spread=error, spread_kind=kind)
 
@@ -188,6 +193,8 @@ def remarks(cell: Cell, cuts: Sequence[Cut], collection: str | None) -> list[str
         found.append(
             f"Training of the winner{which} was ended by maximum_steps, not by its stopping rule."
         )
+    if unfinished := _unfinished(cell.sources):
+        found.append(annealing_remark(unfinished, len(cell.sources)))
     if out := [one.evaluation for one in cell.sources if one.evaluation.left_out_judges]:
         counts = sorted({f"{len(one.left_out_judges)} of {one.judges}" for one in out})
         found.append(
@@ -203,6 +210,16 @@ def remarks(cell: Cell, cuts: Sequence[Cut], collection: str | None) -> list[str
     if one is not None and one.note:
         found.append(f"Published value: {one.note}.")
     return found
+
+
+def _unfinished(sources: Sequence[Source]) -> list[Unfinished]:
+    """Those whose numbers are shown and whose winners have layers that are not annealed."""
+    shown = [one for one in sources if one.value is not None and one.evaluation.winner]
+    return [
+        Unfinished(one.told, one.evaluation.winner.spec, one.evaluation.unfinished_layers)
+        for one in shown
+        if one.evaluation.winner and one.evaluation.unfinished_layers
+    ]
 
 
 def _others(collection: str | None) -> str:

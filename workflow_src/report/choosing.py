@@ -103,11 +103,17 @@ def values_by_seed(groups: Sequence[Group], metric_name: str) -> dict[int, float
     return {seed: statistics.fmean(values) for seed, values in found.items()}
 
 
-def error_of_mean(errors: Sequence[float | None]) -> float | None:
-    """The standard error of a mean of independent estimates; None where one is not known."""
+def error_of_mean(errors: Sequence[float | None], metric_name: str) -> float | None:
+    """The standard error of a mean over the members of a collection; None where one is not known.
+
+    Of estimates that share their judges it is an upper bound.
+    """
     known = [error for error in errors if error is not None]
     if not known or len(known) < len(errors):
         return None
+    if metric(metric_name).shares_judges:
+        # A judge that is too kind is so to all members: what it adds does not average out.
+        return statistics.fmean(known)
     return math.sqrt(sum(error**2 for error in known)) / len(known)
 
 

@@ -57,6 +57,8 @@ class Series:
         Why seeds have no value; None where all have one.
     largest:
         Whether a fixed bound is asked of the largest value of any seed, and not of their mean.
+    caveats:
+        What of the grid the values are without, in words.
     """
 
     values: Mapping[int, float]
@@ -67,6 +69,7 @@ class Series:
     reason: str | None = None
     shared_errors: Mapping[int, float] = field(default_factory=dict)
     largest: bool = False
+    caveats: tuple[str, ...] = ()
 
     @property
     def mean(self) -> float | None:
@@ -105,6 +108,8 @@ class Judgement:
         The numbers that it was made from, means over ``seeds`` seeds.
     reason:
         Why the cell was not run or does not decide.
+    caveats:
+        What of the grids the numbers are without, in words; the outcome is not theirs to change.
     """
 
     outcome: Outcome
@@ -114,6 +119,12 @@ class Judgement:
     second: float | None = None
     seeds: int = 0
     reason: str | None = None
+    caveats: tuple[str, ...] = ()
+
+    @property
+    def remarks(self) -> str | None:
+        """The reason and the caveats."""
+        return "; ".join(one for one in (self.reason, *self.caveats) if one) or None
 
 
 def comparison(

@@ -51,7 +51,7 @@ def claims_markdown_text(claims: Sequence[JudgedClaim], study: Study) -> str:
     parts = ["# Claims", f"{study.title} ({study.reference})", *_overview(claims), LEGEND]
     for one in claims:
         parts += [
-            f"{CLAIMS_DETAILS}{claim_title(one.name)}",
+            f"{CLAIMS_DETAILS}{claim_title(one.name, one.claim.for_each)}",
             f"{one.claim.statement} ({one.claim.place})",
             *([one.claim.note] if one.claim.note else []),
             "\n".join(f"- {line}" for line in described_checks(one.claim.checks)),
@@ -70,9 +70,10 @@ def claims_markdown_text(claims: Sequence[JudgedClaim], study: Study) -> str:
 LEGEND = (
     "A claim holds where all of its checks hold in all of its cells (data set and likelihood), and "
     "fails where one fails. Numbers are paired by seed; brackets hold the 95 % confidence interval "
-    "over seeds (Student's t), of a single seed that of the estimate over the test set; the "
-    "standard error of a log partition function is added in quadrature and does not become less "
-    "with the number of seeds, because estimators share their bias. Undecided: "
+    "over seeds (Student's t), of a single seed that of the estimate, over the images that "
+    "it is made of and, where judges give it, over the judges as well; the standard error of a log "
+    "partition function is added in quadrature and does not become less with the number of seeds, "
+    "because estimators share their bias. Undecided: "
     "the interval holds values of either kind. A model without any finite number counts as worse "
     "than one that has some; where some of its seeds diverged, a cell is undecided, unless the "
     "others already show it to be the worse. A cell is not run while a seed is missing. "
@@ -88,7 +89,7 @@ def _overview(claims: Sequence[JudgedClaim]) -> list[str]:
     """Claims down, whose numbers across."""
     ways = overview_ways(claims)
     body = [
-        [claim_title(one.name), *(said.get(way, NOTHING) for way in ways)]
+        [claim_title(one.name, one.claim.for_each), *(said.get(way, NOTHING) for way in ways)]
         for one in claims
         for said in [{way_text(v): outcome_text(v) for v in one.verdicts}]
     ]
@@ -103,7 +104,7 @@ def overview_ways(claims: Sequence[JudgedClaim]) -> list[str]:
 
 
 def _deciding(verdict: Verdict) -> str:
-    """The cells behind a verdict with their numbers, the first few of them."""
+    """The cells behind a verdict with their numbers, the first few, and what grids are without."""
     several = len({cell.number for cell in verdict.cells}) > 1
     texts = []
     for cell in verdict.deciding[:_MOST]:
@@ -115,7 +116,7 @@ def _deciding(verdict: Verdict) -> str:
     texts += [f"{rest} more"] if rest > 0 else []
     if verdict.scope != PUBLISHED and verdict.outcome == NOT_RUN:
         texts += [f"not run: {reason}" for reason in _reasons_not_run(verdict)]
-    return "; ".join(texts)
+    return "; ".join([*texts, *verdict.caveats])
 
 
 def _reasons_not_run(verdict: Verdict) -> list[str]:

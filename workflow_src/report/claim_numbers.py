@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 from workflow_src.config.metrics import metric
@@ -15,11 +15,12 @@ from workflow_src.config.models import resolved_values
 from workflow_src.config.studies import Study
 from workflow_src.report.choosing import chosen_over, error_of_mean, values_by_seed
 from workflow_src.report.claim_checks import Series
-from workflow_src.report.cuts import Cut, cut_reason
-from workflow_src.report.evidence import NO_WINNER, Group
+from workflow_src.report.cuts import Cut, CutIndex, cut_caveat, cut_reason
+from workflow_src.report.evaluations import NO_WINNER
+from workflow_src.report.evidence import Group
 from workflow_src.report.intervals import root_mean_square
 from workflow_src.report.metrics import not_finite
-from workflow_src.report.wording import converted
+from workflow_src.report.wording import axis_value, converted, counted
 
 NOT_PLANNED = "not in this plan"
 NOT_PRINTED = "the paper prints no number"
@@ -67,7 +68,11 @@ class Measured:
         best_over: Mapping[str, Sequence[str]] | None = None,
         cuts: Sequence[Cut] = (),
     ) -> None:
-        self._best_over, self._cuts = best_over or {}, cuts
+        self._best_over = best_over or {}
+        names = dict.fromkeys(one.experiment for one in cuts)
+        self._cuts = {
+            name: CutIndex([one for one in cuts if one.experiment == name]) for name in names
+        }
         self._groups: dict[tuple[Any, ...], list[Group]] = {}
         self._fractions: dict[tuple[Any, ...], dict[float, None]] = {}
         self._ways: dict[str, dict[Way, None]] = {}
@@ -100,20 +105,31 @@ class Measured:
             for group in self._groups.get((*key, place.fraction), ())
             if all(group.variant.get(name) == value for name, value in hyperparameters.items())
         ]
+        cuts = self._cut(chosen, place)
         if not groups:
-            return Series({}, {}, reason=self._reason(chosen, place))
+            return Series({}, {}, reason=cut_reason(cuts) if cuts else NOT_PLANNED)
+        caveats = [cut_caveat(cuts)] if cuts else []
         names = self._best_over.get(place.experiment, ())
-        shown = chosen_over(groups, names, metric_name).groups if names else groups
-        return _series(shown, metric_name)
+        choice = chosen_over(groups, names, metric_name) if names else None
+        if choice is not None and choice.chosen is not None and choice.fewer:
+            caveats.append(
+                f"{choice.fewer} of {counted(choice.count, 'variant')} with fewer numbers, or "
+                "none, not chosen from"
+            )
+        shown = groups if choice is None else choice.groups
+        model = axis_value("model", chosen["model"])
+        told = tuple(f"{model}: {caveat}" for caveat in caveats)
+        return replace(_series(shown, metric_name), caveats=told)
 
-    def _reason(self, chosen: Mapping[str, Any], place: Place) -> str:
-        """Why nothing is there."""
+    def _cut(self, chosen: Mapping[str, Any], place: Place) -> Sequence[Cut]:
+        """What the grid there has and is not trained."""
+        if place.experiment not in self._cuts:
+            return ()
         told = {"model": chosen["model"], "data_set": place.data_set} | _told(chosen)
         told["likelihood"] = place.likelihood
         if place.way is not None:
             told["protocol"] = place.way.protocol
-        cuts = [one for one in self._cuts if one.experiment == place.experiment and one.is_at(told)]
-        return cut_reason(cuts) if cuts else NOT_PLANNED
+        return self._cuts[place.experiment].at(told)
 
     def fractions(self, chosen: Mapping[str, Any], place: Place) -> tuple[float, ...]:
         """As `Numbers.fractions`."""
@@ -183,7 +199,7 @@ def _series(groups: Sequence[Group], metric_name: str) -> Series:
     values = values_by_seed(groups, metric_name)
     return Series(
         {seed: value for seed, value in values.items() if seed not in without},
-        {seed: error_of_mean(each) for seed, each in errors.items() if seed not in without},
+        {s: error_of_mean(each, metric_name) for s, each in errors.items() if s not in without},
         shared_errors={s: root_mean_square(each) for s, each in shared.items() if s not in without},
         exact=not metric(metric_name).has_interval,
         largest=metric(metric_name).over_seeds == "largest",

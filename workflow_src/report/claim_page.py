@@ -37,7 +37,7 @@ def _claim(study: Study, one: JudgedClaim, ways: Sequence[str]) -> dict[str, Any
     experiments = dict.fromkeys(check.experiment for check in one.claim.checks)
     return {
         "id": f"{study.name}-claim-{one.name}",
-        "title": claim_title(one.name),
+        "title": claim_title(one.name, one.claim.for_each),
         "statement": one.claim.statement,
         "place": one.claim.place,
         "note": one.claim.note,
@@ -68,7 +68,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "counts": counts_text(verdict),
         # Of numbers that are not there at all, one line says why.
         "cells": [_cell(cell) for cell in verdict.cells] if run else [],
-        "reason": "" if run else _reasons(verdict),
+        "reason": "; ".join([*([] if run else _reasons(verdict)), *verdict.caveats]),
     }
 
 
@@ -84,9 +84,9 @@ def _cell(cell: ClaimCell) -> dict[str, Any]:
         "seeds": one.seeds,
         "kind": one.outcome,
         "outcome": OUTCOMES[one.outcome],
-        "reason": one.reason,
+        "reason": one.remarks,
     }
 
 
-def _reasons(verdict: Verdict) -> str:
-    return "; ".join(dict.fromkeys(c.judgement.reason for c in verdict.cells if c.judgement.reason))
+def _reasons(verdict: Verdict) -> list[str]:
+    return list(dict.fromkeys(c.judgement.reason for c in verdict.cells if c.judgement.reason))

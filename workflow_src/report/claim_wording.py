@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from workflow_src.config.claim_expansion import word_in_name
 from workflow_src.config.claims import Check, Comparison, Limit, Ratio, SmallerLoss, Stability
 from workflow_src.config.data_sets import COLLECTIONS, DATA_SETS
 from workflow_src.config.metrics import metric
@@ -20,7 +21,6 @@ from workflow_src.report.wording import (
     axis_value,
     listed,
     number,
-    sentence,
     signed,
 )
 
@@ -34,19 +34,48 @@ OUTCOMES: Mapping[Outcome, str] = {
 _SHARE = "%"
 
 
-def claim_title(name: str) -> str:
+def claim_title(name: str, for_each: Mapping[str, Any] | None = None) -> str:
     """The name of a claim with models, data sets and methods as people call them.
 
-    Between digits an underscore is a decimal point, as in names of claims for several values.
+    Between digits an underscore is a decimal point, as in names of claims for several values. Such
+    a name has the values of ``for_each`` in lower case; its title has them as they are written.
     """
     titles = {key: axis_value("model", key) for key in model_declarations()}
+    titles |= {f"{key}s": f"{title}s" for key, title in titles.items()}
     titles |= {key: axis_value("data_set", key) for key in (*DATA_SETS, *COLLECTIONS)}
     titles |= PROPER_NAMES
-    words = re.sub(r"(?<=\d)_(?=\d)", ".", name).replace("_", " ")
+    words = _words(name)
     # The longer names first: one may be a part of another.
     for key in sorted(titles, key=len, reverse=True):
         words = re.sub(rf"\b{key.replace('_', ' ')}\b", titles[key], words)
-    return sentence(words)
+    for key, value in (for_each or {}).items():
+        if value != str(value).lower():
+            lower = re.escape(_words(f"{key}_{word_in_name(value)}"))
+            words = re.sub(rf"(?<!\w){lower}(?!\w)", f"{_words(key)} {value}", words)
+    words = _with_layouts(words)
+    return words[:1].upper() + words[1:]
+
+
+def _with_layouts(words: str) -> str:
+    """The words with layouts as they are called, those whose names are letters: "instance E"."""
+    names = {
+        name.lower(): name
+        for model in model_declarations().values()
+        for one in model.hyperparameters.values()
+        for name in one.names
+        if name.isalpha()
+    }
+
+    def written(found: re.Match[str]) -> str:
+        before, name = found[1] or "", found[2]
+        # Alone it is the article.
+        return found[0] if name == "a" and not before else before + names[name]
+
+    return re.sub(rf"\b(instances? )?({'|'.join(names)})\b", written, words)
+
+
+def _words(name: str) -> str:
+    return re.sub(r"(?<=\d)_(?=\d)", ".", name).replace("_", " ")
 
 
 def described_checks(checks: Sequence[Check]) -> list[str]:

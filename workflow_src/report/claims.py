@@ -91,6 +91,11 @@ class Verdict:
         return {one: outcomes.count(one) for one in (HOLDS, FAILS, UNDECIDED, NOT_RUN)}
 
     @property
+    def caveats(self) -> tuple[str, ...]:
+        """What of the grids the numbers of any cell are without, each once."""
+        return tuple(dict.fromkeys(text for one in self.cells for text in one.judgement.caveats))
+
+    @property
     def deciding(self) -> tuple[ClaimCell, ...]:
         """The cells with the outcome of all; where not all are run, those that are."""
         if self.outcome == NOT_RUN:
@@ -174,12 +179,22 @@ def _cells(
 
 
 def judged(check: Check, numbers: Numbers, place: Place) -> Judgement:
-    """What the numbers of one place say to a check."""
-    better: Direction = "lower" if metric(check.metric).better == "lower" else "higher"
+    """What the numbers of one place say to a check, with what their grids are without."""
+    caveats: dict[str, None] = {}
 
     def series(chosen: Mapping[str, Scalar], fraction: float = place.fraction) -> Series:
-        return numbers.series(check.metric, chosen, replace(place, fraction=fraction))
+        found = numbers.series(check.metric, chosen, replace(place, fraction=fraction))
+        caveats.update(dict.fromkeys(found.caveats))
+        return found
 
+    found = _judged(check, numbers, place, series)
+    return replace(found, caveats=tuple(caveats))
+
+
+def _judged(
+    check: Check, numbers: Numbers, place: Place, series: Callable[..., Series]
+) -> Judgement:
+    better: Direction = "lower" if metric(check.metric).better == "lower" else "higher"
     match check:
         case Comparison():
             pair = series(check.first), series(check.second)

@@ -14,6 +14,8 @@ from workflow_src.config.data_sets import data_set
 from workflow_src.plan.cut_cells import size_told
 from workflow_src.report.wording import counted, described
 
+OF_RUNS = ("fraction", "stream", "seed")
+"""Axes that a cut cell stands for all values of."""
 _NAMED = 6
 """Cells that a note lists one by one; of more it names the number, the smallest and the largest."""
 
@@ -46,14 +48,24 @@ class Cut:
             return data_set(own).collection or own
         return self.axes[name] if name in self.axes else self.variant.get(name)
 
-    def is_at(self, place: Mapping[str, Any]) -> bool:
-        """Whether it would stand at these axes and hyperparameters, as far as it has them."""
-        return all(
-            self.value_of(name) == value
-            for name, value in place.items()
-            if name in self.axes or name in self.variant or value is not None
-            if name not in ("fraction", "stream", "seed")
-        )
+
+class CutIndex:
+    """Cut cells by their place, for many look-ups."""
+
+    def __init__(self, cuts: Sequence[Cut]) -> None:
+        self._cuts = tuple(cuts)
+        self._by_names: dict[tuple[str, ...], dict[tuple[Any, ...], list[Cut]]] = {}
+
+    def at(self, place: Mapping[str, Any]) -> tuple[Cut, ...]:
+        """Those that would stand at these axes and hyperparameters, None for what they lack."""
+        told = {name: value for name, value in place.items() if name not in OF_RUNS}
+        names = tuple(told)
+        if names not in self._by_names:
+            found: dict[tuple[Any, ...], list[Cut]] = {}
+            for cut in self._cuts:
+                found.setdefault(tuple(map(cut.value_of, names)), []).append(cut)
+            self._by_names[names] = found
+        return tuple(self._by_names[names].get(tuple(told.values()), ()))
 
 
 def read_cuts(rows: Sequence[Mapping[str, Any]]) -> tuple[Cut, ...]:
@@ -69,6 +81,16 @@ def cut_reason(cuts: Sequence[Cut]) -> str:
     if len(own) == 1:
         return f"cut: {smallest.size}"
     return f"cut: {counted(len(own), 'cell')}, the smallest {smallest.size}"
+
+
+def cut_caveat(cuts: Sequence[Cut]) -> str:
+    """What a verdict says of the cells that its numbers are without, of a grid that is partly cut.
+
+    Shorter than `cut_remark`, as the table that the verdict leads to names them.
+    """
+    own = _each_once(cuts)
+    which = own[0].size if len(own) == 1 else f"the smallest {own[0].size}"
+    return f"{counted(len(own), 'cell')} of the grid cut: {which}"
 
 
 def cut_remark(cuts: Sequence[Cut]) -> str:

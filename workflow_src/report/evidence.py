@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,146 +20,29 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from workflow_src.archive.results import Results, making_anew
+from workflow_src.archive.results import Results
 from workflow_src.config.data_sets import data_set
-from workflow_src.config.metrics import LOG_PARTITION, METRICS
+from workflow_src.config.metrics import METRICS
 from workflow_src.config.models import model_declaration
 from workflow_src.config.studies import Study, load_study
-from workflow_src.errors import UserError
 from workflow_src.provenance.record import record_is_whole, refuse_newer_record
+from workflow_src.report.annealing import FINAL_WIDTH, widths_left
 from workflow_src.report.convergence import Course, convergences
 from workflow_src.report.cuts import Cut, read_cuts
+from workflow_src.report.evaluations import (
+    MEASURED,
+    MISSING,
+    NO_WINNER,
+    Evaluation,
+    Metric,
+    Run,
+    damaged,
+)
 from workflow_src.storage import read_json_object
 
-MEASURED = "measured"
-NO_WINNER = "no_winner"
-MISSING = "missing"
-
 _HISTORY = "history.parquet"
-
-
-@dataclass(frozen=True)
-class Run:
-    """One candidate of a group, as its evaluation or, before that, its plan tells.
-
-    Attributes
-    ----------
-    state:
-        ``completed``, ``diverged``, or ``missing`` where no evaluation has seen it.
-    reason:
-        How training ended.
-    validation_bound:
-        Best validation bound in nats; None where no validation was finite.
-    hyperparameters:
-        Those that the evaluation sets out, or all of the spec's.
-    """
-
-    fingerprint: str
-    spec: Mapping[str, Any]
-    directory: str
-    state: str
-    reason: str | None = None
-    validation_bound: float | None = None
-    best_step: int | None = None
-    steps: int | None = None
-    parameter_count: int | None = None
-    device_seconds: float | None = None
-    hyperparameters: Mapping[str, Any] | None = None
-
-    @property
-    def ended_by_maximum_steps(self) -> bool:
-        """Whether training was cut off before its stopping rule ended it."""
-        return self.state == "completed" and "maximum_steps" in (self.reason or "")
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One measured number.
-
-    ``standard_error`` is of the mean over test images, and of the log partition function where that
-    is a summand.
-    """
-
-    name: str
-    value: float
-    standard_error: float | None
-    unit: str
-    importance_samples: int | None
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """One evaluation record, or the fact that there is none.
-
-    Attributes
-    ----------
-    state:
-        `MEASURED`, `NO_WINNER` or `MISSING`.
-    reason:
-        Why there are no metrics; None where there are.
-    measurement:
-        Directory with the arrays of the winner.
-    dimensions:
-        Values of an image, as the measurement has them; None where it does not tell.
-    ended:
-        When it was made, ISO 8601 in UTC.
-    """
-
-    fingerprint: str
-    path: Path
-    state: str
-    reason: str | None
-    runs: tuple[Run, ...]
-    winner: Run | None
-    metrics: tuple[Metric, ...]
-    measurement: Path | None
-    dimensions: int | None
-    ended: str | None
-    archive: Results = field(compare=False, repr=False)
-    """Where the record and the measurement are read from, loose or packed."""
-    left_out_judges: tuple[str, ...] = ()
-    """Why those did not judge that should have, as each one's training ended."""
-    judges: int = 0
-    """How many should have judged what the winner draws."""
-
-    def why_without(self, name: str) -> str:
-        """Why it has no metric of that name."""
-        if self.reason is not None:
-            return self.reason
-        of_judges = any(word in name for word in ("judge", "sharpen"))
-        if of_judges and self.judges and len(self.left_out_judges) == self.judges:
-            return f"none of {self.judges} judges was trained: {self.left_out_judges[0]}"
-        return f"the evaluation has no {name}"
-
-    def metric(self, name: str) -> Metric | None:
-        """The metric of that name, of the most importance samples where it has several."""
-        found = [one for one in self.metrics if one.name == name]
-        return max(found, key=lambda one: one.importance_samples or 0, default=None)
-
-    def log_partition_error(self, name: str) -> float:
-        """The log partition function's part of a metric's standard error, in the metric's unit.
-
-        0 where it is no summand, is exact, or the prior has none.
-
-        Raises
-        ------
-        UserError
-            The measurement does not tell the dimensions that the unit is per.
-        """
-        one, found = self.metric(name), self.metric(LOG_PARTITION)
-        if one is None or found is None or not METRICS[name].holds_log_partition:
-            return 0.0
-        return (found.standard_error or 0.0) * self._per_nat(one.unit)
-
-    def _per_nat(self, unit: str) -> float:
-        """How much one nat per image is in another unit of this evaluation."""
-        if unit == "nats":
-            return 1.0
-        if not self.dimensions:
-            place = self.measurement or self.path.parent
-            raise _damaged("the record does not tell the values of an image", place, place)
-        nats_of_unit = math.log(2) if unit == "bits per dimension" else 1.0
-        return 1 / (self.dimensions * nats_of_unit)
+_RESULT = ("best_step", "steps", "parameter_count", "device_seconds")
+"""What a run's record tells of its training, by the names of `Run`."""
 
 
 @dataclass(frozen=True)
@@ -218,13 +102,15 @@ class Evidence:
 
     @property
     def runs(self) -> tuple[Run, ...]:
-        """Every run once, in the order of first appearance."""
+        """Every run once, in the order of first appearance; those that only judge are last."""
         runs: dict[str, Run] = {}
-        for evaluation in self.evaluations:
-            for run in evaluation.runs:
-                # The same run may be known to one evaluation and only planned for another.
-                if run.fingerprint not in runs or runs[run.fingerprint].state == MISSING:
-                    runs[run.fingerprint] = run
+        candidates = (run for one in self.evaluations for run in one.runs)
+        # What judges may be a candidate elsewhere, which tells more.
+        judges = (run for one in self.evaluations for run in one.judge_runs)
+        for run in itertools.chain(candidates, judges):
+            # The same run may be known to one evaluation and only planned for another.
+            if run.fingerprint not in runs or runs[run.fingerprint].state == MISSING:
+                runs[run.fingerprint] = run
         return tuple(runs.values())
 
     def study_groups(self, study: str) -> tuple[Group, ...]:
@@ -319,19 +205,21 @@ def _vouched(archive: Results, directory: Path, file: str) -> bytes | None:
         return None
     data = archive.read(place, file)
     if hashlib.sha256(data).hexdigest() != outputs[file]["sha256"]:
-        raise _damaged("the file was changed after it was written", directory / file, directory)
+        raise damaged("the file was changed after it was written", directory / file, directory)
     return data
 
 
 def _read_evaluation(fingerprint: str, path: Path, archive: Results) -> Evaluation:
     place = _within(archive, path.parent)
     if not archive.is_loose(place) and not archive.is_packed(place):
+        planned = archive.root / "plan" / "evaluations" / f"{fingerprint}.json"
         return Evaluation(
             fingerprint=fingerprint,
             path=path,
             state=MISSING,
             reason="not evaluated yet",
-            runs=_planned_runs(archive.root / "plan" / "evaluations" / f"{fingerprint}.json"),
+            runs=_planned_runs(planned, "runs"),
+            judge_runs=_planned_runs(planned, "judges"),
             winner=None,
             metrics=(),
             measurement=None,
@@ -342,13 +230,13 @@ def _read_evaluation(fingerprint: str, path: Path, archive: Results) -> Evaluati
     record = archive.record(place)
     refuse_newer_record(record, path)
     if not record_is_whole(record) or record.get("fingerprint") != fingerprint:
-        raise _damaged("the record was changed after it was written", path, path.parent)
+        raise damaged("the record was changed after it was written", path, path.parent)
     content = record["content"]
     runs = tuple(_run(candidate) for candidate in content["candidates"])
     winner = next((run for run in runs if run.fingerprint == content["winner"]), None)
     measured = content["measurement"]
     measurement = Path(measured["directory"]) if measured else None
-    return Evaluation(
+    evaluation = Evaluation(
         fingerprint=fingerprint,
         path=path,
         state=NO_WINNER if winner is None else MEASURED,
@@ -366,7 +254,18 @@ def _read_evaluation(fingerprint: str, path: Path, archive: Results) -> Evaluati
             if judge["state"] != "completed"
         ),
         judges=len(content.get("judges", ())),
+        judge_runs=tuple(_judge(archive, judge) for judge in content.get("judges", ())),
     )
+    return replace(evaluation, unfinished_layers=_unfinished_layers(evaluation))
+
+
+def _unfinished_layers(evaluation: Evaluation) -> dict[int, float]:
+    """Of a winner that anneals; none where its history is not here."""
+    winner = evaluation.winner
+    if winner is None or FINAL_WIDTH not in winner.spec:
+        return {}
+    history = read_history(evaluation, winner)
+    return {} if history is None else widths_left(history, float(winner.spec[FINAL_WIDTH]))
 
 
 def _dimensions(archive: Results, measurement: Path | None) -> int | None:
@@ -385,12 +284,27 @@ def _within(archive: Results, directory: Path) -> str:
     return directory.relative_to(archive.root).as_posix()
 
 
-def _planned_runs(membership: Path) -> tuple[Run, ...]:
+def _planned_runs(membership: Path, role: str) -> tuple[Run, ...]:
+    """The runs of a planned evaluation, or those that are to judge."""
     if not membership.exists():
         return ()
     return tuple(
         Run(run["fingerprint"], run["spec"], run["directory"], MISSING, "not evaluated yet")
-        for run in read_json_object(membership)["runs"]
+        for run in read_json_object(membership).get(role, ())
+    )
+
+
+def _judge(archive: Results, judge: Mapping[str, Any]) -> Run:
+    """A run that judged; how it went is its own record's to tell, where that is here."""
+    known = Run(*(judge[n] for n in ("fingerprint", "spec", "directory", "state", "reason")))
+    place = _within(archive, Path(known.directory))
+    if not archive.is_loose(place) and not archive.is_packed(place):
+        return known
+    result = archive.record(place)["content"]["result"]
+    return replace(
+        known,
+        validation_bound=result["best_validation_bound"],
+        **{name: result[name] for name in _RESULT},
     )
 
 
@@ -435,7 +349,3 @@ def _course(group: Group) -> Course | None:
     start = {name: winner.spec.get(name) for name in network} | dict(group.axes)
     problem = json.dumps([group.study, group.experiment, start], sort_keys=True)
     return Course(problem, gaussian.value, history)
-
-
-def _damaged(problem: str, path: Path, directory: Path) -> UserError:
-    return UserError(problem, place=str(path), remedy=making_anew(directory.as_posix()))

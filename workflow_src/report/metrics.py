@@ -11,7 +11,8 @@ import math
 from typing import Any
 
 from workflow_src.config.studies import Study
-from workflow_src.report.evidence import Evidence, Group, Metric, Run
+from workflow_src.report.evaluations import Metric, Run
+from workflow_src.report.evidence import Evidence, Group
 
 _NEVER = "it never came 95 % of the way to the best run from the same start"
 _NOT_FINITE = {

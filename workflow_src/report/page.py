@@ -23,7 +23,8 @@ from workflow_src.plan.layout import MEASUREMENT_RECORD, RUN_RECORD
 from workflow_src.report.cells import Cell, Source, title
 from workflow_src.report.claim_page import claims_values
 from workflow_src.report.claims import JudgedClaim
-from workflow_src.report.evidence import MEASURED, Evidence
+from workflow_src.report.evaluations import MEASURED
+from workflow_src.report.evidence import Evidence
 from workflow_src.report.figures.drawing import Gallery
 from workflow_src.report.figures.style import Figure
 from workflow_src.report.schema import METRICS, Column
@@ -292,7 +293,7 @@ def _cell(table: Table, place: tuple[Key, Key]) -> dict[str, Any]:
         "interval": interval_text(cell.interval, unit) if cell.interval else "",
         "seeds": counted(cell.seeds, "seed"),
         "reason": cell.reason,
-        "planned": bool(cell.sources),
+        "planned": any(not source.never for source in cell.sources),
         "best": cell.best,
         "marks": [letter(note) for note in cell.notes],
         "tooltip": "\n".join(_tooltip(source, unit) for source in cell.sources),
@@ -373,8 +374,9 @@ def _incomplete(table: Table) -> list[tuple[Key, Key]]:
 def _missing(chapter: Chapter, table: Table, place: tuple[Key, Key]) -> dict[str, Any]:
     cell: Cell = table.cells[place]
     axes = table.axes_of(*place)
-    reasons = {source.reason for source in cell.sources if source.reason} or {cell.reason or ""}
-    seeds = [source.told for source in cell.sources if source.value is None]
+    lacking = [one for one in cell.sources if one.value is None and not one.never]
+    reasons = {source.reason for source in lacking if source.reason} or {cell.reason or ""}
+    seeds = [source.told for source in lacking]
     return {
         "experiment": chapter.study.experiments[table.experiment].title,
         "id": f"{table.study}-{table.experiment}",

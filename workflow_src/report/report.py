@@ -20,7 +20,8 @@ from workflow_src.provenance.record import CODE_ROOT, build_record, parent
 from workflow_src.provenance.repository import describe_repository
 from workflow_src.report.claim_files import claims_csv_text, claims_markdown_text
 from workflow_src.report.claims import judge_claims
-from workflow_src.report.evidence import MISSING, Evidence, read_evidence
+from workflow_src.report.evaluations import MISSING
+from workflow_src.report.evidence import Evidence, read_evidence
 from workflow_src.report.figures.drawing import draw_study
 from workflow_src.report.manifests import discard_stale, older_manifests, retire
 from workflow_src.report.metrics import metric_rows, run_rows

@@ -73,13 +73,19 @@ METRICS = (
         "Importance samples per image, and per leaf where models have leaves; null where the "
         "metric takes none.",
     ),
-    Column("value", "number", "see unit", "Mean over test images; null where state says why."),
+    Column(
+        "value",
+        "number",
+        "see unit",
+        "What was measured, of most metrics a mean over test images; null where state says why.",
+    ),
     Column(
         "standard_error",
         "number",
         "see unit",
-        "Standard error of the mean over test images, and of the log partition function where "
-        "that is a summand; null where the value is exact.",
+        "Standard error over what the value is estimated from: test images for most, the images "
+        "drawn and the judges for judged metrics, anomalies as well for areas under the ROC curve; "
+        "and of the log partition function where that is a summand. Null where the value is exact.",
     ),
     Column("unit", "string", None, "Unit of value and standard_error."),
     Column(

@@ -15,6 +15,7 @@ from workflow_src.config.published import PublishedValue
 from workflow_src.config.studies import Study
 from workflow_src.report.cells import INTERVAL_SEEDS, OF_ESTIMATE, Cell
 from workflow_src.report.intervals import Interval
+from workflow_src.report.judges import judges_sentences
 from workflow_src.report.tables import Key, Table
 from workflow_src.report.wording import (
     NOTHING,
@@ -85,6 +86,8 @@ def legend(table: Table, study: Study) -> list[str]:
     """What the cells are, and what the protocols and streams of the table mean."""
     cells = f"Cells: {_cells_phrase(table)}. {_spread_sentence(table)}"
     sentences = [cells]
+    if table.metric.shares_judges:
+        sentences += judges_sentences(table)
     if table.log_partition_error:
         sentences.append(_log_partition_sentence(table))
     if any(one.spread is not None for one in _published(table)):
@@ -187,9 +190,9 @@ def _spread_sentence(table: Table) -> str:
     ours = "Ours is the mean over seeds, their number in parentheses"
     if not kinds:
         return f"{ours}."
-    over = " over the test set" if kinds[0] == OF_ESTIMATE else ""
-    single = f", of a single seed the {kinds[1]}" if len(kinds) == 2 else ""
-    return f"{ours}; ± is the {kinds[0]}{over}{single}.{_interval_sentence(table)}"
+    over = "" if table.metric.errors_over is None else f" over {table.metric.errors_over}"
+    told = [f"{kind}{over}" if kind == OF_ESTIMATE else kind for kind in kinds]
+    return f"{ours}; ± is the {', of a single seed the '.join(told)}.{_interval_sentence(table)}"
 
 
 def _interval_sentence(table: Table) -> str:

@@ -17,7 +17,7 @@ from workflow_src.config.metrics import Metric, metric
 from workflow_src.config.published import PublishedValue
 from workflow_src.config.studies import Study
 from workflow_src.report.cells import OF_ESTIMATE, OVER_SEEDS, Cell, cell_of, remarks
-from workflow_src.report.cuts import Cut
+from workflow_src.report.cuts import OF_RUNS, Cut, CutIndex
 from workflow_src.report.evidence import Group
 from workflow_src.report.wording import converted
 
@@ -97,7 +97,9 @@ def build_table(
     """The table of one experiment from its groups, at least one, and the cells that were cut."""
     asked = study.experiments[experiment]
     layout, chosen_over = asked.table, frozenset(asked.best_over)
-    row_axes, column_axes = _headings(layout.rows, tuple(layout.columns), groups, chosen_over)
+    rows_by, columns_by = layout.rows, tuple(layout.columns)
+    row_axes, column_axes = _headings(rows_by, columns_by, groups, cuts, chosen_over)
+    cut_at = CutIndex(cuts)
     by_cell: dict[tuple[Key, Key], list[Group]] = {}
     for group in groups:
         place = (_key(group, row_axes), _key(group, column_axes))
@@ -109,7 +111,7 @@ def build_table(
     notes: dict[str, int] = {}
     constants = {
         name: groups[0].value_of(name)
-        for name in _names(groups, chosen_over)
+        for name in _names((*groups, *cuts), chosen_over)
         if name not in (*row_axes, *column_axes)
     }
     table = Table(
@@ -131,7 +133,7 @@ def build_table(
     for row in rows:
         for column in columns:
             own = by_cell.get((row, column), [])
-            there = [cut for cut in cuts if cut.is_at(table.axes_of(row, column))]
+            there = cut_at.at(table.axes_of(row, column))
             cell = cell_of(own, table.metric, asked.best_over, there)
             cells[row, column] = _finished(cell, table, (row, column), there, published, notes)
     samples = {s.importance_samples for cell in cells.values() for s in cell.sources} - {None}
@@ -176,22 +178,33 @@ def _places_of(
 
 
 def _headings(
-    rows: str, columns: tuple[str, ...], groups: Sequence[Group], chosen_over: frozenset[str]
+    rows: str,
+    columns: tuple[str, ...],
+    groups: Sequence[Group],
+    cuts: Sequence[Cut],
+    chosen_over: frozenset[str],
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Rows' and columns' names: the study's, protocol and stream, and whatever else varies."""
+    """Rows' and columns' names: the study's, protocol and stream, and whatever else varies.
+
+    What only cut cells have another value of is a heading too, so that they have a place.
+    """
     named = (rows, *columns)
+
+    def varies(name: str) -> bool:
+        there: Sequence[Group | Cut] = groups if name in OF_RUNS else (*groups, *cuts)
+        return len({one.value_of(name) for one in there}) > 1
+
     varying = [
         name
-        for name in _names(groups, chosen_over)
-        if name not in named
-        and (name in _ALWAYS_SHOWN or len({group.value_of(name) for group in groups}) > 1)
+        for name in _names((*groups, *cuts), chosen_over)
+        if name not in named and (name in _ALWAYS_SHOWN or varies(name))
     ]
     return (rows, *varying), columns
 
 
-def _names(groups: Sequence[Group], chosen_over: frozenset[str]) -> tuple[str, ...]:
-    """What groups differ in: the axes, and after them what is compared and not chosen over."""
-    return (*_AXES, *sorted({name for group in groups for name in group.variant} - chosen_over))
+def _names(cells: Sequence[Group | Cut], chosen_over: frozenset[str]) -> tuple[str, ...]:
+    """What cells differ in: the axes, and after them what is compared and not chosen over."""
+    return (*_AXES, *sorted({name for one in cells for name in one.variant} - chosen_over))
 
 
 def _key(group: Group, names: tuple[str, ...]) -> Key:
@@ -257,17 +270,30 @@ def _with_best(table: Table) -> dict[tuple[Key, Key], Cell]:
     """The cells, with the best of each comparison between models marked."""
     if table.metric.better == "neither":
         return dict(table.cells)
+    apart = {"model", *_of_some_models(table)}
     comparisons: dict[Key, list[tuple[Key, Key]]] = {}
     for place, cell in table.cells.items():
         if cell.ours is not None:
             axes = table.axes_of(*place)
-            rest = tuple(value for name, value in axes.items() if name != "model")
+            rest = tuple(value for name, value in axes.items() if name not in apart)
             comparisons.setdefault(rest, []).append(place)
     cells = dict(table.cells)
     pick = max if table.metric.better == "higher" else min
     for places in comparisons.values():
-        if len(places) > 1:
+        if len({table.axes_of(*place)["model"] for place in places}) > 1:
             best = pick(cells[place].ours or 0.0 for place in places)
             for place in places:
                 cells[place] = replace(cells[place], best=cells[place].ours == best)
     return cells
+
+
+def _of_some_models(table: Table) -> set[str]:
+    """Compared hyperparameters that a model with numbers lacks: its cells have no value of them."""
+    having: dict[str, set[str]] = {}
+    for place, cell in table.cells.items():
+        if cell.ours is not None:
+            axes = table.axes_of(*place)
+            told = {name for name, value in axes.items() if name not in _AXES and value is not None}
+            having.setdefault(axes["model"], set()).update(told)
+    told = {name for names in having.values() for name in names}
+    return {name for name in told if not all(name in names for names in having.values())}

@@ -35,6 +35,7 @@ MEASURED = (
     "smoothing.npz",
     "predictions.npz",
     "judged.npz",
+    "noiseless_judged.npz",
     "sharpened_judged.npz",
 )
 """Of a measurement's files, those that numbers and figures of the report come from."""

@@ -63,6 +63,11 @@ def test_draws_of_every_label_are_judged() -> None:
     assert rows["judged_accuracy"]["value"] == pytest.approx(expected)
     assert 0.5 < expected <= 1
     assert rows["judge_count"]["value"] == 1
+    # The nearest mean is always that of the component.
+    assert rows["noiseless_judged_accuracy"]["value"] == 1.0
+    clean = found.arrays["noiseless_judged"]
+    np.testing.assert_array_equal(clean["labels"], kept["labels"])
+    assert (clean["judge_probabilities"].argmax(-1) == kept["labels"]).all()
     assert found.arrays["sharpened_judged"]["judge_probabilities"].shape == (1, 80, 2)
     gain = rows["sharpened_judged_accuracy"]["value"] - rows["judged_accuracy"]["value"]
     assert rows["sharpening_gain"]["value"] == pytest.approx(gain)

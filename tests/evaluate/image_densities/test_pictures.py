@@ -34,6 +34,24 @@ def test_samples_are_the_models_draws(facts: ImageFacts | None) -> None:
         np.testing.assert_allclose(images * 16, np.rint(images * 16), atol=1e-5)
 
 
+@pytest.mark.parametrize("facts", list(SIDES), ids=["gray", "colour", "counts"])
+def test_means_of_samples_are_those_of_the_components_that_made_them(
+    facts: ImageFacts | None,
+) -> None:
+    one = subject(facts, scale=0.0)
+    kept = samples(one, 130)
+    assert kept["means"].shape == (130, *SIDES[facts])
+    assert len(np.unique(kept["means"].reshape(130, -1), axis=0)) == 2
+    # With deviations of 0 draws are the means, but for counts, which are rounded.
+    tolerance = 0.5 / 16 if facts is COUNTS else 0.0
+    assert np.abs(kept["means"] - kept["images"]).max() <= tolerance + 1e-6
+
+
+def test_what_is_sharpened_cannot_be_without_noise() -> None:
+    with pytest.raises(ValueError, match="drawn with noise"):
+        drawn(subject(), 3, "test", sharpened=True, noise=False)
+
+
 def test_fewer_draws_are_the_first_of_more_where_blocks_are_whole() -> None:
     one = subject()
     torch.testing.assert_close(drawn(one, 300, "test")[:200], drawn(one, 200, "test"))

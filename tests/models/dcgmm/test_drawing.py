@@ -58,6 +58,25 @@ def test_noise_is_the_deviation_over_the_divisor() -> None:
     assert (drawn[:, :3] == 0.5).all()
 
 
+def test_without_noise_pixels_are_centroids() -> None:
+    one = model(noise_divisor=0.01)
+    parameters = apart(one)
+    parameters["layer_1.precision_roots"].fill_(4.0)
+    drawn = one.draw(parameters, 200, stream(), noise=False)
+    assert torch.equal(drawn, parameters["layer_1.centroids"][0, component_of(drawn)])
+
+
+def test_noise_of_the_lowest_layer_alone_is_left_out() -> None:
+    """Above it, noise is in responsibilities: draws are those of a model that has none below."""
+    one = model(6, layout=DEEP, noise_divisor=0.5)
+    parameters = trained(one)
+    bound = torch.full_like(parameters["layer_1.precision_roots"], UPPER)
+    clean = one.draw(parameters, 130, stream(4), noise=False)
+    without = parameters | {"layer_1.precision_roots": bound}
+    assert torch.equal(clean, one.draw(without, 130, stream(4)))
+    assert not torch.equal(clean, one.draw(parameters, 130, stream(4)))
+
+
 @pytest.mark.parametrize("layout", [DEEP, "F(3,1)-G(4,independent)-F(4,1)-G(9)"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_draws_follow_the_seed_and_are_not_cut(layout: str, channels: int) -> None:

@@ -192,6 +192,15 @@ def test_draws_have_the_noise_of_the_leaves() -> None:
         assert kstest(drawn[:, pixel].numpy(), norm(mean, deviation).cdf).pvalue > UNLIKELY
 
 
+def test_without_noise_draws_are_the_centroids_of_the_leaves_that_are_picked() -> None:
+    model = dgc_spn(4, 4, sums=2, leaf_components=3)
+    parameters = start(model)
+    means = model.draw(parameters, 300, generator(5), noise=False)
+    certain = parameters | {"leaves.deviation": torch.zeros_like(parameters["leaves.deviation"])}
+    assert torch.equal(means, model.draw(certain, 300, generator(5)))
+    assert not torch.equal(means, model.draw(parameters, 300, generator(5)))
+
+
 def test_draws_have_their_own_log_likelihood() -> None:
     """The mean of log p over draws is the negative entropy, here against quadrature."""
     model = dgc_spn(1, 2, sums=2, leaf_components=2)

@@ -112,6 +112,24 @@ def test_normal_draws_hold_the_leaves_noise() -> None:
     assert kstest(draws[:, 0].numpy(), distribution).pvalue > SIGNIFICANCE
 
 
+def test_without_noise_pixels_are_the_means_of_the_leaves_that_are_picked() -> None:
+    """With next to no variance draws are their leaves' means; of n trials these are n p."""
+    network = rat_spn(4, 4, "gaussian", split_depth=2, repetitions=3, components=3)
+    parameters = parameters_of(network)
+    means = network.draw(parameters, 300, generator(1), noise=False)
+    certain = parameters | {"leaf.variance": torch.full_like(parameters["leaf.variance"], 1e-12)}
+    drawn = network.draw(certain, 300, generator(1))
+    torch.testing.assert_close(means, drawn, rtol=0, atol=1e-4)
+    counts = pd_spn(1, 3, levels=3)
+    parameters = parameters_of(counts)
+    # [copies, pixels, components]
+    possible = 3 * parameters["leaf.probability"].float()
+    for pixel, found in enumerate(counts.draw(parameters, 300, generator(), noise=False).T):
+        known = possible[:, pixel].flatten()
+        assert (found[:, None] - known).abs().min(dim=1).values.max() < 1e-6
+        assert len(found.unique()) > 1
+
+
 def test_expected_normal_pixels_are_means_of_draws() -> None:
     network = pd_spn(2, 4, "gaussian", components=3)
     parameters, image = parameters_of(network), pictures(network, 1)

@@ -9,7 +9,8 @@ Images are the first of the N in their order. The arrays, by file:
 
 ``scores`` (always): ``test`` [L, N] and ``anomalies`` [L, M] (the layers' scores, the top layer
     last), and of normalised densities ``log_likelihood`` [N].
-``samples`` (`samples` draws): ``images`` [samples, H, W(, 3)].
+``samples`` (`samples` draws): ``images`` and ``means`` [samples, H, W(, 3)]: draws, and the means
+    of the components that were chosen for them.
 ``sharpened_samples`` (`sharpened_samples` draws, where there is something to sharpen): ``plain``
     and ``sharpened`` [draws, H, W(, 3)], of equal choices at the top layer.
 ``variants`` (`variants` images): ``originals`` [n, H, W(, 3)], ``variants`` [n, 8, H, W(, 3)].
@@ -26,8 +27,8 @@ Images are the first of the N in their order. The arrays, by file:
 ``centroids`` (`centroids`): ``images`` [K, f, f(, 3)] of the lowest layer; not cut to [0, 1].
 ``classification`` (`classification`, of runs with a classifier): ``log_probabilities`` [N, S],
     ``labels`` [N] (int64).
-``judged`` (`judged_samples` of each label) and, where `sharpened_samples` are asked for as well,
-    ``sharpened_judged``: see `judging`.
+``judged`` and ``noiseless_judged`` (`judged_samples` of each label) and, where
+    `sharpened_samples` are asked for as well, ``sharpened_judged``: see `judging`.
 """
 
 from __future__ import annotations
@@ -141,10 +142,16 @@ def _judged(
     *,
     sharpening: bool,
 ) -> tuple[list[Row], dict[str, Arrays]]:
-    """What judges say of draws of every label, and with ``sharpening`` of sharpened ones, too."""
+    """What judges say of draws of every label, with their noise and without it.
+
+    With ``sharpening`` of sharpened ones, too.
+    """
 
     def plain(number: int, label: int | None) -> Tensor:
         return pictures.drawn(subject, number, "judged samples", label=label)
+
+    def noiseless(number: int, label: int | None) -> Tensor:
+        return pictures.drawn(subject, number, "judged samples", label=label, noise=False)
 
     def sharpened(number: int, label: int | None) -> Tensor:
         return pictures.drawn(subject, number, "judged samples", label=label, sharpened=True)
@@ -155,6 +162,7 @@ def _judged(
         judges,
         count,
         memory_bytes,
+        draw_noiseless=noiseless,
         draw_sharpened=sharpened if sharpening else None,
     )
 

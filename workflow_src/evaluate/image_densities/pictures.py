@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -20,21 +22,30 @@ def drawn(
     *,
     label: int | None = None,
     sharpened: bool = False,
+    noise: bool = True,
 ) -> Tensor:
     """So many images [count, D] in the data's units, with the run's random stream of ``purpose``.
 
     They are cut to the range of pixels, which draws of normal densities leave. With and without
-    ``sharpened`` the same choices are made at the top.
+    ``sharpened`` the same choices are made at the top; without ``noise`` all choices are the same,
+    and pixels are means. What is sharpened has its noise.
 
     Raises
     ------
     ValueError
-        If the model cannot sharpen and is asked to, or has no such label.
+        If the model cannot sharpen and is asked to, if what is sharpened is to have no noise, or
+        there is no such label.
     """
     model, axes = subject.model, {} if label is None else {"label": label}
     if sharpened and not can_sharpen(subject):
         raise ValueError(f"the model {subject.spec['model']} has nothing to sharpen")
-    draw = model.draw_sharpened if sharpened and isinstance(model, Sharpens) else model.draw
+    if sharpened and not noise:
+        raise ValueError("sharpened images are drawn with noise; leave one of the two")
+    draw = (
+        model.draw_sharpened
+        if sharpened and isinstance(model, Sharpens)
+        else partial(model.draw, noise=noise)
+    )
     blocks = [
         draw(
             subject.parameters,
@@ -53,8 +64,11 @@ def can_sharpen(subject: Subject) -> bool:
 
 
 def samples(subject: Subject, count: int) -> Arrays:
-    """Images drawn from the model."""
-    return {"images": _pictures(subject, count, sharpened=False)}
+    """Images drawn from the model, and the same choices with means for pixels."""
+    return {
+        "images": _pictures(subject, count, sharpened=False),
+        "means": subject.pictures(drawn(subject, count, "samples", noise=False)),
+    }
 
 
 def sharpened_samples(subject: Subject, count: int) -> Arrays:

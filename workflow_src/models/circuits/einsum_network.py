@@ -164,14 +164,21 @@ class EinsumNetwork:
         generator: torch.Generator,
         *,
         label: int | None = None,
+        noise: bool = True,
     ) -> Tensor:
-        """Images [count, D] from the density itself: normal ones may lie outside [0, 1]."""
+        """Images [count, D] from the density itself: normal ones may lie outside [0, 1].
+
+        Without ``noise`` they are the means of the leaves that were picked.
+        """
         if label is not None:
             raise ValueError("an Einsum network has no classifier; draw without a label")
         banked = _banked(parameters)
         parts = [
             self._pixels(
-                banked, drawn_components(self.circuit, banked, images, generator), generator
+                banked,
+                drawn_components(self.circuit, banked, images, generator),
+                generator,
+                noise=noise,
             )
             for images in _sizes(count, self._images_at_once)
         ]
@@ -240,9 +247,17 @@ class EinsumNetwork:
             yield some, self._values(banked, self.leaves.gathered(shown), ~hidden)
 
     def _pixels(
-        self, banked: Mapping[str, Tensor], picked: Tensor, generator: torch.Generator
+        self,
+        banked: Mapping[str, Tensor],
+        picked: Tensor,
+        generator: torch.Generator,
+        *,
+        noise: bool = True,
     ) -> Tensor:
-        """Values [N, D] drawn from the components of leaf regions, [L, N], -1 for none."""
+        """Values [N, D] drawn from the components of leaf regions, [L, N], -1 for none.
+
+        Without ``noise`` they are the components' means.
+        """
         by_row = self.leaves.by_row(picked.unsqueeze(0))[0]
         # Exactly one of the regions that hold a value has a component.
         component, copy = by_row.max(dim=0)
@@ -250,7 +265,9 @@ class EinsumNetwork:
         chosen = {
             name: banked[f"leaf.{name}"][0][copy, value, component].T for name in self.family.names
         }
-        return self.family.drawn(chosen, generator)
+        # Drawn either way, so that the picks of what follows do not depend on it.
+        drawn = self.family.drawn(chosen, generator)
+        return drawn if noise else self.family.expected(chosen)
 
     def _means(self, banked: Mapping[str, Tensor]) -> Tensor:
         """Of all leaves, [C, D, K]."""

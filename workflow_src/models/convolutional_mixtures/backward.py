@@ -143,22 +143,30 @@ def chosen_components(probabilities: Tensor, generator: torch.Generator) -> Tens
 
 
 def drawn_inputs(
-    layer: LayerParameters, control: Tensor, sampling: Sampling, generator: torch.Generator
+    layer: LayerParameters,
+    control: Tensor,
+    sampling: Sampling,
+    generator: torch.Generator,
+    *,
+    noise: bool = True,
 ) -> Tensor:
     """What a mixture layer draws for the layer below, ``[R, N, h, w, D]`` (equation 7).
 
-    First a component by the control signal ``[R, N, h, w, K]``, then a point near its centroid.
+    First a component by the control signal ``[R, N, h, w, K]``, then a point near its centroid, or
+    without ``noise`` the centroid itself. Either way the generator gives as many numbers.
     """
     chosen = chosen_components(choice_probabilities(control, sampling.top_values), generator)
     centres = of_chosen(layer.centroids, chosen)
     roots = of_chosen(layer.precision_roots, chosen)
-    noise = torch.randn(
+    normal = torch.randn(
         centres.shape, generator=generator, dtype=centres.dtype, device=generator.device
     ).to(centres.device)
+    if not noise:
+        return centres
     deviations = torch.where(
         roots < sampling.upper_root, (roots * sampling.noise_divisor).reciprocal(), 0.0
     )
-    return centres.addcmul_(deviations, noise)
+    return centres.addcmul_(deviations, normal)
 
 
 def expected_inputs(layer: LayerParameters, control: Tensor) -> Tensor:

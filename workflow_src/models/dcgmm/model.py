@@ -147,9 +147,14 @@ class DeepConvolutionalMixture:
         generator: torch.Generator,
         *,
         label: int | None = None,
+        noise: bool = True,
     ) -> Tensor:
-        """Images ``[count, D]`` from the top layer down, or for a label from the classifier."""
-        return self._drawn(_bank(parameters), count, generator, label, None)
+        """Images ``[count, D]`` from the top layer down, or for a label from the classifier.
+
+        Without ``noise`` pixels are the lowest mixture layer's centroids; what the layers above it
+        draw decides which, and is drawn as ever.
+        """
+        return self._drawn(_bank(parameters), count, generator, label, noise=noise)
 
     @property
     def has_sharpening(self) -> bool:
@@ -314,7 +319,9 @@ class DeepConvolutionalMixture:
         count: int,
         generator: torch.Generator,
         label: int | None,
-        correct: Correction | None,
+        correct: Correction | None = None,
+        *,
+        noise: bool = True,
     ) -> Tensor:
         if label is None:
             top = len(self.network.blocks) - 1
@@ -327,7 +334,7 @@ class DeepConvolutionalMixture:
         parts = [min(BATCH, count - start) for start in range(0, count, BATCH)]
         drawn = [
             self._downwards(
-                bank, control.expand(1, part, -1, -1, -1), top, generator, correct=correct
+                bank, control.expand(1, part, -1, -1, -1), top, generator, correct, noise=noise
             )
             for part in parts
         ]
@@ -340,11 +347,18 @@ class DeepConvolutionalMixture:
         top: int,
         generator: torch.Generator,
         correct: Correction | None = None,
+        *,
+        noise: bool = True,
     ) -> Tensor:
-        """Pixels ``[n, D]`` that are drawn from a block's control signal downwards."""
+        """Pixels ``[n, D]`` that are drawn from a block's control signal downwards.
+
+        Without ``noise`` the lowest mixture layer, which makes the pixels, adds none.
+        """
 
         def draw(number: int, signal: Tensor) -> Tensor:
-            return drawn_inputs(LayerParameters.of(bank, number), signal, self.sampling, generator)
+            layer = LayerParameters.of(bank, number)
+            noisy = noise or number > 1
+            return drawn_inputs(layer, signal, self.sampling, generator, noise=noisy)
 
         found = backward(self.network.blocks, self.network.shapes, control, top, draw, correct)
         return self._as_pixels(found[0])

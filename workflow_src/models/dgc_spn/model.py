@@ -12,7 +12,8 @@ the leaves' variance, this moves them to the mean image before the weights have 
 8 x 8 digits nothing but the mean is learned so, but much with fixed centroids.
 
 Draws are draws from the density: a component at every pixel and normal noise around its centroid,
-as all circuits here draw, and not cut off at the range of pixels.
+as all circuits here draw, and not cut off at the range of pixels; centroids where no noise is
+wanted.
 """
 
 from __future__ import annotations
@@ -188,8 +189,11 @@ class DgcSpn:
         generator: torch.Generator,
         *,
         label: int | None = None,
+        noise: bool = True,
     ) -> Tensor:
         """Images ``[count, D]`` drawn from the density; with the leaves' noise, and not cut off.
+
+        Without ``noise`` they are the centroids of the leaves that were picked.
 
         Raises
         ------
@@ -209,7 +213,10 @@ class DgcSpn:
         ]
         if not drawn:
             return parameters[CENTROIDS].new_zeros(0, self.images.pixels)
-        return self._noisy(parameters, torch.cat(drawn, dim=2), generator)
+        components = torch.cat(drawn, dim=2)
+        if not noise:
+            return self._centres(parameters, components)
+        return self._noisy(parameters, components, generator)
 
     @torch.no_grad()
     def inpaint(
@@ -294,12 +301,16 @@ class DgcSpn:
         for images in _parts(pixels):
             yield self.leaves.maps(images)
 
+    def _centres(self, parameters: Mapping[str, Tensor], components: Tensor) -> Tensor:
+        """Values ``[N, D]``: centroids of components ``[height, width, N]``."""
+        wanted = components.unsqueeze(3).expand(-1, -1, -1, self.images.channels)
+        return self.leaves.images(parameters[CENTROIDS].gather(2, wanted).transpose(2, 3))
+
     def _noisy(
         self, parameters: Mapping[str, Tensor], components: Tensor, generator: torch.Generator
     ) -> Tensor:
         """Values ``[N, D]`` from the leaves of components ``[height, width, N]``."""
-        wanted = components.unsqueeze(3).expand(-1, -1, -1, self.images.channels)
-        means = self.leaves.images(parameters[CENTROIDS].gather(2, wanted).transpose(2, 3))
+        means = self._centres(parameters, components)
         noise = torch.randn(
             means.shape, generator=generator, device=means.device, dtype=means.dtype
         )

@@ -38,7 +38,7 @@ from workflow_src.report.figures.winners import (
 from workflow_src.report.wording import counted
 
 _ACROSS = 3
-_WIDE, _HIGH = 3.4, 3.0
+_WIDE, _HIGH, _LINE = 3.4, 3.0, 0.17
 _POINTS = 400
 """Points of a curve that are drawn, at the most."""
 
@@ -77,11 +77,13 @@ def _figure(prefix: str, cell: tuple[str, str], drawn: Sequence[Pictured]) -> Fi
     layers = max(len(one.arrays["test"]) for one in drawn)
     titles = [f"layer {number}" for number in range(1, layers + 1)] if layers > 1 else ["score"]
     across = min(_ACROSS, len(drawn))
+    above = [title_of(one, drawn) for one in drawn]
+    high = _HIGH + _LINE * max(title.count("\n") for title in above)
     with look():
-        figure, grid = panel_grid(len(drawn), across, _HIGH, _WIDE * across, 0.3, titles)
-        for axes, one in zip(grid, drawn, strict=True):
+        figure, grid = panel_grid(len(drawn), across, high, _WIDE * across, 0.3, titles)
+        for axes, one, title in zip(grid, drawn, above, strict=True):
             _draw_panel(axes, one)
-            axes.set_title(title_of(one, drawn, ", "), loc="left")
+            axes.set_title(title, loc="left")
         handles = [
             Line2D([], [], color=COMPONENT_COLOURS[place], label=title)
             for place, title in enumerate(titles)

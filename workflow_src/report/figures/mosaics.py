@@ -23,6 +23,9 @@ _TITLE = 34
 _LINE = 26
 _SIDE = 34
 _CHARACTER = 14
+_SIGNS = {" ": "\N{NO-BREAK SPACE}", "-": "\N{NON-BREAKING HYPHEN}"}
+_TOGETHER = str.maketrans(_SIGNS)
+_APART = str.maketrans({held: sign for sign, held in _SIGNS.items()})
 
 
 @dataclass(frozen=True)
@@ -92,9 +95,22 @@ def panels_png(
 
 
 def _wrapped(title: str, width: int) -> str:
-    """The title in lines that are no longer than ``width`` pixels."""
+    """The title in lines that are no longer than ``width`` pixels.
+
+    Lines end after commas, so that a name stays with its number, and elsewhere only in what is
+    longer than a line.
+    """
     longest = max(10, (width + _BETWEEN) // _CHARACTER)
-    return "\n".join(textwrap.fill(line, longest) for line in title.split("\n"))
+    lines = [textwrap.fill(_held_together(line, longest), longest) for line in title.split("\n")]
+    return "\n".join(lines).translate(_APART)
+
+
+def _held_together(line: str, longest: int) -> str:
+    """The line with signs that are no place to break in every phrase that fits a line."""
+    phrases = line.split(", ")
+    return ", ".join(
+        phrase.translate(_TOGETHER) if len(phrase) < longest else phrase for phrase in phrases
+    )
 
 
 def _title_height(row: Sequence[Panel]) -> int:

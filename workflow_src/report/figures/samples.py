@@ -107,9 +107,15 @@ def _figure(prefix: str, cell: Cell, drawn: Sequence[Pictured]) -> Figure:
 
 
 def _rows_told(drawn: Sequence[Pictured]) -> str:
-    """What the rows of a collection are."""
-    groups = (drawn[0].group, *drawn[0].others)
-    if groups[0].collection is None:
+    """What the rows of a collection are, model by model where they have other ones."""
+    if drawn[0].group.collection is None:
         return ""
-    names = [axis_value("data_set", group.axes["data_set"]) for group in groups]
-    return f"; a row for each model's data set, from top to bottom {listed(names)}"
+    rows: dict[str, list[str]] = {}
+    for one in drawn:
+        groups = (one.group, *one.others)
+        names = listed(axis_value("data_set", group.axes["data_set"]) for group in groups)
+        rows.setdefault(names, []).append(title_of(one, drawn, ", "))
+    told = "; ".join(
+        f"{names} of {listed(titles)}" if len(rows) > 1 else names for names, titles in rows.items()
+    )
+    return f"; a row for each model's data set, from top to bottom {told}"

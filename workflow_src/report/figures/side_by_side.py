@@ -84,10 +84,10 @@ def _figure(prefix: str, cell: Cell, drawn: Sequence[Pictured]) -> Figure:
         caption=(
             "Test images, what is seen of them, and what every model draws and expects in the "
             "hidden half; of convolutional mixtures also as the DCGMM paper fills in, with hidden "
-            "pixels as evidence of black. Root mean squared errors of the expectation over the first "
-            "64 test images, as a share of the full range, also with hidden pixels as black and of "
-            "the mean training image, and where there is a density its logarithm in nats per "
-            f"hidden pixel: {told} ({told_seeds(drawn)}).{same}"
+            "pixels as evidence of black. Root mean squared errors of the expectation over the "
+            "first 64 test images, as a share of the full range, also with hidden pixels as black "
+            "and of the mean training image, and where there is a density its logarithm in nats "
+            f"per hidden pixel: {told} ({told_seeds(drawn)}).{same}"
         ),
         images={".png": panels_png(rows, palette=_PALETTE)},
         evaluations=evaluations_of(drawn),
