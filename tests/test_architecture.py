@@ -41,7 +41,7 @@ def test_only_writers_of_results_know_provenance(graph: dict[str, set[str]]) -> 
         if any(architecture.part(target) == "provenance" for target in targets)
     }
     writers = {"data", "train", "evaluate", "report", "commands", "__main__"}
-    assert users <= {*writers, "audit", "changes", "provenance", "release", "trace"}
+    assert users <= {*writers, "audit", "changes", "lineage", "provenance", "release", "trace"}
 
 
 def test_what_decides_numbers_knows_no_housekeeping(graph: dict[str, set[str]]) -> None:

@@ -7,9 +7,6 @@ torch. What a user can mend is told in one line; everything else keeps its trace
 from __future__ import annotations
 
 import argparse
-import ast
-import difflib
-import importlib
 import logging
 import os
 import sys
@@ -17,7 +14,10 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
+from workflow_src.command_line.commands import FOLDER as COMMANDS
+from workflow_src.command_line.parsing import parse
 from workflow_src.config.conflicts import refuse_conflict
 from workflow_src.errors import UserError
 from workflow_src.exit_codes import ExitCode
@@ -25,20 +25,22 @@ from workflow_src.jobs.heartbeat import Journal, StoppedError, stopping_on_signa
 from workflow_src.provenance.record import ATTEMPT_VARIABLE
 from workflow_src.storage import explain
 
-COMMANDS = Path(__file__).parent / "commands"
-
-_COMMON = ("debug", "log", "attempt", "journal")
-
 log = logging.getLogger("workflow_src")
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command that ``words`` (the command line) name; return its exit code."""
     try:
-        arguments = _parse(sys.argv[1:] if words is None else words)
+        return _execute(parse(sys.argv[1:] if words is None else words))
     except SyntaxError as error:
         print(f"error: {_code_error(error)}", file=sys.stderr)
         return ExitCode.USER_ERROR
+    except KeyboardInterrupt:
+        return _cancelled()
+
+
+def _execute(arguments: argparse.Namespace) -> int:
+    """Run the parsed command, tell how it ended where that is not well; its exit code."""
     if arguments.attempt is not None:
         os.environ[ATTEMPT_VARIABLE] = str(arguments.attempt)
     try:
@@ -57,9 +59,6 @@ def main(words: Sequence[str] | None = None) -> int:
         return _tell(_code_error(error), arguments.debug)
     except OSError as error:
         return _tell_system_error(error, arguments.debug)
-    except KeyboardInterrupt:
-        log.error("cancelled")
-        return ExitCode.CANCELLED
     except Exception:
         # To the log file alone: Python itself shows the traceback on the terminal.
         log.critical("failed", exc_info=True, extra={"file_only": True})
@@ -94,77 +93,25 @@ def _second_name(file: Path | None) -> Path | None:
     return second
 
 
-def command_names() -> list[str]:
-    """The commands that there are, by the names of their files."""
-    return sorted(path.stem for path in COMMANDS.glob("*.py") if path.stem != "__init__")
+class _Terminal(logging.StreamHandler[TextIO]):
+    """Writes to what stderr is at the moment: bars put something of their own in its place."""
 
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
 
-def _parse(words: Sequence[str]) -> argparse.Namespace:
-    common = _common_options()
-    top = argparse.ArgumentParser(
-        prog="python -m workflow_src",
-        description="One command per step of the workflow; Snakemake calls most of them.",
-        epilog=_summary(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[common],
-        allow_abbrev=False,
-    )
-    top.add_argument("command", nargs="?", help="one of those below; `COMMAND --help` explains it")
-    top.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-    given = top.parse_args(words)
-    if given.command is None:
-        top.print_help(sys.stderr)
-        top.exit(ExitCode.USER_ERROR)
-    if given.command not in command_names():
-        top.exit(ExitCode.USER_ERROR, f"{_unknown(given.command)}\n")
-    module = importlib.import_module(f"workflow_src.commands.{given.command}")
-    parser = argparse.ArgumentParser(
-        prog=f"python -m workflow_src {given.command}",
-        description=(module.__doc__ or "").partition(": ")[2],
-        parents=[common],
-        allow_abbrev=False,
-    )
-    parser.set_defaults(run=module.run)
-    module.configure(parser)
-    unset = argparse.Namespace(**dict.fromkeys(_COMMON))
-    arguments = parser.parse_args(given.rest, namespace=unset)
-    for name in _COMMON:
-        setattr(arguments, name, getattr(given, name, getattr(arguments, name)))
-    return arguments
+    @property
+    def stream(self) -> TextIO:
+        """Standard error."""
+        return sys.stderr
 
-
-def _common_options() -> argparse.ArgumentParser:
-    """Options of every command; they may stand before or after its name."""
-    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    common.add_argument("--debug", action="store_true", help="show tracebacks of user errors")
-    common.add_argument("--log", type=Path, metavar="FILE", help="write messages to FILE as well")
-    common.add_argument("--attempt", type=int, metavar="N", help="recorded: Snakemake's attempt")
-    common.add_argument("--journal", type=Path, metavar="FILE", help="tell there how the job goes")
-    return common
-
-
-def _unknown(command: str) -> str:
-    names = command_names()
-    near = difflib.get_close_matches(command, names, n=1)
-    guess = f"did you mean {near[0]}? " if near else ""
-    return f"unknown command {command!r}; {guess}there are {', '.join(names)}"
-
-
-def _summary() -> str:
-    """Every command with the first sentence of its file, which is read and not imported."""
-    lines = ["commands:"]
-    for name in command_names():
-        path = COMMANDS / f"{name}.py"
-        said = ast.get_docstring(ast.parse(path.read_text(), filename=str(path))) or ""
-        lines.append(f"  {name:<10} {said.splitlines()[0].partition(': ')[2]}" if said else name)
-    lines.append("exit codes:")
-    lines += [f"  {code.value:<10} {code.meaning}" for code in ExitCode]
-    return "\n".join(lines)
+    @stream.setter
+    def stream(self, value: TextIO) -> None:
+        raise AttributeError("it is always standard error")
 
 
 def _open_log(file: Path | None) -> None:
     """Messages go to stderr, short; and to ``file``, with their time."""
-    terminal = logging.StreamHandler()
+    terminal = _Terminal()
     terminal.setFormatter(logging.Formatter("%(message)s"))
     terminal.addFilter(lambda record: not getattr(record, "file_only", False))
     handlers: list[logging.Handler] = [terminal]
@@ -179,6 +126,14 @@ def _open_log(file: Path | None) -> None:
         handlers.append(written)
     logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)
     log.setLevel(logging.INFO)
+
+
+def _cancelled() -> int:
+    """Ctrl-C: no more than a word, on a line of its own below what the terminal echoes."""
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
+    log.error("cancelled")
+    return ExitCode.CANCELLED
 
 
 def _tell(error: UserError, debug: bool) -> int:

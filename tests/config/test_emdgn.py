@@ -8,7 +8,8 @@ import json
 import pytest
 
 from workflow_src.config.claims import Comparison, Limit
-from workflow_src.config.experiments import Entry, Grid
+from workflow_src.config.experiments import Grid
+from workflow_src.config.grid_entries import GridEntry
 from workflow_src.config.loading import settings_from_mapping
 from workflow_src.config.metrics import METRICS
 from workflow_src.config.models import hyperparameters_of
@@ -30,11 +31,11 @@ def paper(study: Study, name: str) -> Grid:
     return study.experiments[name].scales["paper"]
 
 
-def entries(grid: Grid) -> tuple[Entry, ...]:
+def entries(grid: Grid) -> tuple[GridEntry, ...]:
     return grid.models[MODEL]
 
 
-def told(entry: Entry, **defaults: object) -> tuple[object, ...]:
+def told(entry: GridEntry, **defaults: object) -> tuple[object, ...]:
     """The values of some hyperparameters, or else what they are by default."""
     return tuple(entry.get(name, (value,)) for name, value in defaults.items())
 
@@ -66,7 +67,7 @@ def test_the_figures_settings_are_the_papers(
     assert [entry["batch_size"] for entry in variational] == [(50,)]
 
 
-def deviations(entry: Entry) -> list[float]:
+def deviations(entry: GridEntry) -> list[float]:
     """The standard deviations of the starting noise."""
     return [float(noise) for noise in entry["starting_noise"]]
 

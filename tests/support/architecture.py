@@ -1,19 +1,25 @@
 """The package graph, from the modules' imports and the packages' docstrings.
 
-``make architecture`` writes it into docs/architecture.md; tests/test_architecture.py holds the
-directions that it may have. Nothing is imported: the sources are read as syntax.
+``make architecture`` writes it into docs/architecture.md and draws docs/images/architecture.svg;
+tests/test_architecture.py holds the directions that it may have. Nothing is imported: the sources
+are read as syntax.
 """
 
 from __future__ import annotations
 
 import ast
 import graphlib
+import sys
 from collections.abc import Iterable
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1]))
+from support import architecture_picture
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "workflow_src"
 PAGE = ROOT / "docs" / "architecture.md"
+PICTURE = ROOT / "docs" / "images" / "architecture.svg"
 
 BEGIN = "<!-- From here to the end mark made by `make architecture`. -->"
 END = "<!-- End of what `make architecture` makes. -->"
@@ -23,7 +29,7 @@ LEVELS = (
     ("storage",),
     ("jobs",),
     ("archive", "config", "provenance"),
-    ("cluster",),
+    ("cluster", "lineage"),
     ("plan",),
     ("data", "models", "compute"),
     ("train",),
@@ -31,6 +37,7 @@ LEVELS = (
     ("report",),
     ("audit", "changes", "status", "trace"),
     ("release",),
+    ("command_line",),
     ("commands",),
     ("__main__",),
 )
@@ -105,6 +112,24 @@ def wrong_directions(graph: dict[str, set[str]]) -> list[str]:
     ]
 
 
+def numerical_parts(package: Path = PACKAGE) -> set[str]:
+    """The parts of which a module imports torch, wherever in it the import stands."""
+    return {
+        part(name)
+        for name, path in modules(package).items()
+        if any(target.split(".")[0] == "torch" for target in _imported(name, path))
+    }
+
+
+def picture() -> str:
+    """The text of docs/images/architecture.svg as the code is now."""
+    graph = part_imports(imports())
+    levels = [[name for name in names if name in graph] for names in LEVELS]
+    return architecture_picture.picture(
+        levels, {name: _nearest(name, graph) for name in graph}, numerical_parts()
+    )
+
+
 def page(text: str) -> str:
     """The text of docs/architecture.md with its made section as the code is now."""
     before, _, rest = text.partition(BEGIN)
@@ -166,3 +191,5 @@ def _imported(module: str, path: Path) -> Iterable[str]:
 
 if __name__ == "__main__":
     PAGE.write_text(page(PAGE.read_text()))
+    PICTURE.parent.mkdir(exist_ok=True)
+    PICTURE.write_text(picture())

@@ -14,10 +14,11 @@ from workflow_src.archive.results import Results
 from workflow_src.changes.details import tell_place
 from workflow_src.changes.explaining import explain
 from workflow_src.changes.places import Place
+from workflow_src.lineage.records import DIFFERS, Ground
+from workflow_src.lineage.reproduce import commands_for_evaluations
 from workflow_src.release.prune import find_stale
 from workflow_src.trace.lineage import Lineage
-from workflow_src.trace.links import DIFFERS, Ground, Link
-from workflow_src.trace.reproduce import commands_for_evaluations
+from workflow_src.trace.links import Link
 
 
 def below(link: Link) -> Iterator[Link]:

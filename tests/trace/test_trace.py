@@ -13,11 +13,12 @@ from support.spoiling import World
 
 from workflow_src.__main__ import main
 from workflow_src.errors import UserError
+from workflow_src.lineage.records import ABSENT, DIFFERS, NOT_KEPT, OK, Ground
 from workflow_src.plan.acceptances import Acceptance, append_acceptance, identifier_of
 from workflow_src.plan.fingerprints import Closures
 from workflow_src.provenance.record import result_digest
 from workflow_src.storage import digest, write_json
-from workflow_src.trace.links import ABSENT, DIFFERS, NOT_KEPT, OK, Ground, Link, all_links
+from workflow_src.trace.links import Link, all_links
 from workflow_src.trace.trace import find_cell, find_run, trace_cell, trace_run
 
 pytestmark = pytest.mark.workflow

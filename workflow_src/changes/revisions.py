@@ -6,6 +6,7 @@ looking at the results and data that are here now.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,27 @@ def plans_since(
     code = package_root.parent
     commit = commit_named(code, revision)
     settings = load_layered(files)
+    with _planning(code, commit, files, settings) as (process, tree):
+        plan = build_plan(settings, package_root=package_root)
+        before = _answer(process, revision, tree)
+    return Since(revision, commit, before, plan)
+
+
+def plan_of_revision(
+    revision: str, files: Sequence[Path], *, package_root: Path = PACKAGE_ROOT
+) -> tuple[str, Described]:
+    """The commit that ``revision`` is, and its plan alone; as `plans_since`."""
+    code = package_root.parent
+    commit = commit_named(code, revision)
+    with _planning(code, commit, files, load_layered(files)) as (process, tree):
+        return commit, _answer(process, revision, tree)
+
+
+@contextlib.contextmanager
+def _planning(
+    code: Path, commit: str, files: Sequence[Path], settings: Settings
+) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """A commit's files in a temporary folder, and the process that plans with them."""
     with tempfile.TemporaryDirectory(prefix="density-bench-") as name:
         # Below the folder as below the root, so that relative paths lead to the like places.
         folder = Path(name).resolve()
@@ -72,12 +94,10 @@ def plans_since(
         _extract(code, commit, tree)
         process = _start(folder, tree, files, settings)
         try:
-            plan = build_plan(settings, package_root=package_root)
-            before = _answer(process, revision, tree)
+            yield process, tree
         finally:
             process.kill()
             process.wait()
-    return Since(revision, commit, before, plan)
 
 
 def commit_named(root: Path, revision: str) -> str:

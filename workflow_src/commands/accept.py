@@ -12,6 +12,22 @@ from workflow_src.changes.telling import say, tell
 from workflow_src.config.command_line import add_configfile, settings_files
 from workflow_src.exit_codes import ExitCode
 
+GROUP = "change"
+EXAMPLES = (
+    (
+        "declare that the last commit changes no number, after one trial of each kind",
+        'accept --since HEAD~1 --why "a clearer name"',
+    ),
+    (
+        "try three results of each kind, on the CPU alone",
+        'accept --since HEAD~1 --why "a clearer name" --sample 3 --device cpu',
+    ),
+)
+CODES = {
+    1: "the change changes results and nothing was written, or the acceptance does not have its "
+    "whole effect"
+}
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare this command's arguments."""

@@ -9,6 +9,14 @@ from workflow_src.config.loading import load_layered
 from workflow_src.exit_codes import ExitCode
 from workflow_src.plan.plan import build_plan
 
+GROUP = "doubt"
+EXAMPLES = (
+    ("verify every number that the tables show, and every byte behind them", "audit"),
+    ("measure two winners again from their checkpoints as well", "audit --recompute 2"),
+    ("of other settings, with four processes", "audit --configfile paper.yaml --jobs 4"),
+)
+CODES = {1: "something was found, which the lines before the verdict tell"}
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare this command's arguments."""

@@ -9,6 +9,12 @@ from workflow_src.config.command_line import add_configfile, settings_files
 from workflow_src.config.loading import load_layered
 from workflow_src.exit_codes import ExitCode
 
+GROUP = "share"
+EXAMPLES = (
+    ("write the report with all behind it to releases/latest/crate.zip", "crate"),
+    ("to a directory instead", "crate --output my-crate"),
+)
+
 DEFAULT = Path("releases", "latest", "crate.zip")
 
 

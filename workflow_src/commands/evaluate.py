@@ -7,6 +7,18 @@ from pathlib import Path
 
 from workflow_src.config.settings import EvaluationSettings
 
+GROUP = "steps"
+EXAMPLES = (
+    (
+        "choose the winner of one group of the plan and measure it",
+        "evaluate --evaluation results/plan/evaluations/0123456789abcdef.json",
+    ),
+    (
+        "on a GPU",
+        "evaluate --evaluation results/plan/evaluations/0123456789abcdef.json --device cuda",
+    ),
+)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare this command's arguments."""

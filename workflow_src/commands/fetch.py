@@ -11,6 +11,15 @@ from workflow_src.data.fetching import MIRROR_VARIABLE, mirror_directory
 from workflow_src.data.job import fetch_data_set
 from workflow_src.plan.layout import Layout
 
+GROUP = "steps"
+EXAMPLES = (
+    ("download MNIST to data/raw/", "fetch --data-set mnist"),
+    (
+        "copy it from a folder with downloaded files, where they are there",
+        "fetch --data-set mnist --mirror /srv/data",
+    ),
+)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare this command's arguments."""

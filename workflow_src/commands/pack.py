@@ -29,6 +29,13 @@ from workflow_src.plan.plan import Plan, build_plan
 from workflow_src.provenance.record import record_is_whole, verify_outputs
 from workflow_src.storage import read_json_object
 
+GROUP = "share"
+EXAMPLES = (
+    ("pack the results of the plan into few files", "pack"),
+    ("and remove the directories that are packed then", "pack --remove-loose"),
+    ("drop one run and what was made from it", "pack --forget 0123456789abcdef"),
+)
+
 _SHOWN = 5
 
 

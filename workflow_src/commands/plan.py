@@ -29,6 +29,13 @@ from workflow_src.plan.packing import Packing, Spread, packing
 from workflow_src.plan.plan import Plan, build_plan
 from workflow_src.plan.time_limit import TimeLimit, complaints
 
+GROUP = "plan"
+EXAMPLES = (
+    ("what config.yaml asks for, what is there, how long the rest takes", "plan"),
+    ("the same of the settings of another file", "plan --configfile paper.yaml"),
+    ("for programs", "plan --json"),
+)
+
 _HEADINGS = ("study", "experiment", "runs", "done", "missing", "jobs", "evaluated", "time")
 _SECONDS_TO_ANSWER = 5.0
 

@@ -12,6 +12,11 @@ from workflow_src.config.strict import Likelihood
 from workflow_src.data.job import current_fingerprint, prepare_data_set
 from workflow_src.plan.layout import Layout
 
+GROUP = "steps"
+EXAMPLES = (
+    ("make the arrays of MNIST for counts", "prepare --data-set mnist --likelihood binomial"),
+)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare this command's arguments."""

@@ -13,6 +13,12 @@ from workflow_src.exit_codes import ExitCode
 if TYPE_CHECKING:
     from workflow_src.release.prune import Found
 
+GROUP = "share"
+EXAMPLES = (
+    ("list what neither config.yaml nor a release refers to", "prune"),
+    ("remove it, but keep what paper.yaml refers to", "prune --also paper.yaml --yes"),
+)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare this command's arguments."""

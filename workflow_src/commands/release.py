@@ -12,6 +12,17 @@ from workflow_src.config.command_line import add_configfile, settings_files
 from workflow_src.config.loading import load_layered
 from workflow_src.exit_codes import ExitCode
 
+GROUP = "share"
+EXAMPLES = (
+    ("audit the results and freeze them as releases/first", "release first"),
+    ("the same, signed", "release first --sign ~/.ssh/id_ed25519"),
+    ("check a release that is there", "release first --verify"),
+)
+CODES = {
+    1: "the audit found something and no release was made; with --verify, the release does not "
+    "stand"
+}
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare this command's arguments."""

@@ -5,6 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+GROUP = "steps"
+EXAMPLES = (
+    (
+        "write metrics, tables, figures and the page of one plan",
+        "report --report results/plan/reports/0123456789abcdef.json",
+    ),
+)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare this command's arguments."""

@@ -14,6 +14,14 @@ from workflow_src.errors import UserError
 from workflow_src.report.wording import CLAIMS_DETAILS, CLAIMS_STEM
 from workflow_src.storage import explain
 
+GROUP = "results"
+EXAMPLES = (
+    ("all tables and verdicts", "show"),
+    ("one table", "show table1"),
+    ("a study's tables, cut to 120 columns", "show spvae --width 120"),
+    ("what became of a study's claims, each with its reasons", "show spvae --claims"),
+)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare this command's arguments."""

@@ -16,6 +16,14 @@ from workflow_src.status.status import described, look
 from workflow_src.status.telling import page, show
 from workflow_src.status.watching import LOOKS_AT_STANDSTILL, watch
 
+GROUP = "plan"
+EXAMPLES = (
+    ("how far the work is", "status"),
+    ("look again every ten seconds until all is done", "status --watch"),
+    ("of results that lie elsewhere, every minute", "status --results /srv/results --watch 60"),
+)
+CODES = {1: "a job failed whose result is missing"}
+
 SECONDS = 10.0
 """Between two looks of ``--watch``."""
 

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 
     from workflow_src.trace.links import Link
 
+GROUP = "doubt"
+EXAMPLES = (
+    (
+        "where a number of a table comes from, down to data and code",
+        "trace spvae_table1 spvae gaussian.digits",
+    ),
+    ("the same of a run", "trace --run 0123456789abcdef"),
+    ("the commands that make it again", "trace --run 0123456789abcdef --reproduce"),
+)
+
 _COLOURS = {"ok": "green", "differs": "bold red", "not here": "yellow", "not kept": "yellow"}
 
 
@@ -39,8 +49,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the line, or the commands that repeat it."""
-    from workflow_src.trace.links import Ground
-    from workflow_src.trace.reproduce import commands_for_evaluations, commands_for_run
+    from workflow_src.lineage.records import Ground
+    from workflow_src.lineage.reproduce import commands_for_evaluations, commands_for_run
     from workflow_src.trace.trace import find_cell, find_run, trace_cell, trace_run
 
     words = [arguments.table, arguments.row, arguments.column]

@@ -12,6 +12,24 @@ from workflow_src.exit_codes import ExitCode
 from workflow_src.jobs.heartbeat import current
 from workflow_src.jobs.journal import State
 
+GROUP = "steps"
+EXAMPLES = (
+    (
+        "train the runs of one shard of the plan, with bars",
+        "train --shard results/plan/shards/0123456789abcdef.json "
+        "--manifest results/shards/0123456789abcdef.json",
+    ),
+    (
+        "on the second GPU",
+        "train --shard results/plan/shards/0123456789abcdef.json "
+        "--manifest results/shards/0123456789abcdef.json --device cuda:1",
+    ),
+)
+CODES = {
+    75: "stopped by a signal; finished runs stay, the others go on from their saved states at the "
+    "next start"
+}
+
 log = logging.getLogger(__name__)
 
 

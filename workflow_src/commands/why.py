@@ -16,6 +16,13 @@ from workflow_src.config.loading import load_layered
 from workflow_src.errors import UserError
 from workflow_src.plan.plan import build_plan
 
+GROUP = "change"
+EXAMPLES = (
+    ("what would run, by reason", "why"),
+    ("one experiment", "why table1"),
+    ("what the changes since a commit cost", "why --since HEAD~1"),
+)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare this command's arguments."""

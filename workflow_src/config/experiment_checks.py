@@ -19,7 +19,7 @@ from workflow_src.config.models import (
 from workflow_src.config.study_checks import check_name
 from workflow_src.config.yaml_lines import KeyPath
 
-_PICTURES = (
+PICTURES = (
     "leaf_manifolds",
     "leaf_posteriors",
     "inpainting",
@@ -41,6 +41,7 @@ _PICTURES = (
     "side_by_side",
     "centroids",
 )
+"""Presentations that are called as the measure that they show."""
 _ALONG_ROWS = {"curve": "a curve", "costs": "costs"}
 """Presentations that draw lines over what the table has in its rows, with words."""
 _SAMPLES = "importance_samples"
@@ -186,9 +187,9 @@ def check_measured(
         lacking = f"{words} among the measures"
     if metric in _OF_SHARPENING and _SHARPENING not in measured:
         lacking = f"{_SHARPENING} among the measures, which judges then look at, too"
-    if not any(_computes(model, metric) for model in models):
+    if not any(computes(model, metric) for model in models):
         lacking = "a metric that is computed for one of its models"
-    if metric == "validation_bound" and any(_computes(model, LOG_PARTITION) for model in models):
+    if metric == "validation_bound" and any(computes(model, LOG_PARTITION) for model in models):
         # A run's record does not hold the error of the log partition function in it.
         lacking = "a bound on the test set, whose standard error is known"
     if lacking is not None:
@@ -201,7 +202,7 @@ def check_presentation(
     presentation: str, measured: Iterable[str], rows: str, models: Iterable[str]
 ) -> None:
     """The pictures that are shown are measured, and a curve has numbers along its axis."""
-    if presentation in _PICTURES and presentation not in measured:
+    if presentation in PICTURES and presentation not in measured:
         raise Complaint(
             ("presentation",),
             f"{presentation} is not measured in this experiment",
@@ -216,7 +217,7 @@ def check_presentation(
         ).raised_in_validator()
 
 
-def _computes(model: str, metric: str) -> bool:
+def computes(model: str, metric: str) -> bool:
     """Whether a metric exists for a model; those that no evaluation computes exist for all."""
     of_evaluations = {name for one in evaluation_declarations().values() for name in one.metrics}
     return metric not in of_evaluations or metric in metrics_of(model)

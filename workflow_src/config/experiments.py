@@ -18,7 +18,7 @@ from workflow_src.config.experiment_checks import (
     check_measured,
     check_presentation,
 )
-from workflow_src.config.grid_entries import entry_with_members
+from workflow_src.config.grid_entries import GridEntries
 from workflow_src.config.judges import Judges, check_judges, check_judging
 from workflow_src.config.measurable_cells import check_metric_of_cells
 from workflow_src.config.strict import (
@@ -75,8 +75,6 @@ Presentation = Literal[
 ]
 Mask = Literal["left", "right", "top", "bottom", "center", "random_pixels"]
 DataSets = Annotated[Distinct[Name], AfterValidator(known_data_sets)]
-Entry = Annotated[dict[Name, Distinct[Scalar]], AfterValidator(entry_with_members)]
-Entries = Annotated[tuple[Entry, ...], Field(strict=False, min_length=1)]
 CsvName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+\.csv$")]
 
 
@@ -113,7 +111,7 @@ class Grid(StrictModel):
     judges: Judges | None = Field(
         None, description="Classifiers that judge the images drawn, where any are to be judged."
     )
-    models: Annotated[dict[Name, Entries], Field(min_length=1)] = Field(
+    models: Annotated[dict[Name, GridEntries], Field(min_length=1)] = Field(
         description="Per model, hyperparameters with their values: every entry of the list is a "
         "product of its values, and the grid is what any entry contains. An entry that also says "
         "data_sets or likelihoods is part of the grid of these alone."

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 from workflow_src.config.data_sets import with_members
-from workflow_src.config.strict import Scalar
+from workflow_src.config.strict import Distinct, Name, Scalar
 
 CONDITIONS = ("data_sets", "likelihoods")
 """Keys of an entry that say where it applies; all others are hyperparameters."""
@@ -20,6 +23,13 @@ def entry_with_members(entry: dict[str, tuple[Scalar, ...]]) -> dict[str, tuple[
     if names is None:
         return entry
     return entry | {"data_sets": with_members(map(str, names))}
+
+
+GridEntry = Annotated[dict[Name, Distinct[Scalar]], AfterValidator(entry_with_members)]
+"""An entry as files have it: lists of values by name."""
+
+GridEntries = Annotated[tuple[GridEntry, ...], Field(strict=False, min_length=1)]
+"""All entries of a model in a grid."""
 
 
 def values_in(entry: Entry) -> dict[str, Sequence[Scalar]]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import Field, model_validator
 
-from workflow_src.config.complaints import Complaint, unknown, validate
+from workflow_src.config.complaints import Complaint, shown, unknown, validate
 from workflow_src.config.hyperparameters import Hyperparameter, check_conditions
+from workflow_src.config.joining import Join
 from workflow_src.config.strict import Distinct, Likelihood, Name, Scalar, StrictModel, Unique
 from workflow_src.config.yaml_lines import read_yaml
 
@@ -62,11 +63,40 @@ class ModelDeclaration(StrictModel):
         "nothing is said.",
     )
     hyperparameters: dict[Name, Hyperparameter] = Field(description="What the model takes.")
+    small: dict[Name, Scalar] = Field(
+        {},
+        description="Hyperparameters of a small instance, for images of 8 x 8 pixels, by which "
+        "tests of what models have in common build it; others have their defaults.",
+    )
+    joins: Annotated[tuple[Join, ...], Field(strict=False)] = Field(
+        (),
+        description="Experiments of studies that do not know it, in whose tables and figures it "
+        "stands beside their own models.",
+    )
 
     @model_validator(mode="after")
     def _is_consistent(self) -> ModelDeclaration:
         check_conditions(self.hyperparameters)
         return self
+
+    @model_validator(mode="after")
+    def _is_one_of_its_own(self) -> ModelDeclaration:
+        for name, value in self.small.items():
+            if name not in self.hyperparameters:
+                raise unknown(
+                    ("small", name), "hyperparameter", name, self.hyperparameters
+                ).raised_in_validator()
+            one = self.hyperparameters[name]
+            if not one.accepts(value):
+                raise Complaint(
+                    ("small", name), f"{shown(value)} is not allowed", expected=one.allowed
+                ).raised_in_validator()
+        return self
+
+    @property
+    def path(self) -> Path:
+        """The model.yaml that says so."""
+        return PACKAGE / "models" / self.name / "model.yaml"
 
     @property
     def module(self) -> str:

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, PrivateAttr, model_validator
 
 from workflow_src.config.claim_checks import check_claims
 from workflow_src.config.claim_expansion import expand_claims
 from workflow_src.config.claims import Claim
-from workflow_src.config.complaints import Complaint, unknown, validate
+from workflow_src.config.complaints import Complaint, Place, unknown, validate
 from workflow_src.config.experiments import Experiment, Grid
+from workflow_src.config.joined_grids import joinings
 from workflow_src.config.judges import judge_values
 from workflow_src.config.models import hyperparameters_of
 from workflow_src.config.published import PublishedValue, read_published
@@ -66,6 +67,7 @@ class Study(StrictModel):
     )
 
     _path: Path = PrivateAttr(default=Path())
+    _joined: dict[str, tuple[str, ...]] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _leaves_the_names_of_claims(self) -> Study:
@@ -130,6 +132,10 @@ class Study(StrictModel):
         """The file that the study was read from."""
         return self._path
 
+    def joined(self, experiment: str) -> tuple[str, ...]:
+        """Models of an experiment's grids that joined them: the file does not know them."""
+        return self._joined.get(experiment, ())
+
     def published_values(self, experiment: str) -> tuple[PublishedValue, ...]:
         """The paper's numbers for one experiment; none where it prints none."""
         name = self.experiments[experiment].published
@@ -183,20 +189,41 @@ def load_study(name_or_path: str) -> Study:
         The first thing wrong, with file, key and line.
     """
     document = read_yaml(study_path(name_or_path))
-    study = _with_plain_claims(document)
-    study._path = document.path
+    plain, place = _plain(document)
+    study = validate(Study, plain, place)
     if study.name != document.path.stem:
         raise Complaint(
             ("name",), f"{study.name!r} is not the file's name", expected=document.path.stem
         ).error(document.place)
+    if document.path.resolve().parent == STUDIES.resolve():
+        study = _with_joins(study, plain)
+    study._path = document.path
     for experiment in study.experiments:
         study.published_values(experiment)
     return study
 
 
-def _with_plain_claims(document: Document) -> Study:
+def _plain(document: Document) -> tuple[dict[str, Any], Place]:
+    """The content of a study's file with its claims written out, and where each key stands."""
     if "claims" not in document.value:
-        return validate(Study, document.value, document.place)
+        return document.value, document.place
     expanded = expand_claims(document.value["claims"], document.place)
     plain = {**document.value, "claims": expanded.claims}
-    return validate(Study, plain, lambda key: document.place(expanded.written(key)))
+    return plain, lambda key: document.place(expanded.written(key))
+
+
+def _with_joins(alone: Study, plain: dict[str, Any]) -> Study:
+    """The study with the models that join it; ``plain`` is the content of its file.
+
+    Models join one after the other, so that what is wrong with one is told of it alone.
+    """
+    study = alone
+    joined: dict[str, tuple[str, ...]] = {}
+    for one in joinings(alone.name, study_names()):
+        one.refuse_misfits(alone)
+        plain = one.added_to(plain)
+        study = validate(Study, plain, one.place)
+        for name in one.experiments:
+            joined[name] = (*joined.get(name, ()), one.model)
+    study._joined = joined
+    return study

@@ -99,6 +99,10 @@ class Layout:
         """What the report leaves when it is whole."""
         return self.results / "report" / f"manifest-{fingerprint}.json"
 
+    def report_figures(self, fingerprint: str) -> Path:
+        """The figures of the report's pages, with their captions, for Snakemake's report too."""
+        return self.results / "report" / "figures" / fingerprint
+
 
 def _percent(fraction: float) -> str:
     # Ten digits, so that 0.07 reads 7pct although 0.07 * 100 is a little more than 7.

@@ -19,9 +19,11 @@ from workflow_src.cluster.queue import Partition, QueuedJob, limits_of, partitio
 from workflow_src.config.data_sets import data_set
 from workflow_src.config.loading import settings_from_mapping
 from workflow_src.config.settings import Settings
+from workflow_src.config.studies import Study
 from workflow_src.errors import UserError
 from workflow_src.jobs.gpus import visible_gpus
 from workflow_src.plan import packing
+from workflow_src.plan.captions import CAPTIONS, Captions
 from workflow_src.plan.exclusive import hold, refuse_for_slurm
 from workflow_src.plan.layout import PREPARED_RECORD, RAW_RECORD, Layout
 from workflow_src.plan.memberships import discard_outdated, write_memberships
@@ -162,6 +164,26 @@ class WorkflowPlan:
         results = Results(self.root / self.layout.results)
         paths = dict.fromkeys(group["path"] for group in content["groups"])
         return inputs + [path for path in paths if not self._is_archived(results, path)]
+
+    def captions(self, fingerprint: str) -> Captions:
+        """What Snakemake's own report says of the results in the report's folder of figures."""
+        return Captions(self.layout.report_figures(fingerprint) / CAPTIONS)
+
+    def study_title(self, study: str) -> str:
+        """The paper's title; its name here where the plan does not have it."""
+        found = self._study(study)
+        # Snakemake's report makes the target of a link of it, whose name would end at the colon.
+        return found.title.replace(": ", " - ") if found else study
+
+    def experiment_title(self, study: str, experiment: str) -> str:
+        """The experiment's title; its name where it is of a whole study, as learning curves are."""
+        found = self._study(study)
+        known = found.experiments.get(experiment) if found else None
+        return known.title if known else experiment.replace("_", " ").capitalize()
+
+    def _study(self, name: str) -> Study | None:
+        studies = self.plan.studies if self.plan else ()
+        return next((study for study in studies if study.name == name), None)
 
     def _is_archived(self, results: Results, path: str) -> bool:
         directory = Path(path).parent.relative_to(self.layout.results).as_posix()

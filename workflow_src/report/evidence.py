@@ -11,7 +11,7 @@ import io
 import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -140,25 +140,36 @@ def read_evidence(membership: Path) -> Evidence:
     """
     content = read_json_object(membership)
     manifest = Path(content["output"])
-    archive = Results(manifest.parent.parent)
-    evaluations: dict[str, Evaluation] = {}
-    groups = []
-    for row in content["groups"]:
-        name = row["evaluation"]
-        if name not in evaluations:
-            evaluations[name] = _read_evaluation(name, Path(row["path"]), archive)
-        place = row["study"], row["experiment"], row["axes"]
-        groups.append(Group(*place, evaluations[name], row.get("variant", {})))
+    groups = read_groups(content["groups"], Results(manifest.parent.parent))
     return Evidence(
         fingerprint=content["fingerprint"],
         manifest=manifest,
         code=content["code"],
         studies=tuple(load_study(path) for path in content["studies"]),
-        groups=_with_convergence(groups),
+        groups=groups,
         settings=content["settings"],
         sources=Path(content["sources"]),
         cuts=read_cuts(content.get("cut_cells", [])),
     )
+
+
+def read_groups(rows: Iterable[Mapping[str, Any]], archive: Results) -> tuple[Group, ...]:
+    """The groups of these rows of a membership, each with its evaluation as far as it is there.
+
+    Raises
+    ------
+    UserError
+        A record that is damaged.
+    """
+    evaluations: dict[str, Evaluation] = {}
+    groups = []
+    for row in rows:
+        name = row["evaluation"]
+        if name not in evaluations:
+            evaluations[name] = _read_evaluation(name, Path(row["path"]), archive)
+        place = row["study"], row["experiment"], row["axes"]
+        groups.append(Group(*place, evaluations[name], row.get("variant", {})))
+    return _with_convergence(groups)
 
 
 def read_arrays(evaluation: Evaluation, name: str) -> dict[str, NDArray[Any]] | None:

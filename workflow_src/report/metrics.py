@@ -10,7 +10,6 @@ import json
 import math
 from typing import Any
 
-from workflow_src.config.studies import Study
 from workflow_src.report.evaluations import Metric, Run
 from workflow_src.report.evidence import Evidence, Group
 
@@ -30,7 +29,11 @@ _NOT_FINITE = {
 def metric_rows(evidence: Evidence) -> list[dict[str, Any]]:
     """Rows for the columns `workflow_src.report.schema.METRICS`."""
     studies = {study.name: study for study in evidence.studies}
-    return [row for group in evidence.groups for row in _group_rows(group, studies[group.study])]
+    rows = []
+    for group in evidence.groups:
+        shown = studies[group.study].experiments[group.experiment].table.metric
+        rows += group_rows(group, shown)
+    return rows
 
 
 def run_rows(evidence: Evidence) -> list[dict[str, Any]]:
@@ -39,7 +42,8 @@ def run_rows(evidence: Evidence) -> list[dict[str, Any]]:
     return [_run_row(run, run.fingerprint in chosen) for run in evidence.runs]
 
 
-def _group_rows(group: Group, study: Study) -> list[dict[str, Any]]:
+def group_rows(group: Group, shown: str) -> list[dict[str, Any]]:
+    """The rows of one group; ``shown`` is the metric that stands for those it does not have."""
     evaluation, winner = group.evaluation, group.evaluation.winner
     common = {
         "study": group.study,
@@ -57,7 +61,7 @@ def _group_rows(group: Group, study: Study) -> list[dict[str, Any]]:
     }
     if evaluation.metrics:
         return [common | _metric(metric) for metric in evaluation.metrics]
-    return [common | {"metric": study.experiments[group.experiment].table.metric}]
+    return [common | {"metric": shown}]
 
 
 def _metric(metric: Metric) -> dict[str, Any]:

@@ -11,23 +11,19 @@ from typing import Any
 
 from workflow_src.config.models import known_as
 from workflow_src.evaluate.selection import Candidate, choose, held_in_common
-from workflow_src.trace.links import (
+from workflow_src.lineage.records import (
     ABSENT,
     DIFFERS,
+    JUDGE,
     OK,
     Entry,
     Ground,
-    Link,
     Seen,
-    followed,
     parents_of,
     short,
-    worst,
 )
+from workflow_src.trace.links import Link, file_links, followed, worst
 from workflow_src.trace.origins import circumstance_links, prepared_link
-
-JUDGE = "judge"
-"""The role of parents that judged what was drawn."""
 
 COMPLETED = "completed"
 
@@ -134,7 +130,7 @@ class Lineage:
         )
         directory = self.ground.directory("measurements", fingerprint)
         below = [
-            *self.ground.files(directory, record),
+            *file_links(self.ground, directory, record),
             *self._judges(record),
             *self.circumstances(record, f"measurement of {content['spec']['model']}"),
         ]
@@ -164,7 +160,7 @@ class Lineage:
             *seen.remarks,
         )
         directory = self.ground.directory("runs", fingerprint)
-        below = [*self.ground.files(directory, record)]
+        below = [*file_links(self.ground, directory, record)]
         for entry in parents_of(record, "prepared"):
             below.append(self._prepared(entry))
         below += self.circumstances(record, f"training of {spec['model']}")

@@ -1,37 +1,19 @@
-"""Links of the line from a number down to its origins, and where they are looked up.
+"""Links of the line from a number down to its origins.
 
 A link says what was made, from what, and whether its digests stand now. Records are found by
-fingerprint, loose or packed; a file that is not here is told and is no error.
+`workflow_src.lineage`; a file that is not here is told and is no error.
 """
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from workflow_src.archive.results import RECORDS, Results
 from workflow_src.errors import UserError
-from workflow_src.provenance.record import record_is_whole, refuse_newer_record, result_digest
+from workflow_src.lineage.records import ABSENT, DIFFERS, MISSHAPEN, NOT_KEPT, OK, Ground
 from workflow_src.storage import sha256_file
-
-OK = "ok"
-DIFFERS = "differs"
-ABSENT = "not here"
-NOT_KEPT = "not kept"
-
-Entry = Mapping[str, str]
-"""What a record remembers of a parent: kind, fingerprint, path, sha256 and result_digest; with when
-the record that names it ``ended``."""
-
-MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
-"""What following a record raises that lacks something, or has something else in its place."""
-
-PACKAGE_ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -56,172 +38,28 @@ class Link:
     below: tuple[Link, ...] = ()
 
 
-@dataclass(frozen=True)
-class Seen:
-    """A record as it was found: ``content`` is empty where there is none to be read."""
-
-    place: str
-    record: Mapping[str, Any]
-    sha256: str | None
-    verdict: str
-    remarks: tuple[str, ...] = ()
-    """What is wrong with it, or worth to know where the verdict is `OK`."""
-
-    @property
-    def content(self) -> Mapping[str, Any]:
-        """What only this kind of record holds."""
-        content: Mapping[str, Any] = self.record.get("content", {})
-        return content
-
-
-class Ground:
-    """Where links are looked up.
-
-    ``results`` and ``data`` are these directories; ``root`` is what they are relative to;
-    ``package_root`` is the folder of the code and of its acceptances.
-    """
-
-    def __init__(
-        self,
-        results: Path,
-        root: Path | None = None,
-        package_root: Path = PACKAGE_ROOT,
-        data: Path = Path("data"),
-    ) -> None:
-        self.root = Path() if root is None else root
-        self.results = Results(self.root / results)
-        self.shown_results = results
-        self.data = data
-        self.package_root = package_root
-
-    @functools.cached_property
-    def _by_fingerprint(self) -> dict[tuple[str, str], str]:
-        return {
-            (kind, name.rpartition("-")[2]): name
-            for kind in RECORDS
-            for name in self.results.directories(kind)
-        }
-
-    def directory(self, kind: str, fingerprint: str) -> str | None:
-        """The result directory of that fingerprint; None where it is not here."""
-        return self._by_fingerprint.get((kind, fingerprint))
-
-    def record(self, kind: str, fingerprint: str, remembered: Entry | None = None) -> Seen:
-        """A result's record, checked against what its child remembers of it, if any."""
-        directory = self.directory(kind, fingerprint)
-        if directory is None:
-            return Seen(f"{kind}: {fingerprint}", {}, None, ABSENT)
-        name = RECORDS[kind]
-        place = self.place(directory)
-        try:
-            data = self.results.read(directory, name)
-        except UserError as error:
-            return Seen(place, {}, None, DIFFERS, (str(error),))
-        return seen_record(data, f"{place}/{name}", fingerprint, remembered)
-
-    def of_data(self, path: str) -> str:
-        """Where the record of raw or prepared data lies, by the path that was recorded once."""
-        return (self.data / Path(*PurePosixPath(path).parts[-3:])).as_posix()
-
-    def file_record(
-        self, path: str, fingerprint: str | None, remembered: Entry | None = None
-    ) -> Seen:
-        """As `record`, for one that is no result: of data, or of the report."""
-        try:
-            data = (self.root / path).read_bytes()
-        except FileNotFoundError:
-            return Seen(path, {}, None, ABSENT)
-        except OSError as error:
-            return Seen(path, {}, None, DIFFERS, (str(error),))
-        return seen_record(data, path, fingerprint, remembered)
-
-    def place(self, directory: str) -> str:
-        """Where a result directory lies, for people."""
-        shown = f"{self.shown_results.as_posix()}/{directory}"
-        if self.results.is_loose(directory) or not self.results.is_packed(directory):
-            return shown
-        return f"{shown} (packed in {self.results.index.directories[directory].pack})"
-
-    def files(self, directory: str | None, record: Mapping[str, Any]) -> list[Link]:
-        """A link for every file that a result's record vouches for, each read and hashed."""
-        outputs: Mapping[str, Any] = record.get("outputs", {})
-        if directory is None:
-            return [_file_link(name, facts, None) for name, facts in outputs.items()]
-        left_out = self.results.not_kept(directory)
-        links = []
-        for name, facts in outputs.items():
-            found = self._sha256(directory, name)
-            link = _file_link(name, facts, found)
-            if found is None and name in left_out:
-                verdict = NOT_KEPT if left_out[name].sha256 == facts["sha256"] else DIFFERS
-                link = Link(link.title, link.facts, verdict)
-            links.append(link)
-        return links
-
-    def loose_files(self, folder: str, record: Mapping[str, Any]) -> list[Link]:
-        """As `files`, for a record outside of the results."""
-        return [
-            _file_link(name, facts, sha256_or_none(self.root / folder / name))
-            for name, facts in record.get("outputs", {}).items()
-        ]
-
-    def _sha256(self, directory: str, name: str) -> str | None:
-        try:
-            return self.results.sha256(directory, name)
-        except UserError:
-            return None
+def file_links(ground: Ground, directory: str | None, record: Mapping[str, Any]) -> list[Link]:
+    """A link for every file that a result's record vouches for, each read and hashed."""
+    outputs: Mapping[str, Any] = record.get("outputs", {})
+    if directory is None:
+        return [_file_link(name, facts, None) for name, facts in outputs.items()]
+    left_out = ground.results.not_kept(directory)
+    links = []
+    for name, facts in outputs.items():
+        found = _sha256(ground, directory, name)
+        link = _file_link(name, facts, found)
+        if found is None and name in left_out:
+            verdict = NOT_KEPT if left_out[name].sha256 == facts["sha256"] else DIFFERS
+            link = Link(link.title, link.facts, verdict)
+        links.append(link)
+    return links
 
 
-def seen_record(data: bytes, place: str, fingerprint: str | None, remembered: Entry | None) -> Seen:
-    """A record out of a file's bytes, with what is wrong with it.
-
-    One that was made again after its child, with an equal result, stands.
-
-    Raises
-    ------
-    UserError
-        A record that a newer version of this project wrote.
-    """
-    found = hashlib.sha256(data).hexdigest()
-    try:
-        record = json.loads(data)
-    except ValueError as error:
-        return Seen(place, {}, found, DIFFERS, (f"the record is damaged ({error})",))
-    if not isinstance(record, dict):
-        return Seen(place, {}, found, DIFFERS, ("the record is damaged (not an object)",))
-    refuse_newer_record(record, place)
-    remarks = []
-    if not record_is_whole(record):
-        remarks.append("the record was changed after it was written")
-    again = []
-    if remembered is not None and found != remembered["sha256"]:
-        if _was_remade(record, remembered):
-            again.append("made again since, with an equal result")
-        else:
-            remarks.append(
-                f"what was made from it remembers sha256 {remembered['sha256']}, found {found}"
-            )
-    if fingerprint is not None and record.get("fingerprint") != fingerprint:
-        remarks.append(f"the record is of {record.get('fingerprint')}, not of {fingerprint}")
-    return Seen(place, record, found, DIFFERS if remarks else OK, (*remarks, *again))
-
-
-def _was_remade(record: Mapping[str, Any], remembered: Entry) -> bool:
-    """Whether it was made after its child, with the result that the child remembers."""
-    try:
-        later = bool(record["time"]["started"] >= remembered["ended"])
-        return later and result_digest(record) == remembered["result_digest"]
-    except (KeyError, TypeError, AttributeError):
-        return False
-
-
-def parents_of(record: Mapping[str, Any], kind: str, role: str | None = None) -> list[Entry]:
-    """What a record remembers of its parents of one kind that serve for one thing."""
-    ended = record.get("time", {}).get("ended", "")
+def loose_file_links(ground: Ground, folder: str, record: Mapping[str, Any]) -> list[Link]:
+    """As `file_links`, for a record outside of the results."""
     return [
-        {**one, "ended": ended}
-        for one in record.get("parents", [])
-        if one.get("kind") == kind and one.get("role") == role
+        _file_link(name, facts, sha256_or_none(ground.root / folder / name))
+        for name, facts in record.get("outputs", {}).items()
     ]
 
 
@@ -255,9 +93,11 @@ def sha256_or_none(path: Path) -> str | None:
         return None
 
 
-def short(digest: str | None) -> str:
-    """The first digits of a digest."""
-    return (digest or "unknown")[:16]
+def _sha256(ground: Ground, directory: str, name: str) -> str | None:
+    try:
+        return ground.results.sha256(directory, name)
+    except UserError:
+        return None
 
 
 def _file_link(name: str, facts: Mapping[str, Any], found: str | None) -> Link:

@@ -13,23 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from workflow_src.errors import UserError
+from workflow_src.lineage.records import ABSENT, DIFFERS, OK, Ground, parents_of, short
 from workflow_src.plan.acceptances import Acceptance, read_acceptances
 from workflow_src.plan.fingerprints import ENVIRONMENT, Closures
 from workflow_src.plan.syntax import canonical_text
 from workflow_src.provenance.git import has_commit
 from workflow_src.provenance.repository import changes_digest
 from workflow_src.storage import digest
-from workflow_src.trace.links import (
-    ABSENT,
-    DIFFERS,
-    OK,
-    Ground,
-    Link,
-    parents_of,
-    sha256_or_none,
-    short,
-    worst,
-)
+from workflow_src.trace.links import Link, loose_file_links, sha256_or_none, worst
 
 _LIBRARIES = ("torch", "numpy", "scikit-learn")
 
@@ -161,7 +152,7 @@ def prepared_link(ground: Ground, entry: Mapping[str, str]) -> Link:
         *seen.remarks,
     )
     folder = Path(path).parent.as_posix()
-    files = Link("arrays", (), None, tuple(ground.loose_files(folder, seen.record)))
+    files = Link("arrays", (), None, tuple(loose_file_links(ground, folder, seen.record)))
     below = (
         files,
         *(raw_link(ground, parent) for parent in parents_of(seen.record, "raw")),
@@ -186,7 +177,7 @@ def raw_link(ground: Ground, entry: Mapping[str, str]) -> Link:
             (*link.facts, f"from {origins.get(link.title, 'unknown')}"),
             link.verdict,
         )
-        for link in ground.loose_files(folder, seen.record)
+        for link in loose_file_links(ground, folder, seen.record)
     ]
     facts = [
         f"{seen.content.get('data_set')}, {seen.content.get('homepage')}",

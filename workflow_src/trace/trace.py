@@ -14,21 +14,19 @@ from typing import Any
 
 from workflow_src.archive.results import RECORDS
 from workflow_src.errors import UserError
-from workflow_src.report.wording import CLAIMS_STEM, counted
-from workflow_src.trace.lineage import Lineage
-from workflow_src.trace.links import (
+from workflow_src.lineage.records import (
     ABSENT,
     DIFFERS,
     MISSHAPEN,
     OK,
     Entry,
     Ground,
-    Link,
     Seen,
-    followed,
     parents_of,
-    sha256_or_none,
 )
+from workflow_src.report.wording import CLAIMS_STEM, counted
+from workflow_src.trace.lineage import Lineage
+from workflow_src.trace.links import Link, followed, sha256_or_none
 
 _SHARED = ("metric", "unit", "importance_samples")
 _FIELDS = frozenset({"published", "difference", "spread_kind", "reason", "notes", "evaluations"})

@@ -12,9 +12,9 @@ from support.checkout import Checkout
 from support.spoiling import World
 
 from workflow_src.errors import UserError
+from workflow_src.lineage.records import Ground
+from workflow_src.lineage.reproduce import commands_for_evaluations, commands_for_run
 from workflow_src.storage import digest, write_json
-from workflow_src.trace.links import Ground
-from workflow_src.trace.reproduce import commands_for_evaluations, commands_for_run
 
 pytestmark = pytest.mark.workflow
 

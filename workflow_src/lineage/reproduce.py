@@ -6,11 +6,12 @@ sha256. Text is made here and nothing is run.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,9 @@ from urllib.parse import urlsplit, urlunsplit
 from workflow_src.archive.packs import FOLDER, SOURCES_PACK
 from workflow_src.archive.results import CHECKPOINT, RECORDS, SOURCES
 from workflow_src.errors import UserError
+from workflow_src.lineage.records import ABSENT, JUDGE, MISSHAPEN, Ground, parents_of, short
 from workflow_src.provenance.git import git_text
-from workflow_src.trace.lineage import JUDGE
-from workflow_src.trace.links import MISSHAPEN, Ground, parents_of, short
+from workflow_src.provenance.record import refuse_newer_record
 
 MEASURED = (
     "bounds.npz",
@@ -64,6 +65,44 @@ class Wanted:
     target: str
     expected: tuple[tuple[str, str], ...]
     numbers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Commands:
+    """Lines for a shell: those that many evaluations share come first, and those of one."""
+
+    shared: tuple[str, ...]
+    own: tuple[str, ...]
+
+
+class NoCommandsError(UserError):
+    """What cannot be made again from a clone, for something that its records do not have."""
+
+
+class Reproduction:
+    """Finds the commands for evaluations one by one; asks git once for every commit."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._shared: dict[tuple[Origin, tuple[str, ...]], tuple[str, ...]] = {}
+
+    def of_evaluation(self, fingerprint: str) -> Commands:
+        """The commands that make one evaluation again.
+
+        Raises
+        ------
+        NoCommandsError
+            A record that is not here, or was made from code in no git repository.
+        UserError
+            A record that is damaged.
+        """
+        with _complaining([fingerprint]):
+            wanted = _wanted_evaluation(self._ground, fingerprint)
+            origin, about = _origin(wanted.record), tuple(_about(wanted.record))
+            if (origin, about) not in self._shared:
+                lines = _preparation(self._ground, origin, about, _folder(origin))
+                self._shared[origin, about] = tuple(lines)
+            return Commands(self._shared[origin, about], tuple(_making([wanted])))
 
 
 def commands_for_evaluations(ground: Ground, fingerprints: Sequence[str]) -> list[str]:
@@ -120,21 +159,30 @@ def _expected(
 
 
 def _record(ground: Ground, kind: str, fingerprint: str) -> Mapping[str, Any]:
-    seen = ground.record(kind, fingerprint)
-    if not seen.record:
-        raise UserError(
-            f"there is no record of {fingerprint} to follow ({seen.verdict})",
-            place=seen.place,
+    directory = ground.directory(kind, fingerprint)
+    if directory is None:
+        raise NoCommandsError(
+            f"there is no record of {fingerprint} to follow ({ABSENT})",
+            place=f"{kind}: {fingerprint}",
             remedy="fetch the results (`dvc pull`), or make them again with snakemake",
         )
-    return seen.record
+    record = ground.results.record(directory)
+    refuse_newer_record(record, ground.place(directory))
+    return record
 
 
 def _commands(
     ground: Ground, find: Callable[[Ground, str], Wanted], fingerprints: Sequence[str]
 ) -> list[str]:
-    try:
+    with _complaining(fingerprints):
         return _of_all(ground, [find(ground, one) for one in fingerprints])
+
+
+@contextlib.contextmanager
+def _complaining(fingerprints: Sequence[str]) -> Iterator[None]:
+    """Within it a record that lacks something is a `UserError`."""
+    try:
+        yield
     except MISSHAPEN as error:
         raise UserError(
             f"a record is damaged ({type(error).__name__}: {error})",
@@ -151,14 +199,16 @@ def _of_all(ground: Ground, wanted: Sequence[Wanted]) -> list[str]:
     for number, (origin, members) in enumerate(groups.items()):
         if len(groups) > 1:
             lines.append(f"# Part {number + 1} of {len(groups)}, each from a clone of its own.")
-        lines += _of_group(ground, origin, members, number)
+        folder = _folder(origin) + (f"-{number + 1}" if number else "")
+        lines += _preparation(ground, origin, _about(members[0].record), folder)
+        lines += _making(members)
     return lines
 
 
 def _origin(record: Mapping[str, Any]) -> Origin:
     git, environment = record.get("git", {}), record.get("environment", {})
     if not git.get("commit"):
-        raise UserError(
+        raise NoCommandsError(
             f"{record['kind']} {record['fingerprint']} was made from code in no git repository, "
             f"so no clone has it ({git.get('reason', 'there was no commit yet')})",
             remedy="its modules are in results/sources, by the digests that trace shows",
@@ -174,26 +224,34 @@ def _origin(record: Mapping[str, Any]) -> Origin:
     )
 
 
-def _of_group(ground: Ground, origin: Origin, members: list[Wanted], number: int) -> list[str]:
+def _folder(origin: Origin) -> str:
+    return f"density-bench-{json.loads(origin.git)['commit'][:8]}"
+
+
+def _preparation(ground: Ground, origin: Origin, about: Iterable[str], folder: str) -> list[str]:
+    """From nothing to a clone with its environment and its data."""
     git, settings = json.loads(origin.git), json.loads(origin.settings)
-    folder = f"density-bench-{git['commit'][:8]}" + (f"-{number + 1}" if number else "")
-    lines = [
-        *_about(ground, members[0].record),
+    return [
+        *about,
         f"git clone {_address(ground.root, git['commit'])} {folder}",
         f"cd {folder}",
         f"git checkout --quiet {git['commit']}",
         *_apply(ground, git),
-        *_environment(ground, origin, git["commit"]),
+        *_environment(origin),
         "# Data sets are fetched; without internet: export DENSITY_BENCH_MIRROR=FOLDER before.",
         f"set -- {_options(settings)}",
         '.venv/bin/snakemake --profile local data --config "$@"',
     ]
+
+
+def _making(members: Sequence[Wanted]) -> list[str]:
+    """In that clone: what is wanted, and how to compare."""
     targets = " ".join(dict.fromkeys(one.target for one in members))
-    lines.append(f'.venv/bin/snakemake --profile local {targets} --config "$@"')
-    return lines + _comparison(members)
+    made = f'.venv/bin/snakemake --profile local {targets} --config "$@"'
+    return [made, *_comparison(members)]
 
 
-def _about(ground: Ground, record: Mapping[str, Any]) -> list[str]:
+def _about(record: Mapping[str, Any]) -> list[str]:
     machine, determinism = record["machine"], record.get("determinism", {})
     gpu = machine["gpu"]["name"] if machine.get("gpu") else "no GPU"
     packages = record["environment"].get("packages", {})
@@ -269,7 +327,7 @@ def _apply(ground: Ground, git: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _environment(ground: Ground, origin: Origin, commit: str) -> list[str]:
+def _environment(origin: Origin) -> list[str]:
     version = ".".join(origin.python.split(".")[:2])
     lines = []
     here = ".".join(map(str, sys.version_info[:3]))

@@ -1,0 +1,1 @@
+"""The command line itself: parsers, help, completion and its page, from what commands declare."""

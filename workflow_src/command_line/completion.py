@@ -1,0 +1,90 @@
+"""Completion for shells, as a script that the shell reads once.
+
+Names that come with the program (studies, experiments, data sets) are written into the script;
+releases are listed when the key is pressed. Options that take a path complete files.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+import shtab
+
+from workflow_src.command_line.parsing import whole_parser
+from workflow_src.config.data_sets import DATA_SETS
+from workflow_src.config.studies import load_study, study_names
+
+SHELLS = ("bash", "zsh", "tcsh")
+
+_DEVICES = ("cpu", "cuda", "cuda:0", "cuda:1")
+_FOLDERS = ("DIR", "DIRECTORY")
+
+_RELEASES = {
+    "bash": "_density_bench_releases",
+    "zsh": "_density_bench_releases",
+    "tcsh": "`ls releases`",
+}
+"""How each shell lists the releases that are there."""
+
+_PREAMBLES = {
+    "bash": '_density_bench_releases() {\n  compgen -W "$(ls releases 2>/dev/null)" -- "$1"\n}\n',
+    "zsh": "_density_bench_releases() {\n  compadd -- $(ls releases 2>/dev/null)\n}\n",
+    "tcsh": "",
+}
+
+
+def script(shell: str) -> str:
+    """The script that completes the command line in ``shell``, one of `SHELLS`."""
+    parser = whole_parser()
+    for name, below in _commands(parser).items():
+        for action in below._actions:
+            _complete(name, action)
+    for action in parser._actions:
+        _complete("", action)
+    return str(shtab.complete(parser, shell=shell, preamble=_PREAMBLES[shell])) + "\n"
+
+
+def _commands(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
+    (below,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    return dict(below.choices)
+
+
+def _complete(name: str, action: argparse.Action) -> None:
+    """Tell shtab what an argument of a command may be; the parser refuses nothing more by that."""
+    if action.choices is not None or action.nargs == 0:
+        return
+    if (name, action.dest) == ("release", "name"):
+        action.complete = _RELEASES  # type: ignore[attr-defined]
+    elif choices := _choices(name, action.dest):
+        action.choices = choices
+    elif action.type is Path:
+        kind = shtab.DIRECTORY if action.metavar in _FOLDERS else shtab.FILE
+        action.complete = kind  # type: ignore[attr-defined]
+
+
+def _choices(name: str, argument: str) -> tuple[str, ...]:
+    if argument == "device":
+        return _DEVICES
+    if argument == "data_set":
+        return tuple(sorted(DATA_SETS))
+    wanted = (name, argument)
+    if wanted == ("show", "what"):
+        return (*study_names(), *_experiments())
+    if wanted == ("why", "what"):
+        return _experiments()
+    if wanted == ("trace", "table"):
+        return (*_experiments(), *_tables())
+    return ()
+
+
+def _experiments() -> tuple[str, ...]:
+    names = {name for study in study_names() for name in load_study(study).experiments}
+    return tuple(sorted(names))
+
+
+def _tables() -> tuple[str, ...]:
+    return tuple(
+        f"{study}_{name}" for study in study_names() for name in load_study(study).experiments
+    )

@@ -1,0 +1,1 @@
+"""Records found by their fingerprints, loose or packed, and the commands that make them again."""

@@ -1,0 +1,77 @@
+"""The figures of a report's folder: one image file each, and their titles and captions by name.
+
+Other files of the same figures lie in ``results/figures``; the folder has the one that suits pages.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from typing import Any
+
+from PIL import Image
+
+from workflow_src.report.figures.style import DPI, Figure
+from workflow_src.report.page.addresses import figures_folder
+
+CAPTIONS = "captions.json"
+
+_PIXELS_PER_INCH = 96
+_POINTS_PER_INCH = 72
+_SVG_SIZE = re.compile(rb'<svg\b[^>]*?\bheight="([\d.]+)pt"[^>]*?\bwidth="([\d.]+)pt"', re.DOTALL)
+_SVG_HEAD = 4096
+
+
+class Pictures:
+    """Gathers the figures that pages show; ``files`` are by name within the report's folder."""
+
+    def __init__(self, fingerprint: str) -> None:
+        self.folder = figures_folder(fingerprint)
+        self._images: dict[str, bytes] = {}
+        self._captions: dict[str, dict[str, str]] = {}
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """All images, and the captions in one file that is there also where no figure is."""
+        captions = json.dumps(self._captions, indent=2, sort_keys=True) + "\n"
+        return {f"{self.folder}/{CAPTIONS}": captions.encode(), **self._images}
+
+    def shown(self, study: str, part: str, figure: Figure) -> dict[str, Any]:
+        """What the template of a figure shows; ``part`` is its experiment."""
+        own = figure.name.removeprefix(f"{study}_{part}").lstrip("_") or part
+        name = f"{study}/{part}/{own}"
+        suffix, data = report_image(figure)
+        address = f"{self.folder}/{name}{suffix}"
+        self._images[address] = data
+        self._captions[name] = {"title": figure.title, "caption": figure.caption}
+        width, height = _size(suffix, data)
+        return {
+            "address": address,
+            "title": figure.title,
+            "caption": figure.caption,
+            "kind": "drawing" if suffix == ".svg" else "picture",
+            "width": width,
+            "height": height,
+        }
+
+
+def report_image(figure: Figure) -> tuple[str, bytes]:
+    suffix = ".svg" if ".svg" in figure.images else ".png"
+    return suffix, figure.images[suffix]
+
+
+def _size(suffix: str, data: bytes) -> tuple[int, int]:
+    """Width and height of an image in CSS pixels; nothing of what is no image."""
+    if suffix == ".svg":
+        found = _SVG_SIZE.search(data[:_SVG_HEAD])
+        if found is None:
+            return 0, 0
+        height, width = (float(one) * _PIXELS_PER_INCH / _POINTS_PER_INCH for one in found.groups())
+        return round(width), round(height)
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            width, height = (one * _PIXELS_PER_INCH / DPI for one in image.size)
+    except OSError:
+        return 0, 0
+    return round(width), round(height)

@@ -1,0 +1,100 @@
+"""The report's folder: an overview, a page per study, and what these show and need, all in memory.
+
+The folder is whole by itself: it opens from disk wherever it lies, without a network, and nothing in
+it refers to a place outside of it. Values are laid out by this package's modules; how they look is
+the templates'.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from workflow_src.report.evidence import Evidence
+from workflow_src.report.page.addresses import (
+    OVERVIEW,
+    SCRIPT,
+    STYLE,
+    TABLES_SCRIPT,
+    TABLES_STYLE,
+    provenance_script,
+)
+from workflow_src.report.page.assets import asset_files, provenance_file
+from workflow_src.report.page.chapters import Chapter
+from workflow_src.report.page.overview import overview_values
+from workflow_src.report.page.pictures import Pictures
+from workflow_src.report.page.study_page import study_values
+from workflow_src.report.provenance_lines import provenance_lines
+from workflow_src.report.wording import typeset
+
+TEMPLATES = Path(__file__).parent / "templates"
+_COMMIT = 12
+
+
+def render_pages(
+    evidence: Evidence,
+    chapters: Sequence[Chapter],
+    *,
+    git: Mapping[str, Any],
+    made: datetime,
+) -> dict[str, bytes]:
+    """Every file of the folder by its name in it.
+
+    ``git`` is the state of the source tree, as `workflow_src.provenance.repository` describes it.
+    Equal arguments give equal bytes.
+    """
+    pictures = Pictures(evidence.fingerprint)
+    studies = [study_values(evidence, chapter, pictures) for chapter in chapters]
+    shared = {
+        "fingerprint": evidence.fingerprint,
+        "made": made.strftime("%Y-%m-%d %H:%M UTC"),
+        "commit": _commit(git),
+        "studies": studies,
+        "addresses": {
+            "overview": OVERVIEW,
+            "style": STYLE,
+            "script": SCRIPT,
+            "tables_style": TABLES_STYLE,
+            "tables_script": TABLES_SCRIPT,
+        },
+    }
+    environment = _environment()
+    overview = overview_values(evidence, chapters, studies)
+    pages = {OVERVIEW: environment.get_template("overview.html").render(shared, overview=overview)}
+    template = environment.get_template("study.html")
+    pages |= {study["address"]: template.render(shared, study=study) for study in studies}
+    origins = {
+        provenance_script(study["name"]): provenance_file(provenance_lines(evidence, study["name"]))
+        for study in studies
+    }
+    texts = {name: text.encode() for name, text in pages.items()}
+    return dict(
+        itertools.chain(
+            texts.items(), asset_files().items(), origins.items(), pictures.files.items()
+        )
+    )
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["typeset"] = typeset
+    return environment
+
+
+def _commit(git: Mapping[str, Any]) -> str:
+    if not git.get("commit"):
+        return "no commit"
+    return f"commit {git['commit'][:_COMMIT]}" + (
+        " with uncommitted changes" if git["dirty"] else ""
+    )
