@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo data test test-long test-slurm lint format schemas architecture lock release clean
+.PHONY: help env demo data test test-long test-slurm test-browser lint format schemas architecture screenshots lock release clean
 
 help:
 	@echo 'make demo          run the pipeline of config.yaml and print its tables'
@@ -16,10 +16,12 @@ help:
 	@echo 'make test          run the quick tests'
 	@echo 'make test-long     run the longer tests of the whole workflow'
 	@echo 'make test-slurm    run the tests that start a real SLURM on this machine'
+	@echo 'make test-browser  run the tests that open the report in Chromium'
 	@echo 'make lint          check style, types and the workflow'
 	@echo 'make format        format code and rules'
 	@echo 'make schemas       write schemas/ anew from the types'
 	@echo 'make architecture  write the package graph in docs/architecture.md anew'
+	@echo 'make screenshots   take the pictures in docs/images of results/report, or of REPORT=...'
 	@echo 'make lock          write requirements.lock and environment.yaml from what is installed'
 	@echo 'make release       audit the results and freeze them: make release NAME=... [SIGN=KEY]'
 	@echo 'make clean         remove the environment and caches; data and results stay'
@@ -44,7 +46,7 @@ data: env
 	$(BIN)/snakemake --profile local data
 
 test: env
-	$(BIN)/python -m pytest -m 'not workflow and not slurm' -n auto
+	$(BIN)/python -m pytest -m 'not workflow and not slurm and not browser' -n auto
 
 test-long: env
 	$(BIN)/python -m pytest -m workflow -n 2 --dist loadfile
@@ -53,6 +55,11 @@ test-long: env
 # DENSITY_BENCH_LONG=1 runs all of them, DENSITY_BENCH_KILLS=100 makes the random one longer.
 test-slurm: env
 	$(BIN)/python -m pytest -m slurm -n 2 --dist worksteal
+
+# Skipped where no Chromium is installed (Debian: chromium fonts-dejavu-core).
+# DENSITY_BENCH_LONG=1 opens the report in results/report, too.
+test-browser: env
+	$(BIN)/python -m pytest -m browser
 
 lint: env
 	$(BIN)/ruff check .
@@ -71,6 +78,11 @@ schemas: env
 
 architecture: env
 	$(BIN)/python tests/support/architecture.py
+
+REPORT ?= results/report
+
+screenshots: env
+	$(BIN)/python tests/support/screenshots.py $(REPORT)
 
 # To take newer versions first: .venv/bin/pip install --upgrade --upgrade-strategy eager -e '.[develop]'
 lock: env

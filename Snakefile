@@ -24,6 +24,10 @@ min_version("9.10")
 configfile: "config.yaml"
 
 
+# What `snakemake --report report.html` opens with.
+report: "rules/captions/workflow.rst"
+
+
 # Jobs run in this very Python with this very package, whatever the shell would find first.
 os.environ.update(
     PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]),

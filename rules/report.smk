@@ -1,4 +1,4 @@
-# Report: metrics, tables beside the published numbers, figures and the page.
+# Report: metrics, tables beside the published numbers, figures and the pages.
 
 
 rule report:
@@ -7,6 +7,26 @@ rule report:
         membership=ancient(plan.report_membership("{fingerprint}")),
     output:
         layout.report_manifest("{fingerprint}"),
+        # Both folders are what Snakemake's own report shows: snakemake --report report.html
+        report(
+            directory(layout.report_figures("{fingerprint}")),
+            patterns=[
+                f"{{study,[^/]+}}/{{experiment,[^/]+}}/{{figure,[^/]+}}.{suffix}"
+                for suffix in ("png", "svg")
+            ],
+            caption="captions/figure.rst",
+            category=plan.study_title,
+            subcategory=plan.experiment_title,
+            labels=plan.figure_labels,
+        ),
+        report(
+            directory(layout.report_tables("{fingerprint}")),
+            patterns=["{study,[^/]+}/{experiment,[^/]+}.html"],
+            caption="captions/table.rst",
+            category=plan.study_title,
+            subcategory=plan.experiment_title,
+            labels={"Result": "Table"},
+        ),
     log:
         f"{layout.results}/logs/report/{{fingerprint}}.log",
     conda:
@@ -16,6 +36,7 @@ rule report:
         mem_mb=lambda wildcards, attempt: plan.allowed_megabytes("report", 4000 * attempt),
         runtime=lambda wildcards, attempt: plan.allowed_minutes("report", 30 * attempt),
     params:
+        captions=lambda wildcards: plan.captions(wildcards.fingerprint),
         journal=f"{layout.results}/jobs/report-{{fingerprint}}.json",
     shell:
         "exec python -m workflow_src report --report {input.membership:q}"

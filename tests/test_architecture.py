@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from support import architecture
@@ -60,6 +63,34 @@ def test_the_page_is_as_the_code_is() -> None:
     text = architecture.PAGE.read_text()
     assert architecture.BEGIN in text
     assert text == architecture.page(text), "run `make architecture`"
+
+
+def test_the_picture_is_as_the_code_is() -> None:
+    drawn = architecture.PICTURE.read_text()
+    assert drawn == architecture.picture(), "run `make architecture`"
+    texts = [
+        text.text for text in ElementTree.fromstring(drawn).iter() if text.tag.endswith("}text")
+    ]
+    assert set(texts) >= {name for names in architecture.LEVELS for name in names}
+
+
+def test_the_picture_has_every_arrow_of_the_diagram_and_the_heavy_parts_in_their_colour() -> None:
+    drawn = architecture.PICTURE.read_text()
+    arrows = re.findall(r"^  \w+ --> \w+$", architecture.PAGE.read_text(), flags=re.MULTILINE)
+    assert drawn.count("marker-end") == len(arrows) > 20
+    assert {"models", "train", "evaluate"} <= architecture.numerical_parts()
+    assert not architecture.numerical_parts() & {"config", "plan", "report", "status", "storage"}
+
+
+def test_boxes_of_the_picture_do_not_overlap() -> None:
+    boxes = [
+        [float(one.attrib[key]) for key in ("x", "y", "width", "height")]
+        for one in ElementTree.fromstring(architecture.PICTURE.read_text()).iter()
+        if one.tag.endswith("}rect") and "x" in one.attrib
+    ]
+    for (x, y, width, height), (left, top, wide, high) in itertools.combinations(boxes, 2):
+        apart = x + width < left or left + wide < x or y + height < top or top + high < y
+        assert apart
 
 
 def test_every_module_says_what_it_is() -> None:

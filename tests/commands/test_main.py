@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from workflow_src import __main__ as command_line
+from workflow_src.command_line.commands import command_names
 from workflow_src.commands import report
 from workflow_src.errors import UserError
 
@@ -137,10 +138,10 @@ def test_no_command_shows_them_all(capsys: pytest.CaptureFixture[str]) -> None:
         command_line.main([])
     assert ended.value.code == 2
     told = capsys.readouterr().err
-    assert all(name in told for name in command_line.command_names())
+    assert all(name in told for name in command_names())
 
 
-@pytest.mark.parametrize("name", command_line.command_names())
+@pytest.mark.parametrize("name", command_names())
 def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         command_line.main([name, "--help"])

@@ -8,6 +8,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from workflow_src.config.models import model_declaration, model_declarations
 from workflow_src.config.schema import SCHEMAS, schema_texts
 from workflow_src.config.studies import study_names, study_path
 from workflow_src.config.yaml_lines import read_yaml
@@ -39,6 +40,11 @@ def test_the_settings_at_the_root_obey_their_schema() -> None:
 @pytest.mark.parametrize("name", study_names())
 def test_every_study_obeys_the_schema(name: str) -> None:
     _validator("study.schema.json").validate(read_yaml(study_path(name)).value)
+
+
+@pytest.mark.parametrize("name", sorted(model_declarations()))
+def test_every_model_obeys_the_schema(name: str) -> None:
+    _validator("model.schema.json").validate(read_yaml(model_declaration(name).path).value)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ BESIDE = {
     "workflow_src.train.membership": "reads specs, of which the fingerprint is made",
     "workflow_src.train.run_directory": "writes what bank.py gives by checkpoints.py, with records",
     "workflow_src.train.states": "keeps what checkpoints.py writes between attempts",
+    "workflow_src.jobs.bar_columns": "shows how a job goes",
+    "workflow_src.jobs.bars": "shows how a job goes",
     "workflow_src.jobs.failures": "tells the machine's failures from others after they happened",
     "workflow_src.jobs.gpus": "chooses among the GPUs of a node; compute.py opens it",
     "workflow_src.jobs.heartbeat": "says how a job goes",

@@ -20,6 +20,7 @@ from workflow_src.archive.packs import (
 from workflow_src.archive.removal import clear_rests, remove, remove_empty
 from workflow_src.archive.results import KINDS, NOT_KEPT, SOURCES, Results, record_name
 from workflow_src.errors import UserError
+from workflow_src.jobs.bars import bar
 from workflow_src.storage import sha256_file, write_bytes
 
 log = logging.getLogger(__name__)
@@ -80,15 +81,17 @@ def remove_loose(root: Path) -> int:
     verify_packs(root, results.index)
     clear_rests(root, KINDS)
     removed = 0
-    for directory, packed in results.index.directories.items():
-        place = root / directory
-        if not results.is_loose(directory):
-            continue
-        if not _is_the_packed_one(results, directory, packed):
-            log.warning("%s is not the one that was packed and stays", place)
-            continue
-        remove(place)
-        removed += 1
+    with bar("removing", len(results.index.directories), "directories") as shown:
+        for directory, packed in results.index.directories.items():
+            shown.advance()
+            place = root / directory
+            if not results.is_loose(directory):
+                continue
+            if not _is_the_packed_one(results, directory, packed):
+                log.warning("%s is not the one that was packed and stays", place)
+                continue
+            remove(place)
+            removed += 1
     for kind in KINDS:
         remove_empty(root / kind)
     return removed
@@ -100,11 +103,13 @@ def verify_packs(root: Path, index: Index) -> None:
     for pack, facts in index.packs.items():
         if not is_as_indexed(root / FOLDER / pack, facts):
             raise _not_as_indexed(root, pack)
-    for directory, packed in index.directories.items():
-        for name, file in packed.files.items():
-            data = packs.read(packed.pack, f"{directory}/{name}")
-            if hashlib.sha256(data).hexdigest() != file.sha256:
-                raise _not_as_indexed(root, f"{packed.pack}: {directory}/{name}")
+    with bar("reading packs back", len(index.directories), "directories") as shown:
+        for directory, packed in index.directories.items():
+            for name, file in packed.files.items():
+                data = packs.read(packed.pack, f"{directory}/{name}")
+                if hashlib.sha256(data).hexdigest() != file.sha256:
+                    raise _not_as_indexed(root, f"{packed.pack}: {directory}/{name}")
+            shown.advance()
 
 
 def is_as_indexed(path: Path, facts: PackedFile) -> bool:

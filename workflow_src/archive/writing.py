@@ -37,6 +37,7 @@ from workflow_src.archive.packs import (
 from workflow_src.archive.references import References
 from workflow_src.archive.results import Results, making_anew
 from workflow_src.errors import UserError
+from workflow_src.jobs.bars import bar
 from workflow_src.storage import explain, replacing_file, sha256_file, write_json
 
 _COMPRESSED = (".json", ".py", ".patch")
@@ -116,14 +117,17 @@ def _checked(
 ) -> dict[str, Contents]:
     contents, findings = {}, []
     ways: dict[str, None] = {}
-    for directory in directories:
-        without = directory.startswith("runs/") and directory not in kept
-        contents[directory], wrong = contents_of(
-            results, directory, verify, without_checkpoint=without
-        )
-        findings += wrong
-        if wrong:
-            ways[_way_out(results, directory)] = None
+    wanted = list(directories)
+    with bar("verifying", len(wanted), "directories") as shown:
+        for directory in wanted:
+            without = directory.startswith("runs/") and directory not in kept
+            contents[directory], wrong = contents_of(
+                results, directory, verify, without_checkpoint=without
+            )
+            findings += wrong
+            if wrong:
+                ways[_way_out(results, directory)] = None
+            shown.advance()
     if findings:
         more = f"; and {len(findings) - _SHOWN} more" if len(findings) > _SHOWN else ""
         raise UserError(
@@ -159,12 +163,14 @@ def write(
     if sources:
         by_pack[SOURCES_PACK] = dict(sources)
     after, written = {}, 0
-    for pack, members in by_pack.items():
-        known = before.packs.get(pack)
-        if known is None or not _holds(root, pack, known, before, packs, members):
-            known = _write_pack(root / FOLDER / pack, members, packs)
-            written += 1
-        after[pack] = known
+    with bar("packing", sum(map(len, by_pack.values())), "files") as shown:
+        for pack, members in by_pack.items():
+            known = before.packs.get(pack)
+            if known is None or not _holds(root, pack, known, before, packs, members):
+                known = _write_pack(root / FOLDER / pack, members, packs)
+                written += 1
+            after[pack] = known
+            shown.advance(len(members))
     index = Index({name: one.directory(pack_name(name)) for name, one in contents.items()}, after)
     write_json(root / FOLDER / INDEX, index_content(index))
     _remove_stale(root / FOLDER, after)

@@ -34,6 +34,7 @@ from workflow_src.audit.packs import check_packs, examine_pack
 from workflow_src.audit.records import Examined, examine_all
 from workflow_src.audit.tables import check_report
 from workflow_src.errors import UserError
+from workflow_src.jobs.bars import Bar, bar
 from workflow_src.plan.plan import Plan
 
 log = logging.getLogger(__name__)
@@ -94,7 +95,15 @@ def audit(plan: Plan, *, jobs: int | None = None) -> Audited:
         notes.find("changed", error.place, f"{error.problem}; nothing else could be verified")
         return Audited(notes.report(), ())
     check_packs(results.root, plan.layout.results, index, notes)
-    looked = _look(plan, results, jobs, notes)
+    with bar("reading and hashing", unit="directories") as progress:
+        looked = _look(plan, results, jobs, notes, progress)
+    with bar("comparing what belongs together"):
+        measurements = _compare(plan, results, looked, notes)
+    return Audited(notes.report(), measurements)
+
+
+def _compare(plan: Plan, results: Results, looked: _Looked, notes: Notes) -> tuple[Examined, ...]:
+    """All that takes more than one directory to check; the measurements of the plan."""
     chain = Chain(looked.results, dict(one.read for one in looked.data if one.record is not None))
     identities = Identities(plan.closures, plan.layout.results)
     planned = _check_results(plan, looked, chain, identities, notes)
@@ -115,11 +124,10 @@ def audit(plan: Plan, *, jobs: int | None = None) -> Audited:
     chain.tell_remade(notes)
     tell_uncommitted(planned, notes)
     _check_code(plan, results, looked, manifest, notes)
-    measurements = tuple(one for one in planned if one.kind == "measurements")
-    return Audited(notes.report(), measurements)
+    return tuple(one for one in planned if one.kind == "measurements")
 
 
-def _look(plan: Plan, results: Results, jobs: int | None, notes: Notes) -> _Looked:
+def _look(plan: Plan, results: Results, jobs: int | None, notes: Notes, progress: Bar) -> _Looked:
     """Read and hash everything, in several processes where that pays."""
     shown = plan.layout.results
     directories = [name for kind in KINDS for name in results.directories(kind)]
@@ -138,10 +146,13 @@ def _look(plan: Plan, results: Results, jobs: int | None, notes: Notes) -> _Look
     processes = min(len(work), _usable_cores() if jobs is None else jobs)
     if len(directories) < _WORTH_A_PROCESS and jobs is None:
         processes = 1
+    others = len(work) - len(range(0, len(directories), _CHUNK))
+    progress.tell(total=others + len(directories))
     log.info("reading %d result directories (processes: %d)", len(directories), processes)
     found: list[Examined] = []
     data: list[ExaminedData] = []
     for one in _done(work, processes):
+        progress.advance(len(one) if isinstance(one, list) else 1)
         if isinstance(one, ExaminedData):
             data.append(one)
             notes.take(one.notes)

@@ -1,6 +1,6 @@
-"""The figures that the page must show: their names and words by the report's own code, undrawn.
+"""The figures that pages must show: their names and words by the report's own code, undrawn.
 
-Pixels depend on fonts and on matplotlib's version, so that they are not compared; those of the page
+Pixels depend on fonts and on matplotlib's version, so that they are not compared; those of pages
 must be those of the files that the manifest vouches for.
 """
 
@@ -10,39 +10,45 @@ import contextlib
 import dataclasses
 import importlib
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 _RENDERERS = ("png", "svg", "panels_png")
 
 
-def galleries_of(evidence: Any, study: Any) -> dict[str, Any]:
-    """Galleries by experiment; the images of each figure are those that lie in its files."""
-    from workflow_src.report.figures.drawing import Gallery, draw_study
+def illustrated(evidence: Any, chapters: Sequence[Any]) -> list[Any]:
+    """The chapters with their figures; the images of each figure are those that lie in its files."""
+    from workflow_src.report.page.chapters import drawn_chapter
 
     with _undrawn():
-        drawn = draw_study(evidence, study)
-    return {
-        name: Gallery(
-            tuple(
-                dataclasses.replace(one, images=_images(evidence.results, one.name, one.images))
-                for one in gallery.figures
-            ),
-            gallery.shown_under,
-        )
-        for name, gallery in drawn.items()
-    }
+        drawn = [drawn_chapter(evidence, chapter) for chapter in chapters]
+    return [_with_images(evidence.results, chapter) for chapter in drawn]
 
 
-def figure_files(results: Path, galleries: Mapping[str, Any]) -> set[Path]:
-    """The files of these figures."""
+def figure_files(results: Path, chapters: Sequence[Any]) -> set[Path]:
+    """The files of the chapters' figures."""
     return {
         results / "figures" / f"{figure.name}{suffix}"
-        for gallery in galleries.values()
-        for figure in gallery.figures
+        for chapter in chapters
+        for figure in chapter.figures
         for suffix in figure.images
     }
+
+
+def _with_images(results: Path, chapter: Any) -> Any:
+    def found(figures: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(
+            dataclasses.replace(one, images=_images(results, one.name, one.images))
+            for one in figures
+        )
+
+    galleries = {
+        name: dataclasses.replace(gallery, figures=found(gallery.figures))
+        for name, gallery in chapter.galleries.items()
+    }
+    curves = found(chapter.learning_curves)
+    return dataclasses.replace(chapter, galleries=galleries, learning_curves=curves)
 
 
 def _images(results: Path, name: str, suffixes: Mapping[str, bytes]) -> dict[str, bytes]:

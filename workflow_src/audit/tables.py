@@ -1,4 +1,4 @@
-"""The report: every number in tables, metrics, plots and page, made anew from the evaluations.
+"""The report: every number in tables, metrics, plots and pages, made anew from the evaluations.
 
 The report's manifest vouches for bytes; that these say what the evaluations' records say, cell by
 cell and with no cell left out, is found by making them again from the plan of now.
@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from workflow_src.audit.findings import Notes
-from workflow_src.audit.galleries import figure_files, galleries_of
+from workflow_src.audit.galleries import figure_files, illustrated
 from workflow_src.plan.memberships import membership_text, report_membership
 from workflow_src.plan.plan import Plan
 
@@ -46,18 +46,17 @@ def check_report(plan: Plan, manifest: Mapping[str, Any], notes: Notes) -> None:
             files = _check_parquet(evidence.results, then, manifest, notes)
             chapters = _chapters(then)
             files |= _check_texts(evidence.results, then, chapters, notes)
-            files.add(evidence.manifest.parent / "index.html")
-            with notes.reading(evidence.manifest.parent / "index.html"):
-                here = _as_here(evidence)
-                galleries = [galleries_of(here, study) for study in evidence.studies]
-                for one in galleries:
-                    files |= figure_files(evidence.results, one)
+            folder = evidence.manifest.parent
+            with notes.reading(folder):
+                chapters = illustrated(_as_here(evidence), chapters)
+                files |= figure_files(evidence.results, chapters)
+                pages = _pages(then, chapters, manifest)
+                files |= {folder / name for name in pages}
                 _check_names(evidence, files, manifest, notes)
-                chapters = [
-                    dataclasses.replace(chapter, galleries=one)
-                    for chapter, one in zip(chapters, galleries, strict=True)
-                ]
-                _check_page(evidence, then, chapters, manifest, notes)
+                for name, expected in pages.items():
+                    if _is_there(folder / name, notes):
+                        found = (folder / name).read_bytes()
+                        _compare_text(folder / name, found, expected, 0, notes)
 
 
 def _as_then(evidence: Any, manifest: Mapping[str, Any]) -> Any:
@@ -103,23 +102,9 @@ def _check_names(
 
 def _chapters(evidence: Any) -> list[Any]:
     """The report's chapters with their tables and without their figures."""
-    from workflow_src.report.claims import judge_claims
-    from workflow_src.report.figures.drawing import Gallery
-    from workflow_src.report.page import Chapter
-    from workflow_src.report.tables import build_table
+    from workflow_src.report.page.chapters import undrawn_chapter
 
-    chapters = []
-    for study in evidence.studies:
-        tables = {
-            name: build_table(study, name, groups, evidence.experiment_cuts(study.name, name))
-            for name in study.experiments
-            if (groups := evidence.experiment_groups(study.name, name))
-        }
-        cuts = evidence.study_cuts(study.name)
-        claims = judge_claims(study, evidence.study_groups(study.name), cuts)
-        galleries = {name: Gallery(()) for name in tables}
-        chapters.append(Chapter(study, tables, galleries, claims))
-    return chapters
+    return [undrawn_chapter(evidence, study) for study in evidence.studies]
 
 
 def _check_parquet(
@@ -171,6 +156,7 @@ def _check_texts(results: Path, evidence: Any, chapters: Sequence[Any], notes: N
         claims_csv_text,
         claims_markdown_text,
     )
+    from workflow_src.report.plain_tables import plain_tables
     from workflow_src.report.summaries import metrics_text, test_bounds_text, validation_bounds_text
     from workflow_src.report.table_files import csv_text, markdown_text
     from workflow_src.report.wording import CLAIMS_STEM
@@ -189,6 +175,8 @@ def _check_texts(results: Path, evidence: Any, chapters: Sequence[Any], notes: N
             words = claims_markdown_text(chapter.claims, chapter.study)
             texts[stem.with_suffix(".md")] = (words, 0)
             notes.counted["verdicts on claims"] += sum(len(c.verdicts) for c in chapter.claims)
+        for place, page in plain_tables(results / "tables" / evidence.fingerprint, chapter).items():
+            texts[place] = (page.decode(), 0)
     tables = [table for chapter in chapters for table in chapter.tables.values()]
     texts[results / "metrics.json"] = (metrics_text(tables), 0)
     plots = results / "plots"
@@ -200,18 +188,12 @@ def _check_texts(results: Path, evidence: Any, chapters: Sequence[Any], notes: N
     return set(texts)
 
 
-def _check_page(
-    evidence: Any, then: Any, chapters: Sequence[Any], manifest: Mapping[str, Any], notes: Notes
-) -> None:
-    """The page; the pixels in it are those of the figures' files."""
-    from workflow_src.report.page import render_page
+def _pages(then: Any, chapters: Sequence[Any], manifest: Mapping[str, Any]) -> dict[str, bytes]:
+    """Every file of the report's folder; the pixels in it are those of the figures' files."""
+    from workflow_src.report.page.rendering import render_pages
 
-    place = evidence.manifest.parent / "index.html"
-    if not _is_there(place, notes):
-        return
     made = datetime.fromisoformat(manifest["time"]["started"])
-    expected = render_page(then, chapters, git=manifest["git"], made=made)
-    _compare_text(place, place.read_bytes(), expected.encode(), 0, notes)
+    return render_pages(then, chapters, git=manifest["git"], made=made)
 
 
 def _is_there(place: Path, notes: Notes) -> bool:

@@ -237,7 +237,8 @@ def _summary() -> str:
             lines += _row(one.name, one.summary)
         lines.append("")
     lines += [*_examples(TYPICAL), ""]
-    return "\n".join([*lines, f"`{program()} COMMAND --help` explains a command, with examples."])
+    last = f"`{program()} COMMAND --help` explains a command, with examples."
+    return "\n".join([*lines, textwrap.fill(last, width())])
 
 
 def _codes() -> str:

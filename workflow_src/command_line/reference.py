@@ -6,7 +6,6 @@ A test fails when the page is stale.
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -50,28 +49,21 @@ _COMPLETION = f"""\
 ## Completion
 
 ```
-{PROGRAM} completion bash > ~/.local/share/bash-completion/completions/{PROGRAM}   # bash
-{PROGRAM} completion zsh > ~/.zfunc/_{PROGRAM}                                     # zsh, with ~/.zfunc in fpath
-{PROGRAM} completion tcsh > ~/.{PROGRAM}.tcsh                                      # tcsh; source it in ~/.tcshrc
+{PROGRAM} completion bash > ~/.local/share/bash-completion/completions/{PROGRAM}
+{PROGRAM} completion zsh > ~/.zfunc/_{PROGRAM}
+{PROGRAM} completion tcsh > ~/.{PROGRAM}.tcsh
 ```
 
-Commands, options, files, studies, experiments, data sets and releases complete from the next
-terminal on. Where there is no `{PROGRAM}` and commands are called by `python -m workflow_src`, give
+zsh needs `fpath=(~/.zfunc $fpath)` before `compinit` in ~/.zshrc, tcsh a line that sources the file
+in ~/.tcshrc. Commands, options, files, studies, experiments, data sets and releases complete from
+the next terminal on. Where there is no `{PROGRAM}` and one types `python -m workflow_src`, give
 that a name that shells can complete: `alias {PROGRAM}='python -m workflow_src'`.
 """
 
 
 def page() -> str:
     """The text of docs/commands.md."""
-    columns = os.environ.get("COLUMNS")
-    os.environ["COLUMNS"] = "100"
-    try:
-        return "".join([_BEGINNING, *_overview(), _PROGRESS, *_everything(), _COMPLETION])
-    finally:
-        if columns is None:
-            del os.environ["COLUMNS"]
-        else:
-            os.environ["COLUMNS"] = columns
+    return "".join([_BEGINNING, *_overview(), _PROGRESS, *_everything(), _COMPLETION])
 
 
 def _overview() -> Iterator[str]:
@@ -129,7 +121,7 @@ def _called(action: argparse.Action) -> str:
     )
     if not action.option_strings:
         name = str(value or action.dest)
-        return f"`{name if action.nargs != '?' else f'[{name}]'}`"
+        return {"?": f"`[{name}]`", "*": f"`[{name} ...]`"}.get(str(action.nargs), f"`{name}`")
     if action.nargs == 0:
         value = ""
     elif not value:

@@ -7,8 +7,7 @@ import sys
 from pathlib import Path
 
 from workflow_src.config.data_sets import data_set
-from workflow_src.data.fetching import MIRROR_VARIABLE, mirror_directory
-from workflow_src.data.job import fetch_data_set
+from workflow_src.config.loading import MIRROR_VARIABLE
 from workflow_src.plan.layout import Layout
 
 GROUP = "steps"
@@ -24,7 +23,13 @@ EXAMPLES = (
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare this command's arguments."""
     parser.add_argument("--data-set", required=True, help="a name from the registry, such as mnist")
-    parser.add_argument("--data-directory", type=Path, default=Path("data"), metavar="DIRECTORY")
+    parser.add_argument(
+        "--data-directory",
+        type=Path,
+        default=Path("data"),
+        metavar="DIRECTORY",
+        help="where data lie (left out: %(default)s)",
+    )
     parser.add_argument(
         "--mirror",
         type=Path,
@@ -36,6 +41,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Fetch what is missing and say where each file came from."""
+    from workflow_src.data.fetching import mirror_directory
+    from workflow_src.data.job import fetch_data_set
+
     # Files that two data sets share are fetched once, by the one that publishes them.
     wanted = data_set(data_set(arguments.data_set).raw_name)
     directory = Layout(data=arguments.data_directory, results=Path()).raw(wanted.name)

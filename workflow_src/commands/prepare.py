@@ -9,7 +9,6 @@ from typing import get_args
 
 from workflow_src.config.data_sets import data_set
 from workflow_src.config.strict import Likelihood
-from workflow_src.data.job import current_fingerprint, prepare_data_set
 from workflow_src.plan.layout import Layout
 
 GROUP = "steps"
@@ -21,13 +20,21 @@ EXAMPLES = (
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare this command's arguments."""
     parser.add_argument("--data-set", required=True, help="a name from the registry, such as mnist")
-    parser.add_argument("--likelihood", required=True, choices=get_args(Likelihood))
+    parser.add_argument(
+        "--likelihood", required=True, choices=get_args(Likelihood), help="how pixels are read"
+    )
     parser.add_argument(
         "--fingerprint",
         help="what the plan calls the result; refused if code or registry have changed since "
         "(left out: as they are now)",
     )
-    parser.add_argument("--data-directory", type=Path, default=Path("data"), metavar="DIRECTORY")
+    parser.add_argument(
+        "--data-directory",
+        type=Path,
+        default=Path("data"),
+        metavar="DIRECTORY",
+        help="where data lie (left out: %(default)s)",
+    )
     parser.add_argument(
         "--sources",
         type=Path,
@@ -38,6 +45,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prepare what `fetch` has brought, unless it is prepared already."""
+    from workflow_src.data.job import current_fingerprint, prepare_data_set
+
     wanted = data_set(arguments.data_set)
     likelihood = arguments.likelihood
     fingerprint = arguments.fingerprint or current_fingerprint(wanted, likelihood)

@@ -1,4 +1,4 @@
-"""JSON schemas of config.yaml and of study files, for editors, generated from the types.
+"""JSON schemas of config.yaml, studies and model.yaml, for editors, generated from the types.
 
 ``python -m workflow_src.config.schema`` writes them to schemas/; a test fails where they are stale.
 The types refuse more than a schema can say (names that do not exist, for one).
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from workflow_src.config.models import ModelDeclaration
 from workflow_src.config.settings import Settings
 from workflow_src.config.studies import Study
 from workflow_src.storage import write_text
@@ -21,7 +22,11 @@ SCHEMAS = Path(__file__).parent.parent.parent / "schemas"
 
 def schema_texts() -> Mapping[str, str]:
     """The text of each schema by file name."""
-    types: dict[str, type[BaseModel]] = {"config.schema.json": Settings, "study.schema.json": Study}
+    types: dict[str, type[BaseModel]] = {
+        "config.schema.json": Settings,
+        "model.schema.json": ModelDeclaration,
+        "study.schema.json": Study,
+    }
     return {
         name: json.dumps(
             {

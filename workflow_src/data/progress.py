@@ -9,8 +9,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from workflow_src.jobs.bars import are_wanted
 
 Advance = Callable[[int], None]
 
@@ -20,12 +19,23 @@ _WORTH_A_LINE = 10_000_000
 @contextlib.contextmanager
 def transfer_progress(name: str, total: int | None, already: int = 0) -> Iterator[Advance]:
     """Yield a function to be told of every further number of bytes; writes to standard error."""
-    if sys.stderr.isatty():
+    if are_wanted():
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
+
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
             DownloadColumn(),
             TransferSpeedColumn(),
+            TimeRemainingColumn(),
         )
         with Progress(*columns, console=Console(stderr=True)) as bar:
             task = bar.add_task(name, total=total, completed=already)

@@ -30,6 +30,7 @@ from workflow_src.evaluate.judge_runs import (
 from workflow_src.evaluate.measurement import Measurement, MemoryBudgetError
 from workflow_src.evaluate.measuring import measure_run
 from workflow_src.evaluate.selection import choose_among, held_in_common
+from workflow_src.jobs.bars import bar
 from workflow_src.plan.fingerprints import ENVIRONMENT, Closures, Code
 from workflow_src.plan.layout import (
     EVALUATION_RECORD,
@@ -165,16 +166,18 @@ def _ensure_measurement(
     data = open_verified(Path(prepared["directory"]), prepared["fingerprint"])
     parameters = read_parameters(Path(run["directory"]))
     log.info("measuring %s on %d test images", run["directory"], len(data.test))
+    shown = f"measuring {run['spec']['model']} on {len(data.test)} test images"
     try:
-        measurement = measure_run(
-            run["spec"],
-            parameters,
-            data,
-            group["measures"],
-            device,
-            memory_bytes,
-            loaded_judges(judges, device),
-        )
+        with bar(shown):
+            measurement = measure_run(
+                run["spec"],
+                parameters,
+                data,
+                group["measures"],
+                device,
+                memory_bytes,
+                loaded_judges(judges, device),
+            )
     except MemoryBudgetError as error:
         raise UserError(
             str(error),

@@ -1,1 +1,1 @@
-"""What jobs leave for others to see: journal entries, leases on runs, claims on GPUs."""
+"""What jobs show of themselves: journal entries, leases on runs, claims on GPUs, bars."""

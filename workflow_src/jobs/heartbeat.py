@@ -93,6 +93,11 @@ class Journal:
         if self._entry is not None:
             _current = _NONE
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is an entry; then this process is a job that Snakemake sent."""
+        return self._entry is not None
+
     def progress(self, **facts: Any) -> None:
         """Say how far the job is; what was said before under other names stays."""
         if self._entry is not None:

@@ -15,6 +15,7 @@ from typing import Any
 from workflow_src.archive.results import Results, making_anew, record_name
 from workflow_src.errors import UserError
 from workflow_src.provenance.record import record_is_whole, refuse_newer_record
+from workflow_src.storage import read_json_object
 
 _ALIKE = ("determinism", "environment", "git", "machine", "slurm")
 _ALIKE_IN_CONTENT = ("code", "data_recipe", "measures", "seed_derivation", "settings")
@@ -28,6 +29,7 @@ class RememberedResults(Results):
         self._records: dict[str, dict[str, Any]] = {}
         self._whole: set[str] = set()
         self._alike: dict[str, Any] = {}
+        self._files: dict[Path, dict[str, Any] | None] = {}
         self._directories = functools.cache(super().directories)
 
     def directories(self, kind: str) -> list[str]:
@@ -56,19 +58,29 @@ class RememberedResults(Results):
             return None
         record = self.record(directory)
         if directory not in self._whole:
-            place = self.root / directory / record_name(directory)
-            refuse_newer_record(record, place)
-            if not record_is_whole(record):
-                raise UserError(
-                    "the record was changed after it was written",
-                    place=str(place),
-                    remedy=making_anew(directory),
-                )
+            _whole(record, self.root / directory / record_name(directory), making_anew(directory))
             self._whole.add(directory)
         return record
+
+    def whole_file(self, path: Path) -> dict[str, Any] | None:
+        """As `whole_record`, for a record beside the results, such as one of data."""
+        if path not in self._files:
+            self._files[path] = _whole(read_json_object(path), path) if path.is_file() else None
+        return self._files[path]
 
     def _share(self, parts: dict[str, Any], names: Collection[str]) -> None:
         for name in names:
             if name in parts:
                 text = json.dumps(parts[name], sort_keys=True)
                 parts[name] = self._alike.setdefault(text, parts[name])
+
+
+def _whole(
+    record: dict[str, Any], place: Path, remedy: str = "`python -m workflow_src audit` tells more"
+) -> dict[str, Any]:
+    refuse_newer_record(record, place)
+    if not record_is_whole(record):
+        raise UserError(
+            "the record was changed after it was written", place=str(place), remedy=remedy
+        )
+    return record

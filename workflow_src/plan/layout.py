@@ -103,6 +103,10 @@ class Layout:
         """The figures of the report's pages, with their captions, for Snakemake's report too."""
         return self.results / "report" / "figures" / fingerprint
 
+    def report_tables(self, fingerprint: str) -> Path:
+        """The report's tables as plain pages, for Snakemake's report."""
+        return self.results / "tables" / fingerprint
+
 
 def _percent(fraction: float) -> str:
     # Ten digits, so that 0.07 reads 7pct although 0.07 * 100 is a little more than 7.

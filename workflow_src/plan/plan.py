@@ -358,12 +358,17 @@ def _shown(
 
 
 def _shown_of_grids(study: Study) -> list[Any]:
-    """What of its grids a report shows beside the groups: their order, and the cells of claims."""
-    return [
+    """What of its grids a report shows beside the groups: their order, and the cells of claims.
+
+    And which models the paper does not have, where there are any.
+    """
+    grids: list[Any] = [
         [name, scale, list(grid.models), grid.data_sets, grid.likelihoods]
         for name, experiment in study.experiments.items()
         for scale, grid in experiment.scales.items()
     ]
+    joined = {name: study.joined(name) for name in study.experiments if study.joined(name)}
+    return [*grids, joined] if joined else grids
 
 
 def _published(study: Study) -> dict[str, str]:

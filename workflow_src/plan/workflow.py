@@ -169,17 +169,21 @@ class WorkflowPlan:
         """What Snakemake's own report says of the results in the report's folder of figures."""
         return Captions(self.layout.report_figures(fingerprint) / CAPTIONS)
 
-    def study_title(self, study: str) -> str:
+    def study_title(self, wildcards: Any) -> str:
         """The paper's title; its name here where the plan does not have it."""
-        found = self._study(study)
+        study = self._study(wildcards.study)
         # Snakemake's report makes the target of a link of it, whose name would end at the colon.
-        return found.title.replace(": ", " - ") if found else study
+        return study.title.replace(": ", " - ") if study else str(wildcards.study)
 
-    def experiment_title(self, study: str, experiment: str) -> str:
-        """The experiment's title; its name where it is of a whole study, as learning curves are."""
-        found = self._study(study)
-        known = found.experiments.get(experiment) if found else None
-        return known.title if known else experiment.replace("_", " ").capitalize()
+    def experiment_title(self, wildcards: Any) -> str:
+        """The experiment's title; its name where it is of a whole study, as claims are."""
+        study, name = self._study(wildcards.study), str(wildcards.experiment)
+        experiment = study.experiments.get(name) if study else None
+        return experiment.title if experiment else name.replace("_", " ").capitalize()
+
+    def figure_labels(self, wildcards: Any) -> dict[str, str]:
+        """What a figure is called in the list of its experiment's results."""
+        return {"Result": self.captions(wildcards.fingerprint).label(wildcards)}
 
     def _study(self, name: str) -> Study | None:
         studies = self.plan.studies if self.plan else ()

@@ -25,6 +25,7 @@ from workflow_src.config.data_sets import data_set
 from workflow_src.config.metrics import METRICS
 from workflow_src.config.models import model_declaration
 from workflow_src.config.studies import Study, load_study
+from workflow_src.lineage.remembering import RememberedResults
 from workflow_src.provenance.record import record_is_whole, refuse_newer_record
 from workflow_src.report.annealing import FINAL_WIDTH, widths_left
 from workflow_src.report.convergence import Course, convergences
@@ -87,6 +88,8 @@ class Evidence:
     """What was asked for when the report was planned."""
     sources: Path
     """Folder of the copies of uncommitted changes."""
+    archive: RememberedResults = field(compare=False, repr=False)
+    """What the records are read from, each once."""
     cuts: tuple[Cut, ...] = ()
     """Cells of grids that are not trained for their size."""
 
@@ -103,15 +106,7 @@ class Evidence:
     @property
     def runs(self) -> tuple[Run, ...]:
         """Every run once, in the order of first appearance; those that only judge are last."""
-        runs: dict[str, Run] = {}
-        candidates = (run for one in self.evaluations for run in one.runs)
-        # What judges may be a candidate elsewhere, which tells more.
-        judges = (run for one in self.evaluations for run in one.judge_runs)
-        for run in itertools.chain(candidates, judges):
-            # The same run may be known to one evaluation and only planned for another.
-            if run.fingerprint not in runs or runs[run.fingerprint].state == MISSING:
-                runs[run.fingerprint] = run
-        return tuple(runs.values())
+        return runs_of(self.evaluations)
 
     def study_groups(self, study: str) -> tuple[Group, ...]:
         """The groups of one study."""
@@ -130,6 +125,19 @@ class Evidence:
         return tuple(one for one in self.cuts if one.study == study)
 
 
+def runs_of(evaluations: Sequence[Evaluation]) -> tuple[Run, ...]:
+    """Every run of these once, in the order of first appearance; those that only judge are last."""
+    runs: dict[str, Run] = {}
+    candidates = (run for one in evaluations for run in one.runs)
+    # What judges may be a candidate elsewhere, which tells more.
+    judges = (run for one in evaluations for run in one.judge_runs)
+    for run in itertools.chain(candidates, judges):
+        # The same run may be known to one evaluation and only planned for another.
+        if run.fingerprint not in runs or runs[run.fingerprint].state == MISSING:
+            runs[run.fingerprint] = run
+    return tuple(runs.values())
+
+
 def read_evidence(membership: Path) -> Evidence:
     """Read the membership of a report and every evaluation that it names.
 
@@ -140,7 +148,8 @@ def read_evidence(membership: Path) -> Evidence:
     """
     content = read_json_object(membership)
     manifest = Path(content["output"])
-    groups = read_groups(content["groups"], Results(manifest.parent.parent))
+    archive = RememberedResults(manifest.parent.parent)
+    groups = read_groups(content["groups"], archive)
     return Evidence(
         fingerprint=content["fingerprint"],
         manifest=manifest,
@@ -149,6 +158,7 @@ def read_evidence(membership: Path) -> Evidence:
         groups=groups,
         settings=content["settings"],
         sources=Path(content["sources"]),
+        archive=archive,
         cuts=read_cuts(content.get("cut_cells", [])),
     )
 

@@ -15,6 +15,8 @@ from workflow_src.storage import explain, read_json_object, sha256_file
 
 log = logging.getLogger(__name__)
 
+SNAKEMAKE_MARK = ".snakemake_timestamp"
+
 Manifests = Mapping[Path, Mapping[str, Any]]
 
 
@@ -55,3 +57,15 @@ def discard_stale(manifest: Path, earlier: Manifests, keep: Collection[Path]) ->
                 log.info("removed %s, which belonged to an earlier report", path)
                 with contextlib.suppress(OSError):
                     path.unlink(missing_ok=True)
+                    _remove_empty_folders(path.parent, results)
+
+
+def _remove_empty_folders(folder: Path, results: Path) -> None:
+    """Remove the folder, and those above it within the results, as far as nothing is in them.
+
+    Snakemake's mark of the time in a folder that it knows as an output is nothing.
+    """
+    while folder != results and all(path.name == SNAKEMAKE_MARK for path in folder.iterdir()):
+        (folder / SNAKEMAKE_MARK).unlink(missing_ok=True)
+        folder.rmdir()
+        folder = folder.parent

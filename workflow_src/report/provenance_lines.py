@@ -1,224 +1,319 @@
-"""Where every number of a study's page comes from, as JSON that the page loads on demand.
+"""Where every number of a study comes from, out of the records, as the page shows it on demand.
 
-What many evaluations have in common (specs, machines, environments, commits, code, data, the first
-lines of commands) stands once in a table of its own and is referred to by key, so that thousands of
-runs stay small. `Provenance` is the whole value; all keys are always there, None (null) where there
-is nothing. Paths are relative to the repository; times are ISO 8601 in UTC; sizes are bytes.
-What is merely absent is told and is no error: a run whose record is not here, a checkpoint that was
-not kept, an evaluation that was not made.
+The value has the shape of `workflow_src.report.provenance_shape.Provenance`, which see. What is
+merely absent is told and is no error: a run whose record is not here, a checkpoint that was not
+kept, an evaluation that was not made. Every record is read once per report.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
-from workflow_src.archive.results import CHECKPOINT, Results
-from workflow_src.errors import UserError
-from workflow_src.lineage.records import Ground, parents_of, short
-from workflow_src.lineage.remembering import RememberedResults
+from workflow_src.archive.results import CHECKPOINT
+from workflow_src.lineage.records import Ground, parents_of
 from workflow_src.lineage.reproduce import NoCommandsError, Reproduction
-from workflow_src.provenance.record import record_is_whole, refuse_newer_record
 from workflow_src.report.evaluations import MISSING, Evaluation, Run
 from workflow_src.report.evidence import Evidence
-from workflow_src.storage import digest, read_json_object
+from workflow_src.report.provenance_shape import (
+    Checkpoint,
+    Circumstances,
+    Code,
+    Commands,
+    Commit,
+    Data,
+    Environment,
+    EvaluationLine,
+    Interruption,
+    Machine,
+    MeasurementLine,
+    Provenance,
+    PublishedFile,
+    RunLine,
+)
+from workflow_src.storage import digest
 
-_TABLES = ("specs", "machines", "environments", "commits", "codes", "data", "commands")
+_KEY = 12
+"""Digits of a digest that are the key of what several lines share."""
+_SHOWN_FILES = 20
 
-
-class Provenance(TypedDict):
-    """All of one study; every table is by key, and a key is text without spaces."""
-
-    study: str
-    evaluations: dict[str, EvaluationLine]
-    """By fingerprint."""
-    specs: dict[str, dict[str, Any]]
-    """All that a person may choose about a run, but for the seed."""
-    machines: dict[str, Machine]
-    environments: dict[str, Environment]
-    commits: dict[str, Commit]
-    codes: dict[str, Code]
-    data: dict[str, Data]
-    """By the fingerprint of the prepared data."""
-    commands: dict[str, list[str]]
-    """The first lines of commands, up to the data."""
-
-
-class EvaluationLine(TypedDict):
-    """One seed's choice of a winner, and all below it."""
-
-    seed: int
-    axes: dict[str, Any]
-    """model, data_set, likelihood, fraction, seed, protocol, stream."""
-    state: str
-    """measured, no_winner or missing."""
-    reason: str | None
-    """Why there is no number; None where there is one."""
-    record: str
-    """Path of its record, be it there or not."""
-    pack: str | None
-    """The pack that holds it; None where it lies loose."""
-    candidates: int
-    chosen: dict[str, Any]
-    """Of the winner's spec the values in which candidates differ; empty if there was no choice."""
-    run: RunLine | None
-    """The winner; None where there is none."""
-    measurement: MeasurementLine | None
-    judges: list[RunLine]
-    """Runs that judged what the winner drew."""
-    made: Circumstances | None
-    """How the choice was made; None where there is no record."""
-    commands: Commands
+Record = Mapping[str, Any]
 
 
-class RunLine(TypedDict):
-    """One training."""
+def provenance_lines(evidence: Evidence, study: str) -> Provenance:
+    """The lines of all evaluations of one study, in the order of the plan.
 
-    fingerprint: str
-    directory: str
-    pack: str | None
-    here: bool
-    """Whether its record is here; else what follows ``reason`` is what others remember of it."""
-    spec: str
-    """Key of specs."""
-    seed: int | None
-    state: str
-    """completed, diverged or missing."""
-    reason: str | None
-    validation_bound: float | None
-    """Nats."""
-    best_step: int | None
-    steps: int | None
-    parameters: int | None
-    device_seconds: float | None
-    device: str | None
-    """cpu or cuda."""
-    bank: int | None
-    """How many runs were trained side by side, this one with them."""
-    interruptions: list[Interruption]
-    checkpoint: Checkpoint | None
-    """None for a run without one, or whose record is not here."""
-    data: str | None
-    """Key of data."""
-    made: Circumstances | None
+    Raises
+    ------
+    UserError
+        A record that was changed after it was written, or is damaged.
+    """
+    evaluations = {one.evaluation.fingerprint: one for one in evidence.study_groups(study)}
+    lines = _Lines(evidence, study)
+    for group in evaluations.values():
+        lines.add(group.evaluation, group.axes)
+    return lines.found
 
 
-class Interruption(TypedDict):
-    """Training went on from that step."""
+class _Lines:
+    """Collects lines, and what they share."""
 
-    step: int | None
-    host: str | None
-    at: str | None
+    def __init__(self, evidence: Evidence, study: str) -> None:
+        self.archive = evidence.archive
+        self.shown = evidence.results
+        self.ground = Ground(evidence.results, archive=evidence.archive)
+        self.reproduction = Reproduction(self.ground)
+        self.found = Provenance(
+            study=study,
+            evaluations={},
+            specs={},
+            machines={},
+            environments={},
+            commits={},
+            codes={},
+            data={},
+            judges={},
+            commands={},
+        )
+
+    def add(self, evaluation: Evaluation, axes: Mapping[str, Any]) -> None:
+        """One evaluation with all below it."""
+        place = _place(evaluation.path.parent)
+        record = None
+        if evaluation.state != MISSING:
+            record = self.archive.whole_record(place)
+        winner = evaluation.winner
+        self.found["evaluations"][evaluation.fingerprint] = EvaluationLine(
+            seed=int(axes["seed"]),
+            axes=dict(axes),
+            state=evaluation.state,
+            reason=evaluation.reason,
+            record=evaluation.path.as_posix(),
+            pack=self.ground.pack(place),
+            candidates=len(evaluation.runs),
+            chosen=_chosen(winner, evaluation.runs),
+            run=None if winner is None else self._run(winner),
+            measurement=self._measurement(evaluation, record),
+            judges=[self._judge(judge) for judge in evaluation.judge_runs],
+            made=self._made(record),
+            commands=self._commands(evaluation, record),
+        )
+
+    def _run(self, run: Run) -> RunLine:
+        place = _place(Path(run.directory))
+        record = self.archive.whole_record(place)
+        content = _part(record, "content")
+        circumstances = _part(content, "circumstances")
+        spec = {name: value for name, value in run.spec.items() if name != "seed"}
+        return RunLine(
+            fingerprint=run.fingerprint,
+            directory=self._path(place),
+            pack=self.ground.pack(place),
+            here=record is not None,
+            spec=self._key("specs", spec),
+            seed=run.spec.get("seed"),
+            state=run.state,
+            reason=run.reason,
+            validation_bound=run.validation_bound,
+            best_step=run.best_step,
+            steps=run.steps,
+            parameters=run.parameter_count,
+            device_seconds=run.device_seconds,
+            device=circumstances.get("device"),
+            bank=len(circumstances["bank"]) if circumstances.get("bank") else None,
+            interruptions=[_interruption(one) for one in circumstances.get("interruptions", ())],
+            checkpoint=self._checkpoint(place, record),
+            data=self._data(record),
+            made=self._made(record),
+        )
+
+    def _judge(self, run: Run) -> str:
+        if run.fingerprint not in self.found["judges"]:
+            self.found["judges"][run.fingerprint] = self._run(run)
+        return run.fingerprint
+
+    def _checkpoint(self, place: str, record: Record | None) -> Checkpoint | None:
+        facts = _part(record, "outputs").get(CHECKPOINT)
+        if facts is None:
+            return None
+        return Checkpoint(
+            path=f"{self._path(place)}/{CHECKPOINT}",
+            sha256=facts["sha256"],
+            bytes=facts["bytes"],
+            kept=CHECKPOINT in self.archive.names(place),
+        )
+
+    def _measurement(self, evaluation: Evaluation, record: Record | None) -> MeasurementLine | None:
+        if evaluation.measurement is None:
+            return None
+        place = _place(evaluation.measurement)
+        measured = self.archive.whole_record(place)
+        content = _part(measured, "content")
+        return MeasurementLine(
+            fingerprint=_part(_part(record, "content"), "measurement").get("fingerprint", ""),
+            directory=self._path(place),
+            pack=self.ground.pack(place),
+            here=measured is not None,
+            seconds=content.get("seconds"),
+            images=content.get("images"),
+            made=self._made(measured),
+        )
+
+    def _made(self, record: Record | None) -> Circumstances | None:
+        if record is None:
+            return None
+        time, peak = _part(record, "time"), _part(record, "peak_memory")
+        return Circumstances(
+            commit=self._key("commits", self._commit(record)) if record.get("git") else None,
+            code=self._code(_part(record, "content")),
+            environment=self._key("environments", _environment(_part(record, "environment"))),
+            machine=self._key("machines", _machine(_part(record, "machine"))),
+            threads=record.get("threads"),
+            slurm=dict(_part(record, "slurm")),
+            attempt=record.get("attempt"),
+            started=time.get("started"),
+            ended=time.get("ended"),
+            seconds=time.get("seconds"),
+            peak_host_bytes=peak.get("host_bytes"),
+            peak_device_bytes=peak.get("device_bytes"),
+        )
+
+    def _commit(self, record: Record) -> Commit:
+        git = _part(record, "git")
+        files = [*(git.get("changed_files") or ()), *(git.get("new_files") or ())]
+        copy = git.get("difference_file")
+        return Commit(
+            commit=git.get("commit"),
+            reason=git.get("reason"),
+            dirty=bool(git.get("dirty")),
+            files=files[:_SHOWN_FILES],
+            file_count=len(files),
+            copy=None if copy is None else self._path(f"sources/{copy}"),
+        )
+
+    def _code(self, content: Record) -> str | None:
+        code = _part(content, "code")
+        if not code.get("digest"):
+            return None
+        same = code.get("identity", code["digest"]) == code["digest"]
+        told = Code(
+            digest=code["digest"],
+            modules=len(code.get("modules", ())),
+            counts_as=None if same else code["identity"],
+        )
+        return self._key("codes", told)
+
+    def _data(self, record: Record | None) -> str | None:
+        """The key of a run's data, which are described at the first time that they are met."""
+        content = _part(record, "content")
+        fingerprint = content.get("data")
+        if record is None or not fingerprint:
+            return None
+        if fingerprint not in self.found["data"]:
+            paths = [Path(one["path"]) for one in parents_of(record, "prepared")]
+            path = next(iter(paths), None)
+            self.found["data"][fingerprint] = self._described(path, _part(content, "data_recipe"))
+        return str(fingerprint)
+
+    def _described(self, path: Path | None, remembered: Record) -> Data:
+        record = None if path is None else self.archive.whole_file(path)
+        content = _part(record, "content")
+        recipe = _part(content, "recipe") or remembered
+        raw = next(iter(parents_of(record or {}, "raw")), None)
+        published = None if raw is None else self.archive.whole_file(Path(raw["path"]))
+        told = _part(published, "content")
+        return Data(
+            data_set=recipe.get("data_set"),
+            likelihood=recipe.get("likelihood"),
+            record=None if path is None else path.as_posix(),
+            here=record is not None,
+            images=dict(content.get("images") or recipe.get("sizes") or {}),
+            split_sha256=_part(_part(record, "outputs"), "split_indices.npz").get("sha256"),
+            homepage=told.get("homepage"),
+            licence=told.get("licence"),
+            files=_published(_part(recipe, "files"), published),
+        )
+
+    def _commands(self, evaluation: Evaluation, record: Record | None) -> Commands:
+        if record is None:
+            return Commands(shared=None, own=[], reason=evaluation.reason)
+        try:
+            commands = self.reproduction.of_evaluation(evaluation.fingerprint)
+        except NoCommandsError as error:
+            return Commands(shared=None, own=[], reason=str(error))
+        shared = self._key("commands", list(commands.shared))
+        return Commands(shared=shared, own=list(commands.own), reason=None)
+
+    def _key(self, table: str, value: Any) -> str:
+        key = digest(value)[:_KEY]
+        tables: dict[str, dict[str, Any]] = self.found  # type: ignore[assignment]
+        tables[table].setdefault(key, value)
+        return key
+
+    def _path(self, place: str) -> str:
+        return (self.shown / place).as_posix()
 
 
-class Checkpoint(TypedDict):
-    """The run's parameters at its best point."""
-
-    path: str
-    sha256: str
-    bytes: int
-    kept: bool
-    """False where it was left out of a pack, or is not here for another reason."""
+def _place(directory: Path) -> str:
+    """A result directory within the results, which may have been moved since it was recorded."""
+    return Path(*directory.parts[-4:]).as_posix()
 
 
-class MeasurementLine(TypedDict):
-    """What was measured on the winner."""
-
-    fingerprint: str
-    directory: str
-    pack: str | None
-    here: bool
-    seconds: float | None
-    images: int | None
-    made: Circumstances | None
+def _part(record: Record | None, name: str) -> Mapping[str, Any]:
+    """A part of a record; empty where it, or the record, is not there."""
+    part = (record or {}).get(name)
+    return part if isinstance(part, Mapping) else {}
 
 
-class Circumstances(TypedDict):
-    """How one step was made."""
-
-    commit: str | None
-    """Key of commits, and so for the next three; None where the record does not tell."""
-    code: str | None
-    environment: str | None
-    machine: str | None
-    threads: int | None
-    slurm: dict[str, str]
-    """job, partition, nodes ...; empty outside of SLURM."""
-    attempt: int | None
-    started: str | None
-    ended: str | None
-    seconds: float | None
-    """Wall time from start to end."""
-    peak_host_bytes: int | None
-    """The most that the process held until then; runs of one bank share it."""
-    peak_device_bytes: int | None
+def _published(expected: Mapping[str, Any], record: Record | None) -> list[PublishedFile]:
+    """The files that data were made from; what was fetched, where the record of that is here."""
+    found, origins = _part(record, "outputs"), _part(_part(record, "content"), "origins")
+    return [
+        PublishedFile(
+            name=name,
+            digest=_part(found, name).get("sha256") or one,
+            source=origins.get(name),
+        )
+        for name, one in expected.items()
+    ]
 
 
-class Machine(TypedDict):
-    host: str | None
-    cpu: str | None
-    cores: int | None
-    gpu: str | None
-    """Name, driver and CUDA; None where there was none."""
+def _chosen(winner: Run | None, candidates: Sequence[Run]) -> dict[str, Any]:
+    if winner is None:
+        return {}
+    return {
+        name: value
+        for name, value in winner.spec.items()
+        if any(one.spec.get(name) != value for one in candidates)
+    }
 
 
-class Environment(TypedDict):
-    python: str | None
-    torch: str | None
-    platform: str | None
-    lock: str | None
-    """Name of the lock file."""
-    lock_sha256: str | None
+def _interruption(one: Record) -> Interruption:
+    return Interruption(step=one.get("resumed_from_step"), host=one.get("host"), at=one.get("at"))
 
 
-class Commit(TypedDict):
-    commit: str | None
-    """None for code in no git repository, or before the first commit."""
-    reason: str | None
-    """Why there is no commit, or no copy of uncommitted changes."""
-    dirty: bool
-    files: list[str]
-    """The uncommitted ones, at most 20 of them."""
-    file_count: int
-    copy: str | None
-    """Path of the copy of uncommitted changes."""
+def _machine(machine: Record) -> Machine:
+    gpu = _part(machine, "gpu")
+    details = [f"{word} {gpu[name]}" for name, word in _GPU.items() if gpu.get(name)]
+    return Machine(
+        host=machine.get("host"),
+        cpu=machine.get("cpu"),
+        cores=machine.get("cores"),
+        gpu=", ".join([str(gpu.get("name")), *details]) if gpu else None,
+    )
 
 
-class Code(TypedDict):
-    digest: str
-    modules: int
-    counts_as: str | None
-    """Digest of earlier code that an acceptance declares it equivalent to; None without one."""
+def _environment(environment: Record) -> Environment:
+    lock = _part(environment, "lock")
+    return Environment(
+        python=environment.get("python"),
+        torch=_part(environment, "packages").get("torch"),
+        platform=environment.get("platform"),
+        lock=lock.get("name"),
+        lock_sha256=lock.get("sha256"),
+    )
 
 
-class Data(TypedDict):
-    data_set: str | None
-    likelihood: str | None
-    record: str | None
-    """Path of the record of the prepared data."""
-    here: bool
-    images: dict[str, int]
-    """train, validation, test."""
-    split_sha256: str | None
-    """Of the indices of the split."""
-    homepage: str | None
-    licence: str | None
-    files: list[PublishedFile]
-    """Empty for data that come with a library or are drawn by this program."""
-
-
-class PublishedFile(TypedDict):
-    name: str
-    sha256: str | None
-    source: str | None
-    """Address or place that it was fetched from."""
-
-
-class Commands(TypedDict):
-    """``shared`` is a key of commands: its lines, then ``own``. With ``reason`` there are none."""
-
-    shared: str | None
-    own: list[str]
-    reason: str | None
+_GPU = {"driver": "driver", "cuda": "CUDA"}
+"""What is told of a GPU beside its name, and the words for it."""

@@ -1,4 +1,4 @@
-"""The report job: Parquet files, tables, figures, the page, and last the manifest of them all.
+"""The report job: Parquet files, tables, figures, pages, and last the manifest of them all.
 
 Everything is made in memory first, so that a problem leaves the earlier report as it was. Then the
 old manifests go, the files are written one by one whole, and the new manifest says that they are.
@@ -19,17 +19,17 @@ from workflow_src.plan.fingerprints import Closures
 from workflow_src.provenance.record import CODE_ROOT, build_record, parent
 from workflow_src.provenance.repository import describe_repository
 from workflow_src.report.claim_files import claims_csv_text, claims_markdown_text
-from workflow_src.report.claims import judge_claims
 from workflow_src.report.evaluations import MISSING
 from workflow_src.report.evidence import Evidence, read_evidence
-from workflow_src.report.figures.drawing import draw_study
 from workflow_src.report.manifests import discard_stale, older_manifests, retire
 from workflow_src.report.metrics import metric_rows, run_rows
-from workflow_src.report.page import Chapter, render_page
+from workflow_src.report.page.addresses import OVERVIEW
+from workflow_src.report.page.chapters import Chapter, drawn_chapter, undrawn_chapter
+from workflow_src.report.page.rendering import render_pages
+from workflow_src.report.plain_tables import plain_tables
 from workflow_src.report.schema import METRICS, parquet_bytes, runs_columns
 from workflow_src.report.summaries import metrics_text, test_bounds_text, validation_bounds_text
 from workflow_src.report.table_files import csv_text, markdown_text
-from workflow_src.report.tables import build_table
 from workflow_src.report.wording import CLAIMS_STEM
 from workflow_src.storage import replacing_file, write_json
 
@@ -59,8 +59,9 @@ def write_report(membership: Path) -> None:
     files |= _summary_files(evidence, chapters)
     for chapter in chapters:
         files |= _chapter_files(evidence.results, chapter)
-    page = render_page(evidence, chapters, git=git, made=started)
-    files[evidence.manifest.parent / "index.html"] = page.encode()
+        files |= plain_tables(evidence.results / "tables" / evidence.fingerprint, chapter)
+    pages = render_pages(evidence, chapters, git=git, made=started)
+    files |= {evidence.manifest.parent / name: data for name, data in pages.items()}
     absent = sum(one.state == MISSING for one in evidence.evaluations)
     # DVC versions these files together, so it waits until all of them are written.
     with without_dvc(evidence.results):
@@ -75,7 +76,7 @@ def write_report(membership: Path) -> None:
     if absent:
         # Without a manifest it does not pass for the report, which is made when all is there.
         log.warning("%d evaluations are missing: this is an interim report", absent)
-    log.info("report: %s", evidence.manifest.parent / "index.html")
+    log.info("report: %s", evidence.manifest.parent / OVERVIEW)
 
 
 def _check_code(evidence: Evidence) -> None:
@@ -98,21 +99,8 @@ def _bring_from_packs(evidence: Evidence) -> None:
 
 
 def _chapters(evidence: Evidence) -> list[Chapter]:
-    chapters = []
-    for study in evidence.studies:
-        grouped = {
-            name: groups
-            for name in study.experiments
-            if (groups := evidence.experiment_groups(study.name, name))
-        }
-        tables = {
-            name: build_table(study, name, groups, evidence.experiment_cuts(study.name, name))
-            for name, groups in grouped.items()
-        }
-        cuts = evidence.study_cuts(study.name)
-        claims = judge_claims(study, evidence.study_groups(study.name), cuts)
-        chapters.append(Chapter(study, tables, draw_study(evidence, study), claims))
-    return chapters
+    undrawn = (undrawn_chapter(evidence, study) for study in evidence.studies)
+    return [drawn_chapter(evidence, chapter) for chapter in undrawn]
 
 
 def _parquet_files(evidence: Evidence, git: Mapping[str, object]) -> Files:
@@ -149,10 +137,9 @@ def _chapter_files(results: Path, chapter: Chapter) -> Files:
         files[stem.with_suffix(".csv")] = claims_csv_text(chapter.claims).encode()
         text = claims_markdown_text(chapter.claims, chapter.study)
         files[stem.with_suffix(".md")] = text.encode()
-    for gallery in chapter.galleries.values():
-        for figure in gallery.figures:
-            for suffix, data in figure.images.items():
-                files[results / "figures" / f"{figure.name}{suffix}"] = data
+    for figure in chapter.figures:
+        for suffix, data in figure.images.items():
+            files[results / "figures" / f"{figure.name}{suffix}"] = data
     return files
 
 

@@ -15,6 +15,7 @@ from workflow_src.config.published import PublishedValue
 from workflow_src.config.studies import Study
 from workflow_src.report.cells import INTERVAL_SEEDS, OF_ESTIMATE, Cell
 from workflow_src.report.intervals import Interval
+from workflow_src.report.joined import joined_sentence
 from workflow_src.report.judges import judges_sentences
 from workflow_src.report.tables import Key, Table
 from workflow_src.report.wording import (
@@ -62,15 +63,7 @@ def csv_text(table: Table) -> str:
 def markdown_text(table: Table, study: Study) -> str:
     """Title, table, legend and footnotes."""
     experiment = study.experiments[table.experiment]
-    header = [axis_title(axis) for axis in table.row_axes]
-    for column in table.columns:
-        header += _column_headings(table, column)
-    body = []
-    for row in table.rows:
-        line = [axis_value(axis, v) for axis, v in zip(table.row_axes, row, strict=True)]
-        for column in table.columns:
-            line += _column_texts(table, row, column)
-        body.append(line)
+    header, body = grid(table)
     parts = [
         f"# {experiment.title}",
         f"{study.title} ({study.reference})",
@@ -80,6 +73,20 @@ def markdown_text(table: Table, study: Study) -> str:
     ]
     notes = "\n".join(f"- [{letter(i)}] {text}" for i, text in enumerate(table.notes))
     return "\n\n".join([*parts, notes] if notes else parts) + "\n"
+
+
+def grid(table: Table) -> tuple[list[str], list[list[str]]]:
+    """The header and the rows as Markdown text, the row's axes first; best numbers in bold."""
+    header = [axis_title(axis) for axis in table.row_axes]
+    for column in table.columns:
+        header += _column_headings(table, column)
+    body = []
+    for row in table.rows:
+        line = [axis_value(axis, v) for axis, v in zip(table.row_axes, row, strict=True)]
+        for column in table.columns:
+            line += _column_texts(table, row, column)
+        body.append(line)
+    return header, body
 
 
 def legend(table: Table, study: Study) -> list[str]:
@@ -94,6 +101,8 @@ def legend(table: Table, study: Study) -> list[str]:
         sentences.append("After a published number, ± is the spread that the paper prints.")
     if absent := absent_from_paper(table, study):
         sentences.append(absent)
+    if joined := joined_sentence(study, table.experiment, table.values_of("model")):
+        sentences.append(joined)
     for name in table.values_of("protocol"):
         sentences.append(f"Protocol {name}: {study.protocols[name].description}")
     for name in table.values_of("stream"):

@@ -19,6 +19,7 @@ from typing import Any
 from workflow_src.config.models import model_declaration, trainer_declaration
 from workflow_src.data.prepared import open_verified
 from workflow_src.errors import UserError
+from workflow_src.jobs.bars import Bar, bar
 from workflow_src.jobs.heartbeat import current
 from workflow_src.jobs.leases import EXPIRES_AFTER
 from workflow_src.plan.fingerprints import ENVIRONMENT, Closures, Code
@@ -87,7 +88,8 @@ def train_shard(membership: Path, manifest: Path, options: ShardOptions) -> None
     _load_code(shard)
     job = _Job(shard, options)
     try:
-        job.train()
+        with bar("runs of the shard", len(shard.runs), "runs") as job.bar:
+            job.train()
     finally:
         job.holding.release()
     write_json(manifest, _manifest(shard))
@@ -102,6 +104,7 @@ class _Job:
         self.holding = Holding(options.lease_seconds)
         self.was_stopped = False
         self.finished = 0
+        self.bar = Bar()
         self.device = open_job_device(
             options.device, options.threads, while_waiting=self._raise_if_stopped
         )
@@ -144,6 +147,7 @@ class _Job:
 
     def _tell(self, left: Sequence[ShardRun], waiting_for: int = 0) -> None:
         self.finished = len(self.shard.runs) - len(left)
+        self.bar.tell(done=self.finished)
         current().progress(
             runs=len(self.shard.runs),
             runs_finished=self.finished,
@@ -152,6 +156,12 @@ class _Job:
 
     def _train_bank(self, runs: list[ShardRun]) -> None:
         """Train runs of one shape until they end, the job is to stop, or a lease is lost."""
+        spec = runs[0].spec
+        words = f"{len(runs)} x {spec['model']}, {spec['data_set']}, {spec['likelihood']}"
+        with bar(words, unit="steps") as shown:
+            self._train_together(runs, shown)
+
+    def _train_together(self, runs: list[ShardRun], shown: Bar) -> None:
         started = datetime.now(UTC)
         spec = runs[0].spec
         data = open_verified(runs[0].prepared, runs[0].prepared_fingerprint)
@@ -164,7 +174,9 @@ class _Job:
             save=keeper.save,
             saving_is_due=keeper.saving_is_due,
             stop_is_wanted=self._stop_is_wanted,
-            progress=BankTeller(spec, len(runs), max(s[1]["step"] if s else 0 for s in states)),
+            progress=BankTeller(
+                spec, len(runs), max(s[1]["step"] if s else 0 for s in states), shown
+            ),
         )
         specs = [run.spec for run in runs]
         try:
@@ -208,6 +220,7 @@ class _Job:
         )
         self.holding.end(run)
         self.finished += 1
+        self.bar.tell(done=self.finished)
         current().progress(runs_finished=self.finished)
         log.info("%s %s: %s", outcome.state, run.directory, outcome.reason)
 

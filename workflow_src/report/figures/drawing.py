@@ -7,7 +7,7 @@ not drawn again.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from workflow_src.config.experiments import Experiment
 from workflow_src.config.models import known_as
@@ -41,6 +41,7 @@ from workflow_src.report.figures.side_by_side import draw_side_by_side
 from workflow_src.report.figures.style import Figure, Styles
 from workflow_src.report.figures.variants import draw_variants
 from workflow_src.report.figures.zero_noise import draw_zero_noise
+from workflow_src.report.joined import joined_sentence
 from workflow_src.report.tables import known_order
 
 _PICTURES: Mapping[str, Callable[[str, Sequence[Group]], list[Figure]]] = {
@@ -108,8 +109,18 @@ def draw_study(evidence: Evidence, study: Study) -> dict[str, Gallery]:
             if not any(winners <= seen for seen in sampled):
                 figures += draw_samples(prefix, whole)
             shown[winners] = name
-        galleries[name] = Gallery(tuple(figures), elsewhere)
+        told = (_with_joined(figure, study, name, groups) for figure in figures)
+        galleries[name] = Gallery(tuple(told), elsewhere)
     return galleries
+
+
+def _with_joined(figure: Figure, study: Study, experiment: str, groups: Sequence[Group]) -> Figure:
+    """The figure, whose caption tells which of its models the paper does not have."""
+    shown = {
+        str(one.axes["model"]) for one in groups if one.evaluation.fingerprint in figure.evaluations
+    }
+    more = joined_sentence(study, experiment, shown)
+    return figure if more is None else replace(figure, caption=f"{figure.caption} {more}")
 
 
 def _sampled(evidence: Evidence, study: Study) -> list[frozenset[str]]:

@@ -1,7 +1,7 @@
 """Where everything stands in the report's folder: the names of its files and of places in pages.
 
-All of them are relative to the folder, which may lie anywhere. Names of studies and experiments have
-no hyphen, so that joined by hyphens they stay apart.
+All of them are relative to the folder, which may lie anywhere. Names of studies and experiments
+have no hyphen, so that joined by hyphens they stay apart.
 """
 
 from __future__ import annotations

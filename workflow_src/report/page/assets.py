@@ -1,8 +1,8 @@
 """The files that pages load: style, script, the library that sorts tables, origins of numbers.
 
-Pages are opened from disk, where a browser imports no module and fetches no data. So all scripts are
-classic ones: the library, which itables ships as one module, is put into a function that hands out
-what the module exports, and data calls a function with itself.
+Pages are opened from disk, where a browser imports no module and fetches no data. So all scripts
+are classic ones: the library, which itables ships as one module, is put into a function that hands
+out what the module exports, and data calls a function with itself.
 """
 
 from __future__ import annotations

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from workflow_src.config.studies import Study
 from workflow_src.report.claims import JudgedClaim, judge_claims
 from workflow_src.report.evidence import Evidence
-from workflow_src.report.figures.drawing import Gallery
+from workflow_src.report.figures.drawing import Gallery, draw_study
 from workflow_src.report.figures.style import Figure
 from workflow_src.report.tables import Table, build_table
 
@@ -23,6 +23,12 @@ class Chapter:
     claims: Sequence[JudgedClaim] = ()
     learning_curves: Sequence[Figure] = ()
 
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """All of them."""
+        shown = (figure for gallery in self.galleries.values() for figure in gallery.figures)
+        return (*shown, *self.learning_curves)
+
 
 def undrawn_chapter(evidence: Evidence, study: Study) -> Chapter:
     """The chapter of a study with its tables and claims, and without any figure."""
@@ -34,3 +40,8 @@ def undrawn_chapter(evidence: Evidence, study: Study) -> Chapter:
     groups = evidence.study_groups(study.name)
     claims = judge_claims(study, groups, evidence.study_cuts(study.name))
     return Chapter(study, tables, {name: Gallery(()) for name in tables}, claims)
+
+
+def drawn_chapter(evidence: Evidence, chapter: Chapter) -> Chapter:
+    """The chapter with its figures."""
+    return replace(chapter, galleries=draw_study(evidence, chapter.study))

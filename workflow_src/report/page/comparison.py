@@ -36,7 +36,7 @@ def table_values(table: Table, study: Study) -> dict[str, Any]:
     scale = heat_scale(table)
     return {
         "name": experiment_anchor(table.study, table.experiment),
-        "row_titles": [axis_title(axis) for axis in table.row_axes],
+        "row_titles": [{"text": axis_title(axis), "name": axis} for axis in table.row_axes],
         "heads": _heads(table),
         "rows": [_row(table, place, row, scale) for place, row in enumerate(table.rows)],
         "legend": legend(table, study),

@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from workflow_src.report.evaluations import MISSING, Run
-from workflow_src.report.evidence import Evidence
+from workflow_src.report.evaluations import Run
+from workflow_src.report.evidence import Evidence, runs_of
 from workflow_src.report.page.addresses import experiment_anchor
 from workflow_src.report.page.chapters import Chapter
 from workflow_src.report.tables import Key, Table
+from workflow_src.report.training_costs import DIVERGED
 from workflow_src.report.wording import axis_value, counted, described, heading_text
-
-DIVERGED = "diverged"
 
 
 def missing_values(evidence: Evidence, chapter: Chapter) -> dict[str, Any]:
@@ -29,13 +28,8 @@ def missing_values(evidence: Evidence, chapter: Chapter) -> dict[str, Any]:
 
 def study_runs(evidence: Evidence, study: str) -> tuple[Run, ...]:
     """Every run that a study's evaluations chose from or were judged by, once."""
-    runs: dict[str, Run] = {}
-    for group in evidence.study_groups(study):
-        for run in (*group.evaluation.runs, *group.evaluation.judge_runs):
-            # One evaluation may be planned that chooses from runs which another has seen.
-            if run.fingerprint not in runs or runs[run.fingerprint].state == MISSING:
-                runs[run.fingerprint] = run
-    return tuple(runs.values())
+    groups = evidence.study_groups(study)
+    return runs_of(tuple({one.evaluation.fingerprint: one.evaluation for one in groups}.values()))
 
 
 def _experiment(chapter: Chapter, name: str) -> dict[str, Any]:

@@ -10,8 +10,10 @@ from workflow_src.report.evaluations import MEASURED
 from workflow_src.report.evidence import Evidence
 from workflow_src.report.page.addresses import study_page
 from workflow_src.report.page.chapters import Chapter
-from workflow_src.report.page.missing import DIVERGED, study_runs
+from workflow_src.report.page.costs import overview_costs
+from workflow_src.report.page.missing import study_runs
 from workflow_src.report.schema import METRICS
+from workflow_src.report.training_costs import COMPLETED, DIVERGED
 from workflow_src.report.wording import axis_title, axis_value, counted, duration, listed
 
 _SCOPE = ("model", "data_set", "likelihood", "fraction", "protocol", "stream")
@@ -37,6 +39,7 @@ def overview_values(
         ],
         "missing": missing,
         "diverged": diverged,
+        "costs": overview_costs(evidence, chapters),
         "columns": [
             {"name": c.name, "type": c.type, "unit": c.unit or "", "meaning": c.meaning}
             for c in METRICS
@@ -90,7 +93,7 @@ def _card(evidence: Evidence, chapter: Chapter, study: Mapping[str, Any]) -> dic
     filled = sum(cell.ours is not None for cell in cells)
     planned = sum(bool(cell.sources) for cell in cells)
     compared = sum(cell.difference is not None for cell in cells)
-    done = sum(run.state == "completed" for run in runs)
+    done = sum(run.state == COMPLETED for run in runs)
     return {
         "name": study["name"],
         "title": study["title"],

@@ -1,8 +1,8 @@
 """The report's folder: an overview, a page per study, and what these show and need, all in memory.
 
-The folder is whole by itself: it opens from disk wherever it lies, without a network, and nothing in
-it refers to a place outside of it. Values are laid out by this package's modules; how they look is
-the templates'.
+The folder is whole by itself: it opens from disk wherever it lies, without a network, and nothing
+in it refers to a place outside of it. Values are laid out by this package's modules; how they look
+is the templates'.
 """
 
 from __future__ import annotations
@@ -65,9 +65,17 @@ def render_pages(
     }
     environment = _environment()
     overview = overview_values(evidence, chapters, studies)
-    pages = {OVERVIEW: environment.get_template("overview.html").render(shared, overview=overview)}
+    first = environment.get_template("overview.html")
     template = environment.get_template("study.html")
-    pages |= {study["address"]: template.render(shared, study=study) for study in studies}
+    pages = {
+        OVERVIEW: first.render(shared, overview=overview, pages=_pages(studies, OVERVIEW)),
+        **{
+            study["address"]: template.render(
+                shared, study=study, pages=_pages(studies, study["address"])
+            )
+            for study in studies
+        },
+    }
     origins = {
         provenance_script(study["name"]): provenance_file(provenance_lines(evidence, study["name"]))
         for study in studies
@@ -78,6 +86,16 @@ def render_pages(
             texts.items(), asset_files().items(), origins.items(), pictures.files.items()
         )
     )
+
+
+def _pages(studies: Sequence[Mapping[str, Any]], current: str) -> list[dict[str, Any]]:
+    """The links between pages, as each of them shows them."""
+    named = [(OVERVIEW, "Overview", "")]
+    named += [(study["address"], study["name"], study["title"]) for study in studies]
+    return [
+        {"address": address, "text": text, "title": title, "current": address == current}
+        for address, text, title in named
+    ]
 
 
 def _environment() -> jinja2.Environment:

@@ -1,4 +1,4 @@
-"""What the page of one study shows: its experiments one by one, then claims, cost, what is missing."""
+"""What the page of a study shows: experiments one by one, then claims, cost and what is missing."""
 
 from __future__ import annotations
 

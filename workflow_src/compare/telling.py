@@ -1,0 +1,178 @@
+"""A comparison as people read it in a terminal or a pipe, and as programs read it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from workflow_src.changes.telling import print_table, say
+from workflow_src.compare import wording
+from workflow_src.compare.comparison import Comparison
+from workflow_src.compare.reading import NO_SAMPLES
+from workflow_src.compare.sources import Source
+from workflow_src.compare.verdicts import BEYOND, Verdict
+
+SCHEMA = 1
+LINES_SHOWN = 12
+"""Of what may explain the differences, per kind."""
+
+_HEADINGS = ("verdict", "what", "metric", "before", "after", "difference", "relative", "p", "seeds")
+_LEFT = 3
+_STYLES = {Verdict.BETTER: "green", Verdict.WORSE: "bold red", Verdict.REASON: "yellow"}
+_HIDDEN = ("key", "lines", "equal_lines", "equal_numbers")
+
+
+def tell(comparison: Comparison, console: Console, *, every: bool = False) -> None:
+    """Print both sides, the counts, what may explain them, and the rows beyond noise, or all."""
+    for line in headlines(comparison):
+        say(console, line)
+    rows = comparison.sorted_rows(every=every)
+    shared = ", ".join(f"{name} {text}" for name, text in wording.fixed(rows).items())
+    if shared:
+        say(console, f"of all rows below: {shared}")
+    if len(rows):
+        _print_rows(rows, console)
+    for line in notes(comparison):
+        say(console, line)
+    if not every and len(rows) < len(comparison.rows):
+        say(console, f"{len(comparison.rows) - len(rows)} more rows with --all")
+
+
+def headlines(comparison: Comparison) -> Iterator[str]:
+    """Both sides, the counts of verdicts, and what differs in how they were made."""
+    yield f"before: {_side(comparison.before)}"
+    yield f"after:  {_side(comparison.after)}"
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in comparison.counts.items())
+    yield f"{len(comparison.rows)} rows: {counts or 'none'}"
+    causes = comparison.causes
+    yield from _listed("settings", causes.settings)
+    for steps, lines in causes.code:
+        yield from _listed(f"code of {steps}", lines)
+    yield from _listed("made on", causes.circumstances)
+
+
+def notes(comparison: Comparison) -> Iterator[str]:
+    """How far the verdicts can be trusted, and what is not here."""
+    rows = comparison.rows
+    if comparison.tests:
+        yield (
+            f"{comparison.tests} differences tested together; of those called beyond noise at most "
+            f"{100 * comparison.level:.3g} % are expected to be chance (Benjamini-Hochberg)"
+        )
+    beyond = rows[rows["verdict"].isin([one.value for one in BEYOND])]
+    weak = int(beyond["method"].isin(wording.WEAK).sum())
+    if weak:
+        yield (
+            f"{weak} of {len(beyond)} beyond noise rest on one or two seeds: the errors of their "
+            "estimates tell little of how trainings vary"
+        )
+    for name, count in comparison.absent.items():
+        side = next(one for one in (comparison.before, comparison.after) if one.name == name)
+        yield f"{count} evaluations of {name} are not here; to get them: {side.remedy}"
+    if comparison.causes.unknown:
+        yield f"code not compared, for want of records: {', '.join(comparison.causes.unknown)}"
+
+
+def described(comparison: Comparison) -> dict[str, Any]:
+    """Everything, for programs; `NaN` is null."""
+    return {
+        "schema": SCHEMA,
+        "before": facts(comparison.before),
+        "after": facts(comparison.after),
+        "level": comparison.level,
+        "tests": comparison.tests,
+        "counts": {verdict.value: count for verdict, count in comparison.counts.items()},
+        "causes": {
+            "settings": list(comparison.causes.settings),
+            "code": [{"steps": s, "modules": list(m)} for s, m in comparison.causes.code],
+            "circumstances": list(comparison.causes.circumstances),
+        },
+        "not_here": dict(comparison.absent),
+        "rows": records(comparison),
+    }
+
+
+def records(comparison: Comparison) -> list[dict[str, Any]]:
+    """All rows in the order of `Comparison.sorted_rows`, as plain values."""
+    rows = comparison.sorted_rows(every=True).drop(columns=[*_HIDDEN])
+    rows = rows.rename(columns={"reasons": "reason"})
+    found = []
+    for row in rows.to_dict("records"):
+        plain = {str(name): _plain(one) for name, one in row.items()}
+        if plain["importance_samples"] == NO_SAMPLES:
+            plain["importance_samples"] = None
+        found.append(plain)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value.item() if hasattr(value, "item") else value
+
+
+def facts(side: Source) -> dict[str, Any]:
+    """What is known of a side, but for its numbers."""
+    return {
+        "name": side.name,
+        "kind": side.kind,
+        "place": side.place,
+        "commit": side.commit,
+        "uncommitted_changes": side.uncommitted,
+    }
+
+
+def _side(side: Source) -> str:
+    made = f"commit {side.commit[:12]}" if side.commit else "of no known commit"
+    changes = " with uncommitted changes" if side.uncommitted else ""
+    if side.kind == "commit":
+        return f"{side.name}, its evaluations as far as they are here"
+    return f"{side.name}, {side.place} ({made}{changes})"
+
+
+def _listed(title: str, lines: Sequence[str]) -> Iterator[str]:
+    if not lines:
+        return
+    yield title
+    for line in lines[:LINES_SHOWN]:
+        yield f"  {line}"
+    if len(lines) > LINES_SHOWN:
+        yield f"  and {len(lines) - LINES_SHOWN} more"
+
+
+def cells(row: Mapping[str, Any], axes: tuple[str, ...]) -> tuple[str, ...]:
+    """A row under the headings of the table, and last what else there is to say."""
+    return (
+        str(row["verdict"]),
+        wording.what(row, axes),
+        wording.metric(row),
+        wording.value(row, "before"),
+        wording.value(row, "after"),
+        wording.difference(row),
+        wording.relative(row),
+        wording.p_value(row),
+        wording.seeds(row),
+        wording.told_of(row),
+    )
+
+
+def _print_rows(rows: pd.DataFrame, console: Console) -> None:
+    axes = wording.varying(rows)
+    lines = [cells(row, axes) for row in rows.to_dict("records")]  # type: ignore[arg-type]
+    if not console.is_terminal:
+        print_table((*_HEADINGS, "how"), lines, console, left=_LEFT)
+        return
+    table = Table(row_styles=["", "dim"] if len(lines) > LINES_SHOWN else None)
+    for place, heading in enumerate((*_HEADINGS, "how")):
+        is_number = _LEFT <= place < len(_HEADINGS)
+        table.add_column(heading, justify="right" if is_number else "left")
+    for line in lines:
+        verdict = Verdict(line[0])
+        table.add_row(Text(line[0], style=_STYLES.get(verdict, "")), *map(Text, line[1:]))
+    console.print(table)
