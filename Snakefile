@@ -15,6 +15,7 @@ from snakemake.utils import min_version
 from workflow_src.cluster.steps import prepare_step
 from workflow_src.config.command_line import with_types
 from workflow_src.errors import UserError
+from workflow_src.jobs.cancelling import end_in_order
 from workflow_src.plan.exclusive import runs_jobs, sends_to_slurm
 from workflow_src.plan.workflow import workflow_plan, workflow_plan_of_job
 
@@ -38,6 +39,8 @@ os.environ.update(
 # The one that starts the jobs is alone with the results; dry runs and the like are not kept out.
 # Where jobs go to SLURM, those of an earlier start that are still in its queue belong to the plan.
 alone = runs_jobs(sys.argv[1:], dry_run=workflow.output_settings.dryrun)
+if alone and workflow.is_main_process:
+    end_in_order(sys.argv[1:])
 requested = workflow.resource_settings
 on_slurm = sends_to_slurm(sys.argv[1:], requested.nodes)
 planned = functools.partial(workflow_plan, alone=alone, resources=requested if on_slurm else None)

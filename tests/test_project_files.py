@@ -4,19 +4,93 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
+import jsonschema
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from support import lock
+from support.documents import anchors, links
 
 from workflow_src.config.data_sets import DATA_SETS
 from workflow_src.config.strict import Likelihood
 
 ROOT = Path(__file__).parents[1]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "config/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs" / "results").glob("*.md")),
+]
+
+# What the Citation File Format 1.2.0 says of the keys that are used here.
+AUTHORS = {
+    "type": "array",
+    "minItems": 1,
+    "uniqueItems": True,
+    "items": {
+        "anyOf": [
+            {
+                "type": "object",
+                "properties": {"name": {"type": "string"}},
+                "required": ["name"],
+                "additionalProperties": False,
+            },
+            {
+                "type": "object",
+                "properties": {
+                    "family-names": {"type": "string"},
+                    "given-names": {"type": "string"},
+                },
+                "minProperties": 1,
+                "additionalProperties": False,
+            },
+        ]
+    },
+}
+TEXT = {"type": "string", "minLength": 1}
+LINK = {"type": "string", "pattern": "^(https|http|ftp|sftp)://.+"}
+DOI = {"type": "string", "pattern": r"^10\.\d{4,9}(\.\d+)?/[A-Za-z0-9:/_;\-\.\(\)\[\]\\]+$"}
+REFERENCE = {
+    "type": "object",
+    "properties": {
+        "type": {"enum": ["article", "conference-paper"]},
+        "title": TEXT,
+        "authors": AUTHORS,
+        "year": {"type": "integer"},
+        "volume": {"type": ["integer", "string"]},
+        "collection-title": TEXT,
+        "conference": AUTHORS["items"]["anyOf"][0],
+        "doi": DOI,
+        "url": LINK,
+    },
+    "required": ["authors", "title", "type"],
+    "additionalProperties": False,
+}
+CITATION_FILE = {
+    "type": "object",
+    "properties": {
+        "cff-version": {"const": "1.2.0"},
+        "type": {"enum": ["dataset", "software"]},
+        "title": TEXT,
+        "abstract": TEXT,
+        "message": TEXT,
+        "version": {"type": ["string", "number"]},
+        "license": TEXT,
+        "authors": AUTHORS,
+        "keywords": {"type": "array", "items": TEXT, "minItems": 1, "uniqueItems": True},
+        "references": {"type": "array", "items": REFERENCE, "minItems": 1},
+    },
+    "required": ["authors", "cff-version", "message", "title"],
+    "additionalProperties": False,
+}
+
+
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def locked() -> dict[str, str]:
@@ -113,7 +187,98 @@ def test_every_target_of_make_is_explained_and_works_dry() -> None:
 
 
 def test_links_of_the_documents_lead_somewhere() -> None:
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
-        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
-            if "://" not in target:
-                assert (page.parent / target).exists(), f"{page.name}: {target}"
+    for page in PAGES:
+        for _, link in links(page):
+            if "://" in link:
+                continue
+            target, _, anchor = link.partition("#")
+            path = (page.parent / target).resolve() if target else page
+            assert path.exists(), f"{page.name}: {link}"
+            if anchor and path.suffix == ".md":
+                assert anchor in anchors(path), f"{page.name}: {link}"
+
+
+def test_every_document_is_reached_from_the_readme() -> None:
+    reached, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page.suffix == ".md" and page not in reached:
+            reached.add(page)
+            targets = [link.partition("#")[0] for _, link in links(page) if "://" not in link]
+            paths = [(page.parent / target).resolve() for target in targets if target]
+            waiting += [path / "README.md" if path.is_dir() else path for path in paths]
+    lost = {page.relative_to(ROOT).as_posix() for page in PAGES} - {
+        page.relative_to(ROOT).as_posix() for page in reached if page.is_relative_to(ROOT)
+    }
+    assert lost == set()
+
+
+def test_every_picture_is_shown_somewhere() -> None:
+    shown = {(page.parent / link).resolve() for page in PAGES for _, link in links(page)}
+    assert {path for path in (ROOT / "docs" / "images").iterdir() if path.is_file()} <= shown
+
+
+def test_no_document_knows_a_machine() -> None:
+    for page in [*PAGES, ROOT / "CITATION.cff", ROOT / ".snakemake-workflow-catalog.yml"]:
+        assert not re.search(r"/(root|tmp|work)/", page.read_text()), page
+
+
+def test_the_citation_is_valid_and_of_this_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    jsonschema.validate(citation, CITATION_FILE)
+    assert citation["version"] == project()["version"]
+    assert citation["license"] == project()["license"]
+    assert citation["title"] == project()["name"]
+
+
+def test_the_citation_names_the_papers_of_all_studies() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    titles = {one["title"].lower() for one in citation["references"]}
+    studies = (ROOT / "workflow_src" / "studies").glob("*.yaml")
+    assert titles == {yaml.safe_load(study.read_text())["title"].lower() for study in studies}
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text()
+    versions = re.findall(r"^## \[([0-9.]+)\] - (unreleased|\d{4}-\d\d-\d\d)$", text, re.MULTILINE)
+    assert versions[0][0] == project()["version"]
+    kinds = re.findall(r"^### (.+)$", text, flags=re.MULTILINE)
+    assert set(kinds) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
+def test_what_contributors_are_told_to_run_exists() -> None:
+    page = ROOT / "CONTRIBUTING.md"
+    text = (ROOT / "Makefile").read_text()
+    said = set(re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text(), flags=re.MULTILINE))
+    assert {"env", "lint", "test", "architecture"} <= said
+    for target in said:
+        assert re.search(rf"^{target}:", text, flags=re.MULTILINE), target
+    for script in re.findall(r"`python (tests/\S+\.py)`", page.read_text()):
+        assert (ROOT / script).is_file()
+
+
+def test_the_workflow_catalogue_finds_what_it_asks_for() -> None:
+    shown = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())
+    assert shown.keys() == {"usage"}
+    usage = shown["usage"]
+    assert usage.keys() == {"mandatory-flags", "software-stack-deployment"}
+    assert usage["mandatory-flags"].keys() == {"desc", "flags"}
+    words = usage["mandatory-flags"]["flags"].split()
+    assert words == ["--profile", "local"]
+    assert (ROOT / "profiles" / words[1]).is_dir()
+    deployment = usage["software-stack-deployment"]
+    assert deployment == {
+        "conda": True,
+        "apptainer": False,
+        "apptainer+conda": False,
+        "report": True,
+    }
+    # Every rule that runs something names the environment, and none a container.
+    rules = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    assert rules.count(" conda:") == rules.count(" shell:") > 0
+    assert "container" not in rules
+    readme = (ROOT / "README.md").read_text().lower()
+    assert "snakemake" in readme
+    assert "workflow" in readme
+    keys = re.findall(r"^\| `(\w+)` \|", (ROOT / "config" / "README.md").read_text(), re.MULTILINE)
+    assert set(keys) <= set(yaml.safe_load((ROOT / "config.yaml").read_text()))

@@ -71,7 +71,7 @@ def test_every_row_has_a_source() -> None:
     assert len(ROWS) == len(SOURCES)
 
 
-@pytest.mark.parametrize(("shown", "source"), zip(ROWS, SOURCES, strict=False))
+@pytest.mark.parametrize(("shown", "source"), list(zip(ROWS, SOURCES, strict=False)))
 def test_numbers_are_those_of_the_tables(
     shown: list[str], source: tuple[str, dict[str, str], str, float | None]
 ) -> None:

@@ -30,13 +30,18 @@ log = logging.getLogger("workflow_src")
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command that ``words`` (the command line) name; return its exit code."""
+    given = sys.argv[1:] if words is None else words
     try:
-        return _execute(parse(sys.argv[1:] if words is None else words))
+        return _execute(parse(given))
     except SyntaxError as error:
         print(f"error: {_code_error(error)}", file=sys.stderr)
         return ExitCode.USER_ERROR
     except KeyboardInterrupt:
-        return _cancelled()
+        if sys.stderr.isatty() and "--journal" not in given:
+            # Below what the terminal echoes of the key.
+            print(file=sys.stderr)
+        log.error("cancelled")
+        return ExitCode.CANCELLED
 
 
 def _execute(arguments: argparse.Namespace) -> int:
@@ -126,14 +131,6 @@ def _open_log(file: Path | None) -> None:
         handlers.append(written)
     logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)
     log.setLevel(logging.INFO)
-
-
-def _cancelled() -> int:
-    """Ctrl-C: no more than a word, on a line of its own below what the terminal echoes."""
-    if sys.stderr.isatty():
-        print(file=sys.stderr)
-    log.error("cancelled")
-    return ExitCode.CANCELLED
 
 
 def _tell(error: UserError, debug: bool) -> int:

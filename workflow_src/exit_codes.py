@@ -18,7 +18,7 @@ class ExitCode(enum.IntEnum):
         return member
 
     FINE = 0, "done, and nothing was found wrong"
-    FINDINGS = 1, "audit, release or status found something; accept found a difference or no use"
+    FINDINGS = 1, "audit, compare, release or status found something; accept a difference or no use"
     USER_ERROR = 2, "told in one line: settings, arguments, a missing or damaged file, the machine"
     INTERRUPTED = 75, "stopped by a signal; what was saved goes on at the next start"
     CANCELLED = 130, "cancelled by Ctrl-C"

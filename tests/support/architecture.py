@@ -37,6 +37,7 @@ LEVELS = (
     ("report",),
     ("audit", "changes", "status", "trace"),
     ("release",),
+    ("compare",),
     ("command_line",),
     ("commands",),
     ("__main__",),

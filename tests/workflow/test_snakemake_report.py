@@ -43,10 +43,16 @@ class Shown:
 def read(page: str, said: str = "") -> Shown:
     decoder = json.JSONDecoder()
 
-    def value(name: str) -> Any:
-        return decoder.raw_decode(page, page.index(f"var {name} = ") + len(f"var {name} = "))[0]
+    def value(script: str, name: str) -> Any:
+        before = f'<script id="{script}">\n    var {name} = '
+        return decoder.raw_decode(page, page.index(before) + len(before))[0]
 
-    return Shown(value("results"), value("categories"), value("workflow_desc"), said)
+    return Shown(
+        value("results", "results"),
+        value("categories", "categories"),
+        value("workflow-desc", "workflow_desc"),
+        said,
+    )
 
 
 def made(checkout: Checkout, folder: Path, words: str = "") -> Shown:

@@ -18,7 +18,7 @@ _RENDERERS = ("png", "svg", "panels_png")
 
 
 def illustrated(evidence: Any, chapters: Sequence[Any]) -> list[Any]:
-    """The chapters with their figures; the images of each figure are those that lie in its files."""
+    """The chapters with their figures, whose images are those that lie in the files."""
     from workflow_src.report.page.chapters import drawn_chapter
 
     with _undrawn():

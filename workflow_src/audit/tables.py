@@ -46,17 +46,17 @@ def check_report(plan: Plan, manifest: Mapping[str, Any], notes: Notes) -> None:
             files = _check_parquet(evidence.results, then, manifest, notes)
             chapters = _chapters(then)
             files |= _check_texts(evidence.results, then, chapters, notes)
-            folder = evidence.manifest.parent
-            with notes.reading(folder):
+            report = evidence.manifest.parent
+            with notes.reading(report):
                 chapters = illustrated(_as_here(evidence), chapters)
                 files |= figure_files(evidence.results, chapters)
                 pages = _pages(then, chapters, manifest)
-                files |= {folder / name for name in pages}
+                files |= {report / name for name in pages}
                 _check_names(evidence, files, manifest, notes)
                 for name, expected in pages.items():
-                    if _is_there(folder / name, notes):
-                        found = (folder / name).read_bytes()
-                        _compare_text(folder / name, found, expected, 0, notes)
+                    if _is_there(report / name, notes):
+                        found = (report / name).read_bytes()
+                        _compare_text(report / name, found, expected, 0, notes)
 
 
 def _as_then(evidence: Any, manifest: Mapping[str, Any]) -> Any:

@@ -10,8 +10,9 @@ import pandas as pd
 
 from workflow_src.archive.results import Results
 from workflow_src.compare.causes import Causes, causes
-from workflow_src.compare.names import resolved
-from workflow_src.compare.sources import NOW, Source, source_of, source_of_path
+from workflow_src.compare.commits import source_of_commit
+from workflow_src.compare.names import Kind, Name, release_folder, resolved
+from workflow_src.compare.sources import NOW, Source, source_of_path, source_of_release
 from workflow_src.compare.verdicts import BEYOND, FINDINGS, LEVEL, Verdict, judged
 from workflow_src.config.loading import load_layered
 
@@ -102,10 +103,18 @@ def compare(
     where = Path() if root is None else root
     results = where / load_layered(files).directories.results
     names = [resolved(text, root=where) for text in (before, after) if text is not None]
-    sides = [source_of(name, files, results, root=where) for name in names]
+    sides = [_source(name, files, results, where) for name in names]
     if after is None:
         sides.append(source_of_path(results, NOW))
     return compared(*sides, level=level, results=results)
+
+
+def _source(name: Name, files: Sequence[Path], results: Path, root: Path) -> Source:
+    if name.kind is Kind.RELEASE:
+        return source_of_release(release_folder(name.text, root))
+    if name.kind is Kind.COMMIT:
+        return source_of_commit(name.text, files, results)
+    return source_of_path(root / name.text)
 
 
 def compared(before: Source, after: Source, *, level: float, results: Path) -> Comparison:

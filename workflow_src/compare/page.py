@@ -15,6 +15,7 @@ import pandas as pd
 from workflow_src.compare import wording
 from workflow_src.compare.comparison import Comparison
 from workflow_src.compare.noise import ERRORS, PAIRED, TWO_SEEDS, WELCH
+from workflow_src.compare.reading import CELL
 from workflow_src.compare.telling import facts, notes
 from workflow_src.compare.verdicts import EXACT, Verdict
 from workflow_src.report.page.addresses import SCRIPT, STYLE, TABLES_SCRIPT, TABLES_STYLE
@@ -24,7 +25,6 @@ TEMPLATES = Path(__file__).parent / "templates"
 ROWS_SHOWN = 2000
 """More rows make a page slow; the rest is in the CSV file alone."""
 
-_WORDS = ("study", "experiment")
 _NUMBERS = (
     ("before", "Before"),
     ("after", "After"),
@@ -63,8 +63,7 @@ def page_text(comparison: Comparison, *, made: datetime) -> str:
     """The page as HTML; it needs the assets of the report beside it."""
     rows = comparison.sorted_rows(every=True)
     shown = rows.head(ROWS_SHOWN)
-    axes = tuple(name for name in wording.varying(rows) if name != "variant")
-    words = (*_WORDS, *axes, *(("variant",) if rows["variant"].any() else ()), "metric")
+    words = tuple(name for name in (*CELL, "metric") if rows[name].nunique() > 1) or ("metric",)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -87,7 +86,7 @@ def page_text(comparison: Comparison, *, made: datetime) -> str:
         tiles=list(_tiles(comparison)),
         notes=list(notes(comparison)),
         causes=list(_causes(comparison)),
-        fixed=", ".join(f"{name} {text}" for name, text in wording.fixed(rows).items()),
+        fixed=", ".join(wording.shared(rows, words)),
         columns=_columns(words),
         rows=[_row(row, words, scale) for row in shown.to_dict("records")],  # type: ignore[arg-type]
         left_out=len(rows) - len(shown),
@@ -146,7 +145,7 @@ def _heat(row: Mapping[str, Any], scale: float) -> float | None:
     """From -1, the worst, to 1, the best; None where neither direction is better."""
     if not scale or not row["better"] or math.isnan(row["relative"]):
         return None
-    return round(row["better"] * row["relative"] / scale, 4)
+    return round(float(row["better"] * row["relative"]) / scale, 4)
 
 
 def _legend(scale: float) -> str:

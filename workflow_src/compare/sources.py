@@ -10,7 +10,7 @@ import hashlib
 import json
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from workflow_src.archive.results import RECORDS, Results
-from workflow_src.compare.names import Kind, Name, release_folder
+from workflow_src.compare.names import Kind
 from workflow_src.compare.reading import read_metrics
 from workflow_src.errors import UserError
 from workflow_src.release.releases import CRATE, RELEASE, read_release
@@ -158,17 +158,6 @@ def source_of_release(folder: Path) -> Source:
         records=_records_in(crate),
         **_made_by(footer) | {"commit": commit},
     )
-
-
-def source_of(name: Name, files: Sequence[Path], results: Path, *, root: Path) -> Source:
-    """The side that a name means; ``files`` are the settings files, config.yaml first."""
-    if name.kind is Kind.RELEASE:
-        return source_of_release(release_folder(name.text, root))
-    if name.kind is Kind.COMMIT:
-        from workflow_src.compare.commits import source_of_commit
-
-        return source_of_commit(name.text, files, results)
-    return source_of_path(root / name.text)
 
 
 def results_records(results: Results) -> Records:

@@ -24,6 +24,10 @@ LINES_SHOWN = 12
 
 _HEADINGS = ("verdict", "what", "metric", "before", "after", "difference", "relative", "p", "seeds")
 _LEFT = 3
+_LEFT_OUT = ("relative", "p", "seeds", "how")
+_WIDE = 130
+"""Columns of a terminal; a narrower one shows less of each row."""
+
 _STYLES = {Verdict.BETTER: "green", Verdict.WORSE: "bold red", Verdict.REASON: "yellow"}
 _HIDDEN = ("key", "lines", "equal_lines", "equal_numbers")
 
@@ -33,11 +37,12 @@ def tell(comparison: Comparison, console: Console, *, every: bool = False) -> No
     for line in headlines(comparison):
         say(console, line)
     rows = comparison.sorted_rows(every=every)
-    shared = ", ".join(f"{name} {text}" for name, text in wording.fixed(rows).items())
+    axes = wording.varying(rows)
+    shared = ", ".join(wording.shared(rows, ("study", "experiment", *axes)))
     if shared:
         say(console, f"of all rows below: {shared}")
     if len(rows):
-        _print_rows(rows, console)
+        _print_rows(_once(rows), axes, console)
     for line in notes(comparison):
         say(console, line)
     if not every and len(rows) < len(comparison.rows):
@@ -133,7 +138,8 @@ def _side(side: Source) -> str:
     changes = " with uncommitted changes" if side.uncommitted else ""
     if side.kind == "commit":
         return f"{side.name}, its evaluations as far as they are here"
-    return f"{side.name}, {side.place} ({made}{changes})"
+    named = side.name if side.name == side.place else f"{side.name}, {side.place}"
+    return f"{named} ({made}{changes})"
 
 
 def _listed(title: str, lines: Sequence[str]) -> Iterator[str]:
@@ -162,17 +168,31 @@ def cells(row: Mapping[str, Any], axes: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
-def _print_rows(rows: pd.DataFrame, console: Console) -> None:
-    axes = wording.varying(rows)
+def _once(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows that rest on the same evaluations as one, which says how many ``others`` there are."""
+    same = ["key", "metric", "importance_samples", "before", "after", "verdict"]
+    groups = rows.groupby(same, sort=False, dropna=False)["metric"]
+    return rows.assign(others=groups.transform("size") - 1).drop_duplicates(same)
+
+
+def _print_rows(rows: pd.DataFrame, axes: tuple[str, ...], console: Console) -> None:
     lines = [cells(row, axes) for row in rows.to_dict("records")]  # type: ignore[arg-type]
     if not console.is_terminal:
         print_table((*_HEADINGS, "how"), lines, console, left=_LEFT)
         return
-    table = Table(row_styles=["", "dim"] if len(lines) > LINES_SHOWN else None)
-    for place, heading in enumerate((*_HEADINGS, "how")):
-        is_number = _LEFT <= place < len(_HEADINGS)
-        table.add_column(heading, justify="right" if is_number else "left")
+    headings = (*_HEADINGS, "how")
+    shown = [name for name in headings if console.width >= _WIDE or name not in _LEFT_OUT]
+    table = Table()
+    for heading in shown:
+        is_number = headings.index(heading) in range(_LEFT, len(_HEADINGS))
+        table.add_column(
+            heading,
+            justify="right" if is_number else "left",
+            no_wrap=is_number,
+            overflow="fold",
+        )
     for line in lines:
-        verdict = Verdict(line[0])
-        table.add_row(Text(line[0], style=_STYLES.get(verdict, "")), *map(Text, line[1:]))
+        told = dict(zip(headings, map(Text, line), strict=True))
+        told["verdict"].stylize(_STYLES.get(Verdict(line[0]), ""))
+        table.add_row(*(told[name] for name in shown))
     console.print(table)

@@ -75,8 +75,11 @@ def judged(before: pd.DataFrame, after: pd.DataFrame, *, level: float = LEVEL) -
     found.loc[exact, ["error", "degrees", "low", "high", "p"]] = np.nan
     open_ = (found["verdict"] == "") & ~exact
     found["p_adjusted"] = _together(found, open_)
-    # Rows without a test keep no p value: nothing was asked of them.
+    # Nothing was asked of rows without a test; equal numbers have no noise either.
     found["p"] = found["p"].where(open_)
+    equal = found["verdict"] == Verdict.SAME
+    found.loc[equal, ["error", "degrees", "low", "high"]] = np.nan
+    found["method"] = found["method"].mask(equal, "")
     beyond = exact | (found["p_adjusted"] <= level)
     untold = open_ & found["p_adjusted"].isna()
     found.loc[found["verdict"] == "", "verdict"] = np.select(

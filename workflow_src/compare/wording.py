@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pandas as pd
@@ -29,22 +29,21 @@ def varying(rows: pd.DataFrame) -> tuple[str, ...]:
     )
 
 
-def fixed(rows: pd.DataFrame) -> dict[str, str]:
-    """The values of the axes that all rows share and that are not shown with each."""
+def shared(rows: pd.DataFrame, shown: Collection[str]) -> list[str]:
+    """The axes that are not shown with each row, as all have the same value: ``stream full``."""
     if rows.empty:
-        return {}
-    shown = {*varying(rows), *_PLACE}
-    return {
-        name: text
-        for name in CELL
-        if name not in shown and (text := axis(name, rows[name].iloc[0]))
-    }
+        return []
+    told = {name: axis(name, rows[name].iloc[0]) for name in CELL if name not in shown}
+    return [f"{name.replace('_', ' ')} {text}" for name, text in told.items() if text]
 
 
-def what(row: Mapping[str, Any], axes: tuple[str, ...]) -> str:
-    """Which cell a row is of: ``table1: vae digits gaussian``."""
+def what(row: Mapping[str, Any], axes: Collection[str]) -> str:
+    """Which cell a row is of: ``spvae table1: vae digits gaussian``."""
     texts = [axis(name, row[name]) for name in axes]
-    return f"{row['study']} {row['experiment']}: {' '.join(text for text in texts if text)}"
+    place = f"{row['study']} {row['experiment']}"
+    others = int(row.get("others", 0))
+    more = f" and {others} more" if others else ""
+    return f"{place}{more}: {' '.join(text for text in texts if text)}"
 
 
 def metric(row: Mapping[str, Any]) -> str:

@@ -83,9 +83,12 @@ class _Screen:
 
 def are_wanted() -> bool:
     """Whether somebody watches who can see bars."""
-    return (
-        sys.stderr.isatty() and os.environ.get("TERM", "") not in _PLAIN and not current().is_kept
-    )
+    if _screen is not None:
+        # Its display stands in for stderr.
+        return True
+    if os.environ.get("TERM", "") in _PLAIN or current().is_kept:
+        return False
+    return sys.stderr.isatty()
 
 
 @contextmanager

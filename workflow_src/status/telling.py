@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,9 @@ from workflow_src.status.expectation import Left
 from workflow_src.status.scanning import Job
 from workflow_src.status.standing import ShardStanding, Standing
 from workflow_src.status.status import Status, counts
+
+RUNNING = "running"
+"""Title of the block of jobs at work."""
 
 _RUNNING = ("shard", "runs", "step", "steps/s", "left", "where", "trains")
 _TROUBLED = ("job", "stands", "where", "why")
@@ -62,7 +65,7 @@ def page(status: Status, *, rows: int | None = None) -> Page:
     trouble = Block("not as it should be", _TROUBLED, tuple(_troubled(status)), is_folded=True)
     trouble = _cut(trouble, rows)
     rest = None if rows is None else max(rows - sum(map(_height, trouble.rows)), 0)
-    running = _cut(Block("running", _RUNNING, tuple(_running(status))), rest)
+    running = _cut(Block(RUNNING, _RUNNING, tuple(_running(status))), rest)
     blocks = [one for one in (trouble, running) if one.rows or one.more]
     return Page(tuple(_lines(status)), tuple(blocks))
 
@@ -84,15 +87,20 @@ def rendered(told: Page) -> RenderableType:
     """A page as rich draws it."""
     parts: list[RenderableType] = [Text(line) for line in told.lines]
     for block in told.blocks:
-        table = Table(title=block.title, title_justify="left", box=box.SIMPLE_HEAD, expand=True)
-        for heading in block.headings[:-1]:
-            table.add_column(heading, no_wrap=True)
-        table.add_column(block.headings[-1], ratio=1, no_wrap=not block.is_folded)
-        for row in block.rows:
-            style = next((_STYLES[word] for word in row if word in _STYLES), None)
-            table.add_row(*map(Text, row), style=style)
-        parts += [table, *_left_out(block)]
+        parts += block_parts(block)
     return Group(*parts)
+
+
+def block_parts(block: Block) -> list[RenderableType]:
+    """A block as rich draws it: its table, and below what was left out."""
+    table = Table(title=block.title, title_justify="left", box=box.SIMPLE_HEAD, expand=True)
+    for heading in block.headings[:-1]:
+        table.add_column(heading, no_wrap=True)
+    table.add_column(block.headings[-1], ratio=1, no_wrap=not block.is_folded)
+    for row in block.rows:
+        style = next((_STYLES[word] for word in row if word in _STYLES), None)
+        table.add_row(*map(Text, row), style=style)
+    return [table, *_left_out(block)]
 
 
 def duration(seconds: float) -> str:
@@ -171,13 +179,22 @@ def _hours(left: Left) -> str:
     return "; ".join(parts)
 
 
-def _running(status: Status) -> Iterable[tuple[str, ...]]:
+def running_jobs(status: Status) -> Iterator[tuple[ShardStanding | None, Entry]]:
+    """The jobs at work: those that train, with their shard, before the others."""
     for shard in status.progress.shards:
         if shard.standing is Standing.RUNNING and shard.job is not None:
-            yield _running_shard(shard, shard.job.entry, status.left)
+            yield shard, shard.job.entry
     for job, standing in status.progress.other_jobs:
         if standing is Standing.RUNNING:
-            yield _name(job.entry), "", "", "", "", _where(job.entry), ""
+            yield None, job.entry
+
+
+def _running(status: Status) -> Iterable[tuple[str, ...]]:
+    for shard, entry in running_jobs(status):
+        if shard is None:
+            yield name_of(entry), "", "", "", "", where(entry), ""
+        else:
+            yield _running_shard(shard, entry, status.left)
 
 
 def _running_shard(shard: ShardStanding, entry: Entry, left: Left) -> tuple[str, ...]:
@@ -192,12 +209,19 @@ def _running_shard(shard: ShardStanding, entry: Entry, left: Left) -> tuple[str,
         step,
         _text(progress.get("steps_per_second")),
         "" if seconds is None else duration(seconds),
-        _where(entry),
-        _bank(progress),
+        where(entry),
+        _bank_and_bound(progress),
     )
 
 
-def _bank(progress: Mapping[str, Any]) -> str:
+def _bank_and_bound(progress: Mapping[str, Any]) -> str:
+    best = progress.get("best_bound")
+    bound = f"; best bound {best:.2f}" if isinstance(best, float) else ""
+    return f"{bank_in_words(progress)}{bound}"
+
+
+def bank_in_words(progress: Mapping[str, Any]) -> str:
+    """What a shard trains at the moment, or what it waits for."""
     waiting = progress.get("waiting_for")
     if waiting:
         runs = "1 run" if waiting == 1 else f"{_text(waiting)} runs"
@@ -213,7 +237,7 @@ def _troubled(status: Status) -> Iterable[tuple[str, ...]]:
         for job, standing in _jobs(status):
             if standing is wanted:
                 why = _why(job, standing) + (f"\nlog: {job.log}" if job.log else "")
-                yield _name(job.entry), standing.value, _where(job.entry), why
+                yield name_of(job.entry), standing.value, where(job.entry), why
 
 
 def _jobs(status: Status) -> list[tuple[Job, Standing]]:
@@ -231,11 +255,13 @@ def _why(job: Job, standing: Standing) -> str:
     return "; ".join(parts)
 
 
-def _name(entry: Entry) -> str:
+def name_of(entry: Entry) -> str:
+    """A job as people call it."""
     return f"{entry.rule} {entry.name}"
 
 
-def _where(entry: Entry) -> str:
+def where(entry: Entry) -> str:
+    """Node, device and SLURM job, as far as they are known."""
     parts = [entry.host or ""]
     device = entry.progress.get("device")
     if entry.visible_devices:

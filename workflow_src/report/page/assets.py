@@ -34,12 +34,13 @@ def asset_files() -> dict[str, bytes]:
     library = resources.files("itables") / "html"
     version = metadata.version("itables")
     script = classic_script((library / "dt_bundle.js").read_text("utf-8"), version)
-    style = (library / "dt_bundle.css").read_bytes()
+    style = (library / "dt_bundle.css").read_text("utf-8")
     return {
         STYLE: (ASSETS / "style.css").read_bytes(),
         SCRIPT: (ASSETS / "report.js").read_bytes(),
         TABLES_SCRIPT: script.encode(),
-        TABLES_STYLE: _notice(version).encode() + style,
+        # In a layer, so that the report's own style counts before it.
+        TABLES_STYLE: f"{_notice(version)}@layer tables {{\n{style}\n}}\n".encode(),
     }
 
 

@@ -325,27 +325,19 @@
     ];
   }
 
-  function circumstancesFacts(study, made) {
-    if (!made) return [];
+  const SURROUNDINGS = ["commit", "environment", "machine", "threads"];
+
+  function placeFacts(study, made) {
     const machine = study.machines[made.machine];
     const environment = study.environments[made.environment];
-    const written = study.codes[made.code];
     return [
       ...commitFacts(study, made),
-      [
-        "Code digest",
-        written && code(written.digest),
-        written && `(${written.modules} modules)`,
-        written && written.counts_as && element("span", "accepted as ", code(written.counts_as)),
-      ],
       [
         "Machine",
         machine && joined([machine.host, machine.cpu, machine.cores && `${machine.cores} cores`]),
       ],
       ["GPU", machine && (machine.gpu || "none")],
       ["Threads", made.threads],
-      ["SLURM", made.slurm && values(made.slurm)],
-      ["Attempt", made.attempt],
       [
         "Environment",
         environment &&
@@ -360,6 +352,24 @@
         environment && environment.lock,
         environment && environment.lock_sha256 && element("span", "sha256 ", code(environment.lock_sha256)),
       ],
+    ];
+  }
+
+  /* What is as it was for the run is not told twice. */
+  function circumstancesFacts(study, made, run) {
+    if (!made) return [];
+    const written = study.codes[made.code];
+    const same = run && SURROUNDINGS.every((name) => made[name] === run[name]);
+    return [
+      [
+        "Code digest",
+        written && code(written.digest),
+        written && `(${written.modules} modules)`,
+        written && written.counts_as && element("span", "accepted as ", code(written.counts_as)),
+      ],
+      ...(same ? [["Commit, machine, environment", "those of the run"]] : placeFacts(study, made)),
+      ["SLURM", made.slurm && values(made.slurm)],
+      ["Attempt", made.attempt > 1 ? made.attempt : null],
       ["Time", joined([moment(made.started), moment(made.ended)], " to "), made.seconds ? `(${seconds(made.seconds)})` : null],
       [
         "Peak memory",
@@ -412,9 +422,17 @@
         "Published file",
         file.name,
         file.source && `from ${file.source}`,
-        file.sha256 && element("span", "sha256 ", code(file.sha256)),
+        file.digest && element("span", "digest ", code(file.digest)),
       ]),
     ];
+  }
+
+  function judgesPart(study, names) {
+    if (!names.length) return [];
+    const judged = names.map((name) =>
+      element("details", element("summary", `Run ${name}`), list(runFacts(study, study.judges[name]))),
+    );
+    return [element("h4", `Judges of what the winner draws (${names.length})`), ...judged];
   }
 
   function evaluationPart(study, fingerprint, open) {
@@ -425,10 +443,12 @@
       section.append(element("p", `Nothing is known here of evaluation ${fingerprint}.`));
       return section;
     }
-    const { seed, ...axes } = one.axes;
-    const details = element("details", element("summary", `Seed ${one.seed}: ${Object.values(axes).join(", ")}`));
+    const { model, data_set, likelihood, fraction, protocol, stream } = one.axes;
+    const axes = [model, data_set, likelihood, `${Number((fraction * 100).toPrecision(10))} %`, protocol, stream];
+    const details = element("details", element("summary", `Seed ${one.seed}: ${axes.join(", ")}`));
     details.open = open;
     const measured = one.measurement;
+    const trained = one.run && one.run.made;
     details.append(
       ...part("Evaluation", [
         ["Fingerprint", code(fingerprint)],
@@ -437,6 +457,7 @@
         ["Winner of", `${one.candidates} ${one.candidates === 1 ? "candidate" : "candidates"}`],
         ["Chosen", values(one.chosen)],
       ]),
+      ...commandsPart(study, one.commands),
       ...(one.run ? part("Run of the winner", runFacts(study, one.run)) : []),
       ...(one.run ? part("Data", dataFacts(study, one.run.data)) : []),
       ...(measured
@@ -445,12 +466,11 @@
             ["Record", code(`${measured.directory}/measurement.json`), measured.pack && element("span", "in ", code(measured.pack)), measured.here ? null : "(not here)"],
             ["Took", seconds(measured.seconds)],
             ["Images", measured.images],
-            ...circumstancesFacts(study, measured.made),
+            ...circumstancesFacts(study, measured.made, trained),
           ])
         : []),
-      ...part("Choice", circumstancesFacts(study, one.made)),
-      ...one.judges.flatMap((judge, place) => part(`Judge ${place + 1}`, runFacts(study, judge))),
-      ...commandsPart(study, one.commands),
+      ...part("Choice", circumstancesFacts(study, one.made, trained)),
+      ...judgesPart(study, one.judges),
     );
     section.append(details);
     return section;
