@@ -76,6 +76,8 @@ rule all:
         plan.targets(),
         plan.evaluation_targets(),
         plan.shard_targets(),
+    message:
+        "everything that the settings ask for is there; `python -m workflow_src show` prints it"
 
 
 include: "rules/data.smk"

@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.documents import ROOT, links
+from support.expectations import circle, tiny_model
+
+from workflow_src.models.piecewise_affine.maximisation.em import SweepSettings, em_sweep
 
 PAGE = ROOT / "docs" / "errata.md"
 PAPERS = ("SPVAE", "DVAE++", "EM-DGN", "DCGMM")
@@ -84,3 +87,22 @@ def test_no_padding_of_table_viii_flattens_to_4096() -> None:
         without = (without - size) // stride + 1
         padded = -(-padded // stride)
     assert (without**2 * 512, padded**2 * 512) == (4_608, 8_192)
+
+
+@pytest.mark.parametrize(("refresh", "least", "most"), [("sweep", 0.3, 0.5), ("block", 0.05, 0.2)])
+def test_full_steps_of_hidden_layers_often_lower_the_likelihood(
+    refresh: str, least: float, most: float
+) -> None:
+    points = circle(200)
+    settings = SweepSettings(order="biases_then_weights", refresh=refresh, backtracking=False)
+    gains = []
+    for seed in range(3):
+        model, expected = tiny_model((1, 8, 8, 2), seed=seed, variance=0.3), None
+        for _ in range(15):
+            result = em_sweep(model, points, settings, expected, None)
+            model, expected = result.model, result.expected
+            changes = np.diff(result.log_likelihoods)
+            hidden = [step.block.layer in (1, 2) for step in result.steps]
+            gains += list(changes[hidden])
+    assert len(gains) == 180
+    assert least < np.mean(np.array(gains) < -1e-6) < most

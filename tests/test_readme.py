@@ -24,6 +24,9 @@ from support.checkout import Checkout
 from support.documents import ROOT, blocks
 from support.spoiling import World
 
+from workflow_src.config.loading import load_layered
+from workflow_src.plan.plan import build_plan
+
 README = ROOT / "README.md"
 BLOCKS = blocks(README)
 COMMANDS = [command for block in BLOCKS if block.language == "sh" for command in block.commands]
@@ -88,6 +91,14 @@ def test_commands_in_the_text_exist() -> None:
     assert {"plan", "audit", "trace", "compare", "fetch"} <= said
     for name in said:
         assert (ROOT / "workflow_src" / "commands" / f"{name}.py").is_file()
+
+
+def test_the_demo_trains_as_many_models_as_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (said,) = re.findall(r"trains (\d+) small models", README.read_text())
+    monkeypatch.chdir(tmp_path)
+    assert len(build_plan(load_layered([ROOT / "config.yaml"])).runs) == int(said)
 
 
 @pytest.mark.workflow

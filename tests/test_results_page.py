@@ -98,3 +98,12 @@ def test_published_numbers_are_those_that_were_transcribed() -> None:
                 share = 100 if row["unit"] == "percent" else 1
                 transcribed.add(round(float(row["value"]) / share, 6))
     assert {printed for *_, printed in SOURCES if printed is not None} <= transcribed
+
+
+def test_the_readme_shows_numbers_of_this_page() -> None:
+    summary = {tuple(row[-5:-3]) for row in ROWS}
+    lines = (ROOT / "README.md").read_text().splitlines()
+    shown = [re.split(r" *\| *", line.strip("| ")) for line in lines if line.count("|") == 5]
+    pairs = [tuple(row[-2:]) for row in shown if re.fullmatch(r"-?[\d.]+", row[-1])]
+    assert len(pairs) > 4
+    assert set(pairs) <= summary

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 from support.chromium import Visit
 from support.page_world import SEEDS, Report
 
@@ -40,7 +40,12 @@ def opened(page: Page) -> Locator:
 
 @pytest.fixture
 def page(report: Report, reader: Reader) -> Page:
-    return reader().open(report.study)
+    made = reader().open(report.study)
+    tables = made.locator("table.comparison[data-table]")
+    for table in tables.all():
+        table.scroll_into_view_if_needed()
+        expect(table).to_have_attribute("data-upgraded", "done")
+    return made
 
 
 @pytest.mark.parametrize("by", ["click", "Enter"])

@@ -1,4 +1,4 @@
-"""A model joins experiments by its own model.yaml: their grids have it, and nothing else changes."""
+"""A model joins experiments by its own model.yaml: grids have it, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from workflow_src.config import models
-from workflow_src.config.models import ModelDeclaration, discovered, model_declarations
+from workflow_src.config.models import ModelDeclaration, discovered
 from workflow_src.config.studies import load_study
 from workflow_src.errors import UserError
 from workflow_src.report.joined import joined_sentence
@@ -234,8 +234,3 @@ def test_tables_and_captions_say_whom_the_paper_does_not_have(add_model: AddMode
     assert told == "Newcomer is no model of the paper; its own model.yaml joins it here."
     assert joined_sentence(study, "likelihoods", ["rat_spn"]) is None
     assert joined_sentence(study, "sizes", ["newcomer"]) is None
-
-
-def test_no_model_of_the_package_joins_a_study_that_it_could_stand_in() -> None:
-    """What is here for good is listed by the studies, where claims may speak of it."""
-    assert not [name for name, one in model_declarations().items() if one.joins]

@@ -96,7 +96,7 @@ def test_the_table_says_which_layers_of_its_winners_are_still_wide(demo: Any) ->
 
 def test_the_page_has_the_note(demo: Any) -> None:
     write_report(demo.membership)
-    assert NOTE in Path("results/report/index.html").read_text()
+    assert NOTE in Path("results/report/dcgmm.html").read_text()
 
 
 def test_every_history_is_read_once_whatever_shows_it(

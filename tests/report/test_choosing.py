@@ -393,7 +393,7 @@ def test_what_was_cut_beside_what_runs_is_told_with_the_verdict(classes: Any) ->
     (published,) = [one for one in claim.verdicts if one.scope == "published"]
     assert published.caveats == ()
     write_report(classes.membership)
-    assert told[0].replace(">", "&gt;") in Path("results/report/index.html").read_text()
+    assert told[0].replace(">", "&gt;") in Path("results/report/classes.html").read_text()
 
 
 def test_a_cut_variant_that_nothing_else_has_is_in_the_table(classes: Any) -> None:
@@ -446,7 +446,7 @@ def test_the_report_reads_cut_cells_from_its_membership(classes: Any) -> None:
     text = Path("results/tables/classes_best.md").read_text()
     assert "latent dimensions 50 (11.2 GB)" in text
     assert "cut: 11.2 GB > 8 GB" in text
-    page = Path("results/report/index.html").read_text()
+    page = Path("results/report/classes.html").read_text()
     assert "cut: 11.2 GB" in page
     assert "Digits by class" in page
 

@@ -15,10 +15,10 @@ from workflow_src.config.claims import Comparison
 from workflow_src.config.studies import Study, load_study
 from workflow_src.report.claim_files import claims_csv_text, claims_markdown_text
 from workflow_src.report.claim_numbers import Place, Published
-from workflow_src.report.claim_page import claims_values
 from workflow_src.report.claim_wording import claim_title, described_checks
 from workflow_src.report.claims import JudgedClaim, Verdict, judge_claims, judged
 from workflow_src.report.evidence import read_evidence
+from workflow_src.report.page.claims import claims_values
 from workflow_src.report.report import write_report
 
 SIX = [(d, lk) for lk in ("gaussian", "binomial") for d in ("mnist", "svhn", "cifar10")]
@@ -359,9 +359,11 @@ def test_the_page_shows_every_verdict_with_its_cells(winners: Any) -> None:
         for model, bound in (("spvae", 20.0 + seed), ("vae", 10.0)):
             winners.measured(winners.one(model=model, stream="full", seed=seed), bound)
     write_report(winners.membership)
-    text = Path("results/report/index.html").read_text()
+    text = Path("results/report/spvae.html").read_text()
+    overview = Path("results/report/index.html").read_text()
     for one in load_study("spvae").claims:
         assert f'id="spvae-claim-{one}"' in text
+        assert f'href="spvae.html#spvae-claim-{one}"' in overview
     assert "+11.00 [8.52, 13.48]" in text
     assert Path("results/tables/spvae_claims.csv").exists()
     assert Path("results/tables/spvae_claims.md").exists()

@@ -248,7 +248,7 @@ def test_headings_say_which_number_is_which(tree: Callable[..., Any]) -> None:
     assert float(row["gaussian.digits.split_step=2.repetitions=1.ours"]) == 201.0
     assert row["gaussian.digits.split_step=4.repetitions=none.reason"] == "not in this plan"
     write_report(made.membership)
-    page = Path("results/report/index.html").read_text()
+    page = Path("results/report/spvae.html").read_text()
     assert "split step 4" in page
     assert "repetitions 1<" in page
     numbers = json.loads(Path("results/metrics.json").read_text())["spvae"]["region_graphs"]

@@ -75,6 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
             cause,
         )
         current().end(State.INTERRUPTED, f"stopped by {cause}", worth_repeating=True)
+        # All is said and saved; one more Ctrl-C need not wait until libraries have closed.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         return ExitCode.INTERRUPTED
     return 0
 

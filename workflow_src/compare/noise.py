@@ -26,7 +26,7 @@ FEWEST_PAIRED = 3
 Numbers = NDArray[np.float64]
 
 
-def tested(lines: pd.DataFrame, rows: int) -> pd.DataFrame:
+def differences(lines: pd.DataFrame, rows: int) -> pd.DataFrame:
     """The difference of every row, with its error, interval and p value.
 
     Parameters

@@ -104,7 +104,12 @@ def _causes(comparison: Comparison) -> Iterator[dict[str, Any]]:
     causes = comparison.causes
     for steps, lines in causes.code:
         yield {"title": f"Code of {steps}", "lines": lines}
-    for title, lines in (("Settings", causes.settings), ("Made on", causes.circumstances)):
+    others = (
+        ("Settings", causes.settings),
+        ("Training settings", causes.specs),
+        ("Made on", causes.circumstances),
+    )
+    for title, lines in others:
         if lines:
             yield {"title": title, "lines": lines}
 

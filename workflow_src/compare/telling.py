@@ -57,6 +57,7 @@ def headlines(comparison: Comparison) -> Iterator[str]:
     yield f"{len(comparison.rows)} rows: {counts or 'none'}"
     causes = comparison.causes
     yield from _listed("settings", causes.settings)
+    yield from _listed("training settings", causes.specs)
     for steps, lines in causes.code:
         yield from _listed(f"code of {steps}", lines)
     yield from _listed("made on", causes.circumstances)
@@ -95,6 +96,7 @@ def described(comparison: Comparison) -> dict[str, Any]:
         "counts": {verdict.value: count for verdict, count in comparison.counts.items()},
         "causes": {
             "settings": list(comparison.causes.settings),
+            "training_settings": list(comparison.causes.specs),
             "code": [{"steps": s, "modules": list(m)} for s, m in comparison.causes.code],
             "circumstances": list(comparison.causes.circumstances),
         },
@@ -178,7 +180,10 @@ def _once(rows: pd.DataFrame) -> pd.DataFrame:
 def _print_rows(rows: pd.DataFrame, axes: tuple[str, ...], console: Console) -> None:
     lines = [cells(row, axes) for row in rows.to_dict("records")]  # type: ignore[arg-type]
     if not console.is_terminal:
-        print_table((*_HEADINGS, "how"), lines, console, left=_LEFT)
+        # The last column holds words again, which begin at one place.
+        longest = max(len(line[-1]) for line in lines)
+        padded = [(*line[:-1], line[-1].ljust(longest)) for line in lines]
+        print_table((*_HEADINGS, "how".ljust(longest)), padded, console, left=_LEFT)
         return
     headings = (*_HEADINGS, "how")
     shown = [name for name in headings if console.width >= _WIDE or name not in _LEFT_OUT]

@@ -10,7 +10,7 @@ import enum
 import numpy as np
 import pandas as pd
 
-from workflow_src.compare.noise import adjusted, tested
+from workflow_src.compare.noise import adjusted, differences
 from workflow_src.compare.pairing import ABSENT, NONE, NOT_HERE, NUMBER, SIDES, paired
 from workflow_src.config.metrics import METRICS
 
@@ -58,14 +58,14 @@ def judged(before: pd.DataFrame, after: pd.DataFrame, *, level: float = LEVEL) -
 
     Returns
     -------
-    The columns of `workflow_src.compare.pairing.ROW` and of `workflow_src.compare.noise.tested`,
-    and ``unit``, ``better`` (1 higher, -1 lower, 0 neither), ``relative`` (difference by the size
-    of before), ``p_adjusted``, ``verdict``, ``reasons`` and what stayed the same:
-    ``same_evaluations``, ``same_runs``, ``same_choices`` (numbers of common seeds).
+    `workflow_src.compare.reading.ROW`, the columns of `workflow_src.compare.noise.differences`, and
+    ``unit``, ``better`` (1 higher, -1 lower, 0 neither), ``relative`` (difference by the size of
+    before), ``p_adjusted``, ``verdict``, ``reasons``, and in how many common seeds something stayed
+    the same: ``same_evaluations``, ``same_runs``, ``same_choices`` (of hyperparameters).
     """
     rows, lines = paired(before, after)
     states = _states(lines, len(rows))
-    found = rows.join(tested(lines, len(rows))).join(states)
+    found = rows.join(differences(lines, len(rows))).join(states)
     found["better"] = found["metric"].map(_direction).astype(int)
     found["timing"] = found["unit"] == SECONDS
     found["counted"] = found["metric"].isin(COUNTED)

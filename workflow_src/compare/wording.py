@@ -70,7 +70,10 @@ def difference(row: Mapping[str, Any]) -> str:
 
 def relative(row: Mapping[str, Any]) -> str:
     """The difference by the size of before, in percent."""
-    return NOTHING if math.isnan(row["relative"]) else f"{100 * row['relative']:+.2g} %"
+    percent = 100 * row["relative"]
+    if math.isnan(percent):
+        return NOTHING
+    return f"{percent:+,.0f} %" if abs(percent) >= 10 else f"{percent:+.2g} %"
 
 
 def p_value(row: Mapping[str, Any]) -> str:
@@ -99,7 +102,10 @@ def made(row: Mapping[str, Any]) -> str:
     anew = common - int(row["same_runs"])
     told = "trained anew" if anew == common else f"{anew} of {common} trained anew"
     others = common - int(row["same_choices"])
-    return f"{told}, other hyperparameters won in {others}" if others else told
+    if not others:
+        return told
+    where = "" if others == common else f" in {others} of {common}"
+    return f"{told}, other hyperparameters won{where}"
 
 
 def told_of(row: Mapping[str, Any]) -> str:

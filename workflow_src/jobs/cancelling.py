@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any
 
 from workflow_src.exit_codes import ExitCode
@@ -50,6 +50,8 @@ class _Cancelling:
         atexit.register(self._say_last_line)
         _say("\nstopping: jobs save what they have; Ctrl-C again ends them at once")
         _quieten()
+        # Where it comes while Snakemake plans, nobody catches it.
+        sys.excepthook = _tell_others
         raise KeyboardInterrupt
 
     def _say_last_line(self) -> None:
@@ -75,6 +77,13 @@ def _quieten() -> None:
     for handler in logging.getLogger("snakemake.logging").handlers:
         if handler.name == "DefaultStreamHandler":
             handler.addFilter(lambda record: False)
+
+
+def _tell_others(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, traceback)
 
 
 def _end_jobs() -> None:

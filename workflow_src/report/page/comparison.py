@@ -34,17 +34,38 @@ _KINDS = ("ours", "published", "difference")
 def table_values(table: Table, study: Study) -> dict[str, Any]:
     """What the template of a table shows."""
     scale = heat_scale(table)
+    titles = _telling(table)
     return {
         "name": experiment_anchor(table.study, table.experiment),
-        "row_titles": [{"text": axis_title(axis), "name": axis} for axis in table.row_axes],
+        "row_titles": [
+            {"text": axis_title(table.row_axes[i]), "name": table.row_axes[i]} for i in titles
+        ],
         "heads": _heads(table),
-        "rows": [_row(table, place, row, scale) for place, row in enumerate(table.rows)],
+        "rows": [_row(table, place, row, titles, scale) for place, row in enumerate(table.rows)],
+        "everywhere": _everywhere(table, titles),
         "legend": legend(table, study),
         "direction": _direction(table),
         "full_heat": None if scale is None else f"{number(scale, table.metric.unit)}",
         "unit": table.metric.unit,
         "notes": [{"mark": letter(i), "text": text} for i, text in enumerate(table.notes)],
     }
+
+
+def _telling(table: Table) -> list[int]:
+    """Places of the row axes that tell rows apart, the first always among them."""
+    axes = range(len(table.row_axes))
+    return [i for i in axes if i == 0 or len({row[i] for row in table.rows}) > 1]
+
+
+def _everywhere(table: Table, titles: Sequence[int]) -> str:
+    """What holds of all rows alike and is no column for that reason."""
+    first = table.rows[0]
+    told = [
+        f"{axis_title(axis).lower()} {axis_value(axis, first[i])}"
+        for i, axis in enumerate(table.row_axes)
+        if i not in titles and first[i] is not None
+    ]
+    return f"All rows: {', '.join(told)}." if told else ""
 
 
 def _direction(table: Table) -> str | None:
@@ -87,11 +108,12 @@ def _name(table: Table, column: Key) -> list[str]:
     return plain_key(table.column_axes, column)
 
 
-def _row(table: Table, place: int, row: Key, scale: float | None) -> dict[str, Any]:
+def _row(
+    table: Table, place: int, row: Key, titles: Sequence[int], scale: float | None
+) -> dict[str, Any]:
     return {
         "titles": [
-            {"text": axis_value(axis, value), "order": _order(value)}
-            for axis, value in zip(table.row_axes, row, strict=True)
+            {"text": axis_value(table.row_axes[i], row[i]), "order": _order(row[i])} for i in titles
         ],
         "cells": [
             _cell(table, table.cells[row, column], cell_anchor(table, place, position), scale)

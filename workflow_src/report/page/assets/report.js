@@ -192,6 +192,9 @@
           if (id === first) link.setAttribute("aria-current", "true");
           else link.removeAttribute("aria-current");
         }
+        const current = contents.querySelector("[aria-current]");
+        const overflows = contents.scrollHeight > contents.clientHeight && !narrow.matches;
+        if (current && overflows) contents.scrollTop = current.offsetTop - contents.clientHeight / 2;
       },
       { rootMargin: "-15% 0px -60% 0px" },
     );

@@ -1,0 +1,156 @@
+"""One image of a figure for the report's folder, as small as it can be and still be good to look at.
+
+Drawings of few lines stay drawings, rid of what draws nothing; all else becomes a picture of few
+colours. Equal input gives equal bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections import Counter
+from xml.etree import ElementTree
+
+from PIL import Image
+
+from workflow_src.report.figures.style import Figure
+
+_SVG = "http://www.w3.org/2000/svg"
+_XLINK = "http://www.w3.org/1999/xlink"
+_HREF = f"{{{_XLINK}}}href"
+_SHAPES = {f"{{{_SVG}}}{name}" for name in ("path", "use", "text", "rect", "image", "tspan", "g")}
+_GROUP = f"{{{_SVG}}}g"
+_IMAGE = f"{{{_SVG}}}image"
+_PLACES = ("d", "x", "y", "transform", "points", "width", "height", "style")
+
+_NUMBER = re.compile(r"-?\d+\.\d{3,}(?!\d*e)")
+_LONG_NUMBER = re.compile(r"-?\d*\.?\d+(?:e[-+]?\d+)?")
+_USED = re.compile(r"url\(#([^)]+)\)")
+_LEVEL = re.compile(r"rotate\(-?0 [^)]*\)")
+_SPACES = re.compile(r"\s+")
+_TIGHT = re.compile(r" ?([MLQCZz]) ?")
+
+_COLOURS = 64
+"""Of a picture with lines and letters, whose edges need shades."""
+_GRAYS = 32
+"""Of a picture of gray images: no eye tells more of them apart in squares of a few pixels."""
+
+
+def report_image(figure: Figure) -> tuple[str, bytes]:
+    """The suffix and the bytes of the one image of a figure that the report's folder holds.
+
+    It is the drawing (``.svg``) where that is no larger than the picture (``.png``).
+    """
+    images = figure.images
+    if ".png" not in images:
+        return ".svg", smaller_svg(images[".svg"])
+    picture = smaller_png(images[".png"])
+    if ".svg" not in images:
+        return ".png", picture
+    drawing = smaller_svg(images[".svg"])
+    return (".svg", drawing) if len(drawing) <= len(picture) else (".png", picture)
+
+
+def smaller_png(data: bytes) -> bytes:
+    """The picture with as few colours as it needs, or as it is where that is no larger."""
+    with Image.open(io.BytesIO(data)) as opened:
+        image = opened.convert("RGB")
+    channels = [image.getchannel(name) for name in "RGB"]
+    gray = _mostly_gray(channels)
+    stream = io.BytesIO()
+    few = image.quantize(_GRAYS if gray else _COLOURS, dither=Image.Dither.NONE)
+    few.save(stream, format="png", optimize=True)
+    smaller = stream.getvalue()
+    return smaller if len(smaller) < len(data) else data
+
+
+def smaller_svg(data: bytes) -> bytes:
+    """The drawing without what draws nothing, and with places to a hundredth of a point."""
+    root = ElementTree.fromstring(data)
+    for parent in root.iter():
+        for child in list(parent):
+            if child.tag.rpartition("}")[2] == "metadata":
+                parent.remove(child)
+    used = _names_in_use(root)
+    for element in root.iter():
+        if element.get("id") not in used:
+            element.attrib.pop("id", None)
+        if element is not root:
+            _shorten(element)
+    _unwrap(root)
+    _share_styles(root)
+    for element in root.iter():
+        if element.tag.rpartition("}")[2] != "text" and not (element.text or "").strip():
+            element.text = None
+        element.tail = element.tail if (element.tail or "").strip() else None
+    ElementTree.register_namespace("", _SVG)
+    ElementTree.register_namespace("xlink", _XLINK)
+    return ElementTree.tostring(root, encoding="utf-8")
+
+
+def is_drawing(suffix: str, data: bytes) -> bool:
+    """Whether an image is lines and letters alone, so that a page may turn its colours around."""
+    return suffix == ".svg" and b"<image" not in data
+
+
+def _names_in_use(root: ElementTree.Element) -> set[str]:
+    found = set()
+    for element in root.iter():
+        for value in element.attrib.values():
+            found.update(_USED.findall(value))
+        if (target := element.get(_HREF, "")).startswith("#"):
+            found.add(target[1:])
+    return found
+
+
+def _shorten(element: ElementTree.Element) -> None:
+    for name in _PLACES:
+        if (value := element.get(name)) is None:
+            continue
+        value = _NUMBER.sub(_rounded, _LEVEL.sub("", value)).strip()
+        value = _SPACES.sub(" ", value)
+        if name == "d":
+            value = _TIGHT.sub(r"\1", value)
+        if value:
+            element.set(name, value)
+        else:
+            del element.attrib[name]
+
+
+def _rounded(number: re.Match[str]) -> str:
+    text = f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
+    return "0" if text in ("-0", "") else text
+
+
+def _unwrap(element: ElementTree.Element) -> None:
+    """Groups that say nothing give way to what is in them."""
+    children: list[ElementTree.Element] = []
+    for child in element:
+        _unwrap(child)
+        children += list(child) if child.tag == _GROUP and not child.attrib else [child]
+    element[:] = children
+
+
+def _share_styles(root: ElementTree.Element) -> None:
+    """Styles that several elements have become classes."""
+    counts = Counter(one.get("style", "") for one in root.iter() if one.tag in _SHAPES)
+    several = [style for style, count in counts.items() if style and count > 1]
+    names = {style: f"s{number}" for number, style in enumerate(several)}
+    for element in root.iter():
+        style = element.get("style", "")
+        if element.tag in _SHAPES and style in names:
+            del element.attrib["style"]
+            element.set("class", names[style])
+    if names:
+        sheet = ElementTree.Element(f"{{{_SVG}}}style")
+        sheet.text = "".join(f".{name}{{{_tight(style)}}}" for style, name in names.items())
+        root.insert(0, sheet)
+
+
+def _tight(style: str) -> str:
+    return style.replace(": ", ":").replace("; ", ";")
+
+
+def _mostly_gray(channels: list[Image.Image]) -> bool:
+    red, green, blue = (channel.tobytes() for channel in channels)
+    return red == green == blue
