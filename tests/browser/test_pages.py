@@ -139,8 +139,9 @@ def test_wide_tables_scroll_within_themselves(report: Report, reader: Reader) ->
     )
     inside, shown = box.evaluate("one => [one.scrollWidth, one.clientWidth]")
     assert inside > shown
-    box.evaluate("one => { one.scrollLeft = 100; }")
-    assert box.evaluate("one => one.scrollLeft") == 100
+    box.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => document.activeElement.scrollLeft > 0")
 
 
 def test_paper_has_the_tables_and_no_buttons(report: Report, reader: Reader) -> None:

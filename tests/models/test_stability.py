@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from workflow_src.config.loading import settings_from_mapping
-from workflow_src.config.models import hyperparameters_of, model_declarations
+from workflow_src.config.models import hyperparameters_of
 from workflow_src.config.studies import load_study
 from workflow_src.models.building import build_model
 from workflow_src.models.leaf_models import LeafModel, bound, noise_shape, stack_runs
@@ -123,14 +123,12 @@ def assert_all_stays_finite(
     assert torch.isfinite(last).all()
 
 
-WITHOUT_GRID = {"deep_conv_vae"}
-"""Leaf models that the paper does not have."""
-
+STUDY = load_study("spvae")
 LEAF_MODELS = sorted(
-    n
-    for n, one in model_declarations().items()
-    if one.evaluation == "leaf_models" and n not in WITHOUT_GRID
+    set(STUDY.experiments["table1"].scales["paper"].models) - set(STUDY.joined("table1"))
 )
+"""Those that the paper has."""
+
 CASES = list(product(LEAF_MODELS, ("gaussian", "binomial")))
 
 

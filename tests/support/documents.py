@@ -1,58 +1,81 @@
-"""The documents of the project as tests read them: code blocks, headings and links."""
+"""An HTML page as a test reads it: whether its elements nest, and what they are and refer to."""
 
 from __future__ import annotations
 
-import re
-import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
 from pathlib import Path
+from typing import Self
 
-ROOT = Path(__file__).parents[2]
+VOID = {"meta", "link", "br", "img", "hr", "input", "col"}
+OF_ADDRESSES = {"href", "src", "action", "poster", "data-provenance", "data-tables"}
 
 
-@dataclass(frozen=True)
-class Block:
-    """A fenced block of code: its language ("" if none), its text, and the line of its fence."""
+@dataclass
+class Element:
+    """One element with its attributes and all text inside of it."""
 
-    language: str
-    text: str
-    line: int
+    tag: str
+    attributes: dict[str, str]
+    text: str = ""
+    inside: list[Element] = field(default_factory=list)
+
+    def has(self, word: str) -> bool:
+        """Whether it is of that class."""
+        return word in self.attributes.get("class", "").split()
+
+
+class Document(HTMLParser):
+    """Every element in the order of the text; an element that is not closed is an error."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[Element] = []
+        self._open: list[Element] = []
+        self.feed(text)
+        self.close()
+        assert [one.tag for one in self._open] == []
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        return cls(path.read_text())
 
     @property
-    def commands(self) -> list[str]:
-        """The lines of a block for a shell, without comments."""
-        lines = (line.strip() for line in self.text.splitlines())
-        return [line for line in lines if line and not line.startswith("#")]
+    def ids(self) -> list[str]:
+        return [one.attributes["id"] for one in self.elements if "id" in one.attributes]
 
+    @property
+    def addresses(self) -> list[str]:
+        """Everything that a browser would follow or load."""
+        return [
+            value
+            for one in self.elements
+            for name, value in one.attributes.items()
+            if name in OF_ADDRESSES
+        ]
 
-def blocks(page: Path) -> list[Block]:
-    """The fenced blocks of a page, in order, also those in lists."""
-    text = page.read_text()
-    fence = r"^( *)```(\w*)\n(.*?)^ *```$"
-    return [
-        Block(found[2], textwrap.dedent(found[3]), text.count("\n", 0, found.start()) + 1)
-        for found in re.finditer(fence, text, flags=re.DOTALL | re.MULTILINE)
-    ]
+    def all(self, tag: str, word: str | None = None) -> list[Element]:
+        """The elements of that tag, and of that class where one is given."""
+        found = (one for one in self.elements if one.tag == tag)
+        return [one for one in found if word is None or one.has(word)]
 
+    def by_id(self, name: str) -> Element:
+        (found,) = [one for one in self.elements if one.attributes.get("id") == name]
+        return found
 
-def prose(page: Path) -> str:
-    """A page without its fenced blocks."""
-    return re.sub(r"^ *```.*?^ *```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        names = [name for name, _ in attrs]
+        assert len(names) == len(set(names)), (tag, names)
+        element = Element(tag, {name: value or "" for name, value in attrs})
+        self.elements.append(element)
+        for one in self._open:
+            one.inside.append(element)
+        if tag not in VOID:
+            self._open.append(element)
 
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop().tag == tag
 
-def anchors(page: Path) -> set[str]:
-    """The anchors that a page's headings get where such pages are shown."""
-    found: dict[str, int] = {}
-    names = set()
-    for title in re.findall(r"^#+ +(.+?) *$", prose(page), flags=re.MULTILINE):
-        plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", title).replace("`", "").lower()
-        name = re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
-        times = found.get(name, 0)
-        found[name] = times + 1
-        names.add(f"{name}-{times}" if times else name)
-    return names
-
-
-def links(page: Path) -> list[tuple[str, str]]:
-    """Text and target of every link and picture of a page."""
-    return re.findall(r"\[([^]]*)\]\(([^)\s]+)\)", prose(page))
+    def handle_data(self, data: str) -> None:
+        for one in self._open:
+            one.text += data

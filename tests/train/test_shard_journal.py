@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from support.shards import REPOSITORY, Planned
 from support.studies import INTERVAL, STEPS
+from support.terminals import seen
 
 from workflow_src.jobs.holders import this_process
 from workflow_src.jobs.journal import Entry, State, entry_path, read_entry
@@ -89,3 +91,34 @@ def test_a_shard_stopped_by_a_signal_is_interrupted_in_the_journal(
     assert (entry.state, entry.worth_repeating) == (State.INTERRUPTED, True)
     assert entry.reason == f"stopped by {number.name}"
     assert all(lease is not None and lease.is_held() for lease in leases)
+
+
+WORDS = ("--save-every", "0")
+
+
+def by_hand(shard: Planned) -> list[str]:
+    """The command as somebody types it, without a journal."""
+    words = command(shard, *WORDS)
+    at = words.index("--journal")
+    return words[:at] + words[at + 2 :]
+
+
+def test_a_person_sees_bars_with_steps_rate_and_the_best_bound(planned: Any) -> None:
+    shard: Planned = planned()
+    told = seen(by_hand(shard), shard.root)
+    assert told.code == 0, told.text
+    bank = [line for line in told.lines if line.startswith("2 x spvae, digits, ")]
+    assert any(f"{STEPS - INTERVAL}/{STEPS} steps" in line for line in bank), told.text
+    assert any(" steps/s " in line for line in bank)
+    assert any(re.search(r"best bound -?\d+\.\d\d nats, 2 of 2 runs", line) for line in bank)
+    assert any(re.match(r"runs of the shard .* 4/4 runs", line) for line in told.lines)
+    assert "best validation bound" not in told.text, "the line that the bar stands for"
+
+
+def test_a_job_on_a_terminal_is_told_in_lines(planned: Any) -> None:
+    shard: Planned = planned()
+    told = seen(command(shard, *WORDS), shard.root)
+    assert told.code == 0, told.text
+    assert "\x1b" not in told.raw
+    assert "━" not in told.raw
+    assert "best validation bound" in told.text

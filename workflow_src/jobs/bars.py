@@ -117,6 +117,8 @@ def bar(words: str, total: float | None = None, unit: str = "") -> Iterator[Bar]
     try:
         yield _DrawnBar(screen.progress, task)
     finally:
+        # Also where it was quicker than the eye.
+        screen.progress.refresh()
         screen.progress.remove_task(task)
         screen.open -= 1
         if not screen.open:

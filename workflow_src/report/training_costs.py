@@ -36,7 +36,7 @@ class CostRow:
     runs, completed, diverged:
         How many there are and how they ended; the others are missing.
     device_seconds:
-        Training alone, of each run; interruptions and validations are not in it.
+        Of training: each run's share of the time of its bank.
     evaluations, evaluation_seconds:
         How many were made, and their wall time: choosing winners and measuring them.
     steps:

@@ -72,7 +72,7 @@ def page(status: Status, *, rows: int | None = None) -> Page:
 
 def show(told: Page, console: Console) -> None:
     """Print a page: tables with rules on a terminal, else plain lines."""
-    if console.is_terminal:
+    if console.is_terminal and not console.is_dumb_terminal:
         console.print(rendered(told))
         return
     for line in told.lines:

@@ -1,4 +1,4 @@
-"""One image of a figure for the report's folder, as small as it can be and still be good to look at.
+"""One image of a figure for the report's folder: small, and still good to look at.
 
 Drawings of few lines stay drawings, rid of what draws nothing; all else becomes a picture of few
 colours. Equal input gives equal bytes.
@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from xml.etree import ElementTree
 
-from PIL import Image
+from PIL import Image, ImageChops
 
 from workflow_src.report.figures.style import Figure
 
@@ -31,9 +31,13 @@ _SPACES = re.compile(r"\s+")
 _TIGHT = re.compile(r" ?([MLQCZz]) ?")
 
 _COLOURS = 64
-"""Of a picture with lines and letters, whose edges need shades."""
-_GRAYS = 32
-"""Of a picture of gray images: no eye tells more of them apart in squares of a few pixels."""
+"""Of a picture with lines and letters in colour, whose edges need shades."""
+_GRAYS = 24
+"""Of a picture of gray images; more of them are not told apart in squares of a few pixels."""
+_TINT = 24
+"""Difference of red, green and blue, of 255, up to which a colour counts as a gray, as ink does."""
+_HOPELESS = 12
+"""How many times as large as the picture a drawing may be for it to be worth a try."""
 
 
 def report_image(figure: Figure) -> tuple[str, bytes]:
@@ -45,20 +49,18 @@ def report_image(figure: Figure) -> tuple[str, bytes]:
     if ".png" not in images:
         return ".svg", smaller_svg(images[".svg"])
     picture = smaller_png(images[".png"])
-    if ".svg" not in images:
+    if ".svg" not in images or len(images[".svg"]) > _HOPELESS * len(picture):
         return ".png", picture
     drawing = smaller_svg(images[".svg"])
     return (".svg", drawing) if len(drawing) <= len(picture) else (".png", picture)
 
 
 def smaller_png(data: bytes) -> bytes:
-    """The picture with as few colours as it needs, or as it is where that is no larger."""
+    """The picture with as few colours as it needs, or as it is where that is no smaller."""
     with Image.open(io.BytesIO(data)) as opened:
         image = opened.convert("RGB")
-    channels = [image.getchannel(name) for name in "RGB"]
-    gray = _mostly_gray(channels)
+    few = _in_grays(image) if _is_gray(image) else _in_colours(image)
     stream = io.BytesIO()
-    few = image.quantize(_GRAYS if gray else _COLOURS, dither=Image.Dither.NONE)
     few.save(stream, format="png", optimize=True)
     smaller = stream.getvalue()
     return smaller if len(smaller) < len(data) else data
@@ -85,7 +87,7 @@ def smaller_svg(data: bytes) -> bytes:
         element.tail = element.tail if (element.tail or "").strip() else None
     ElementTree.register_namespace("", _SVG)
     ElementTree.register_namespace("xlink", _XLINK)
-    return ElementTree.tostring(root, encoding="utf-8")
+    return bytes(ElementTree.tostring(root, encoding="utf-8"))
 
 
 def is_drawing(suffix: str, data: bytes) -> bool:
@@ -151,6 +153,21 @@ def _tight(style: str) -> str:
     return style.replace(": ", ":").replace("; ", ";")
 
 
-def _mostly_gray(channels: list[Image.Image]) -> bool:
-    red, green, blue = (channel.tobytes() for channel in channels)
-    return red == green == blue
+def _is_gray(image: Image.Image) -> bool:
+    red, green, blue = image.split()
+    lightest = ImageChops.lighter(ImageChops.lighter(red, green), blue)
+    darkest = ImageChops.darker(ImageChops.darker(red, green), blue)
+    tints = ImageChops.subtract(lightest, darkest).histogram()
+    return not any(tints[_TINT + 1 :])
+
+
+def _in_grays(image: Image.Image) -> Image.Image:
+    """Grays at equal distances, white and black among them."""
+    steps = _GRAYS - 1
+    few = image.convert("L").point([round(value * steps / 255) for value in range(256)])
+    few.putpalette([round(255 * gray / steps) for gray in range(_GRAYS) for _ in "RGB"])
+    return few
+
+
+def _in_colours(image: Image.Image) -> Image.Image:
+    return image.quantize(_COLOURS, dither=Image.Dither.NONE)

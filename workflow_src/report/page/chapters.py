@@ -10,6 +10,8 @@ from workflow_src.report.claims import JudgedClaim, judge_claims
 from workflow_src.report.evidence import Evidence
 from workflow_src.report.figures.drawing import Gallery, draw_study
 from workflow_src.report.figures.style import Figure
+from workflow_src.report.figures.training_curves import draw_training_curves
+from workflow_src.report.page.addresses import LEARNING_CURVES
 from workflow_src.report.tables import Table, build_table
 
 
@@ -44,4 +46,6 @@ def undrawn_chapter(evidence: Evidence, study: Study) -> Chapter:
 
 def drawn_chapter(evidence: Evidence, chapter: Chapter) -> Chapter:
     """The chapter with its figures."""
-    return replace(chapter, galleries=draw_study(evidence, chapter.study))
+    study = chapter.study
+    curves = draw_training_curves(f"{study.name}_{LEARNING_CURVES}", evidence, study.name)
+    return replace(chapter, galleries=draw_study(evidence, study), learning_curves=tuple(curves))

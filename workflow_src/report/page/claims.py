@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from workflow_src.config.studies import Study
@@ -25,18 +25,22 @@ from workflow_src.report.wording import axis_value
 _OUTCOMES = (HOLDS, FAILS, UNDECIDED, NOT_RUN)
 
 
-def claims_values(study: Study, claims: Sequence[JudgedClaim]) -> dict[str, Any]:
-    """What the templates of claims show."""
+def claims_values(
+    study: Study, claims: Sequence[JudgedClaim], shown: Collection[str]
+) -> dict[str, Any]:
+    """What the templates of claims show; ``shown`` are the experiments that have a table."""
     ways = overview_ways(claims)
     return {
         "legend": LEGEND,
         "ways": ways,
         "counts": [_counts(way, claims) for way in ways],
-        "claims": [_claim(study, one, ways) for one in claims],
+        "claims": [_claim(study, one, ways, shown) for one in claims],
     }
 
 
-def _claim(study: Study, one: JudgedClaim, ways: Sequence[str]) -> dict[str, Any]:
+def _claim(
+    study: Study, one: JudgedClaim, ways: Sequence[str], shown: Collection[str]
+) -> dict[str, Any]:
     said = {way_text(verdict): verdict for verdict in one.verdicts}
     experiments = dict.fromkeys(check.experiment for check in one.claim.checks)
     return {
@@ -47,7 +51,10 @@ def _claim(study: Study, one: JudgedClaim, ways: Sequence[str]) -> dict[str, Any
         "note": one.claim.note,
         "checks": described_checks(one.claim.checks),
         "tables": [
-            {"id": experiment_anchor(study.name, name), "title": study.experiments[name].title}
+            {
+                "id": experiment_anchor(study.name, name) if name in shown else None,
+                "title": study.experiments[name].title,
+            }
             for name in experiments
         ],
         "badges": [_badge(said.get(way)) for way in ways],

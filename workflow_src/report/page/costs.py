@@ -49,8 +49,8 @@ def _values(
         "rows": [[*named, *_texts(row, on_device)] for named, row in rows],
         "total": [*total[0], *_texts(total[1], on_device)],
         "notes": [
-            "Training is device time of the steps alone, evaluating is wall time of choosing "
-            "winners and measuring them.",
+            "Training is the runs' shares of their devices' time, evaluating is wall time of "
+            "choosing winners and measuring them.",
             PEAK_NOTE,
         ],
     }

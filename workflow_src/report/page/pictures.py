@@ -12,6 +12,7 @@ from typing import Any
 
 from PIL import Image
 
+from workflow_src.report.figures.shrinking import is_drawing, report_image
 from workflow_src.report.figures.style import DPI, Figure
 from workflow_src.report.page.addresses import figures_folder
 
@@ -19,8 +20,8 @@ CAPTIONS = "captions.json"
 
 _PIXELS_PER_INCH = 96
 _POINTS_PER_INCH = 72
-_SVG_SIZE = re.compile(rb'<svg\b[^>]*?\bheight="([\d.]+)pt"[^>]*?\bwidth="([\d.]+)pt"', re.DOTALL)
-_SVG_HEAD = 4096
+_OPENING = re.compile(rb"<svg\b[^>]*>")
+_LENGTHS = tuple(re.compile(rb'\b%s="([\d.]+)pt"' % name) for name in (b"width", b"height"))
 
 
 class Pictures:
@@ -50,24 +51,19 @@ class Pictures:
             "address": address,
             "title": figure.title,
             "caption": figure.caption,
-            "kind": "drawing" if suffix == ".svg" else "picture",
+            "kind": "drawing" if is_drawing(suffix, data) else "picture",
             "width": width,
             "height": height,
         }
 
 
-def report_image(figure: Figure) -> tuple[str, bytes]:
-    suffix = ".svg" if ".svg" in figure.images else ".png"
-    return suffix, figure.images[suffix]
-
-
 def _size(suffix: str, data: bytes) -> tuple[int, int]:
     """Width and height of an image in CSS pixels; nothing of what is no image."""
     if suffix == ".svg":
-        found = _SVG_SIZE.search(data[:_SVG_HEAD])
-        if found is None:
-            return 0, 0
-        height, width = (float(one) * _PIXELS_PER_INCH / _POINTS_PER_INCH for one in found.groups())
+        opening = _OPENING.search(data)
+        found = [opening and length.search(opening[0]) for length in _LENGTHS]
+        points = [float(one[1]) if one else 0.0 for one in found]
+        width, height = (one * _PIXELS_PER_INCH / _POINTS_PER_INCH for one in points)
         return round(width), round(height)
     try:
         with Image.open(io.BytesIO(data)) as image:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from workflow_src.plan.layout import MEASUREMENT_RECORD, RUN_RECORD
 from workflow_src.report.cells import Source, title
 from workflow_src.report.page.addresses import cell_anchor
 from workflow_src.report.tables import Table
@@ -56,13 +54,9 @@ def _measured(source: Source, unit: str) -> str | None:
 
 def _origin(source: Source) -> dict[str, Any]:
     evaluation, winner = source.evaluation, source.evaluation.winner
-    records = {"evaluation": evaluation.path}
-    if winner:
-        records["run"] = Path(winner.directory) / RUN_RECORD
-    if evaluation.measurement:
-        records["measurement"] = evaluation.measurement / MEASUREMENT_RECORD
     return {
         "chosen": described(winner.hyperparameters or {}) if winner else "",
         "candidates": len(evaluation.runs),
-        "records": [{"kind": kind, "path": path.as_posix()} for kind, path in records.items()],
+        "run": winner.fingerprint if winner else "",
+        "record": evaluation.path.as_posix(),
     }

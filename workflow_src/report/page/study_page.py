@@ -36,7 +36,7 @@ def study_values(evidence: Evidence, chapter: Chapter, pictures: Pictures) -> di
             pictures.shown(study.name, LEARNING_CURVES, figure)
             for figure in chapter.learning_curves
         ],
-        "claims": claims_values(study, chapter.claims) if chapter.claims else None,
+        "claims": claims_values(study, chapter.claims, chapter.tables) if chapter.claims else None,
         "costs": costs_values(evidence, study.name),
         "missing": missing,
     }

@@ -1,0 +1,101 @@
+"""Pictures of a report for the documents, taken in Chromium: ``make screenshots``.
+
+Names the folder of a report on the command line; writes `PICTURES` to docs/images.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, Page
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from support import chromium
+from workflow_src.storage import replacing_file
+
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+PICTURES = ("report", "study", "provenance", "dark", "narrow")
+LARGEST = 200_000
+"""Bytes of one picture."""
+
+_COLOURS = (256, 128, 64, 32)
+# Images further down are loaded when the reader comes there.
+_SEEN = """() => [...document.images].every((one) => {
+  const place = one.getBoundingClientRect();
+  return one.complete || place.bottom < 0 || place.top > innerHeight;
+})"""
+_WINDOW = {"width": 1280, "height": 860}
+_TELEPHONE = {"width": 390, "height": 844}
+
+
+def main(words: list[str]) -> int:
+    """Take all pictures of the report in the folder that the one word names."""
+    folder = Path(words[0] if words else "results/report").resolve()
+    overview = folder / "index.html"
+    if len(words) > 1 or not overview.is_file():
+        print(f"{overview} is not there; name the folder of a report", file=sys.stderr)
+        return 2
+    if chromium.program() is None:
+        print(f"needs one of {', '.join(chromium.PROGRAMS)}", file=sys.stderr)
+        return 2
+    with chromium.started() as browser:
+        for name, data in taken(browser, folder).items():
+            with replacing_file(IMAGES / f"{name}.png") as temporary:
+                temporary.write_bytes(data)
+            print(f"{IMAGES / name}.png: {len(data):,} bytes")
+    return 0
+
+
+def taken(browser: Browser, folder: Path) -> dict[str, bytes]:
+    """The pictures as files, by name."""
+    overview = folder / "index.html"
+    study = next(path for path in sorted(folder.glob("*.html"), reverse=True) if path != overview)
+    made = {}
+    with chromium.visit(browser, viewport=_WINDOW, color_scheme="light") as light:
+        made["report"] = shot(light.open(overview))
+        made["study"] = shot(at_first_table(light.open(study)))
+        page = at_first_table(light.open(study))
+        page.locator("a.number[data-evaluations]").first.click()
+        page.locator("dialog#provenance section").first.wait_for()
+        made["provenance"] = shot(page)
+    with chromium.visit(browser, viewport=_WINDOW, color_scheme="dark") as dark:
+        page = dark.open(study)
+        page.locator("figure").first.evaluate("one => one.scrollIntoView({block: 'center'})")
+        made["dark"] = shot(page)
+    with chromium.visit(browser, viewport=_TELEPHONE, color_scheme="light") as narrow:
+        made["narrow"] = shot(at_first_table(narrow.open(study)))
+    return made
+
+
+def at_first_table(page: Page) -> Page:
+    """The page where its first experiment begins, when that can be sorted."""
+    article = page.locator("article:has(table.comparison)").first
+    article.evaluate("one => one.scrollIntoView({behavior: 'instant', block: 'start'})")
+    page.locator("table.comparison[data-upgraded='done']").first.wait_for()
+    return page
+
+
+def shot(page: Page) -> bytes:
+    """What the window shows, as a small PNG file, when nothing in it moves any more."""
+    page.wait_for_function(_SEEN)
+    page.wait_for_timeout(500)
+    with Image.open(io.BytesIO(page.screenshot(animations="disabled"))) as image:
+        return smallest(image.convert("RGB"))
+
+
+def smallest(image: Image.Image) -> bytes:
+    """As a PNG with a palette: the most colours with which it stays below `LARGEST`."""
+    for colours in _COLOURS:
+        stream = io.BytesIO()
+        image.quantize(colours, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
+        if stream.tell() < LARGEST:
+            break
+    return stream.getvalue()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
