@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo data test test-long test-slurm test-browser lint format schemas architecture screenshots lock release clean
+.PHONY: help env demo data test test-long test-slurm test-browser lint format schemas architecture commands screenshots lock release clean
 
 help:
 	@echo 'make demo          run the pipeline of config.yaml and print its tables'
@@ -22,6 +22,7 @@ help:
 	@echo 'make schemas       write schemas/ anew from the types'
 	@echo 'make architecture  write the package graph in docs/architecture.md anew'
 	@echo 'make screenshots   take the pictures in docs/images of results/report, or of REPORT=...'
+	@echo 'make commands      write docs/commands.md anew from the parsers'
 	@echo 'make lock          write requirements.lock and environment.yaml from what is installed'
 	@echo 'make release       audit the results and freeze them: make release NAME=... [SIGN=KEY]'
 	@echo 'make clean         remove the environment and caches; data and results stay'
@@ -83,6 +84,9 @@ REPORT ?= results/report
 
 screenshots: env
 	$(BIN)/python tests/support/screenshots.py $(REPORT)
+
+commands: env
+	$(BIN)/python -m workflow_src.command_line.reference
 
 # To take newer versions first: .venv/bin/pip install --upgrade --upgrade-strategy eager -e '.[develop]'
 lock: env

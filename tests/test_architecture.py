@@ -133,6 +133,26 @@ print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})))
     assert not HEAVY & set(json.loads(done.stdout))
 
 
+def test_the_report_loads_no_torch(tmp_path: Path) -> None:
+    program = """
+import json, sys
+import workflow_src.report.report, workflow_src.report.provenance_lines
+import workflow_src.report.training_costs, workflow_src.report.figures.training_curves
+print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(architecture.ROOT)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    loaded = set(json.loads(done.stdout))
+    assert "matplotlib" in loaded
+    assert not loaded & {"torch", "torchvision", "sklearn"}
+
+
 def test_a_wrong_direction_and_a_circle_are_noticed(tmp_path: Path) -> None:
     package = tmp_path / "workflow_src"
     for name, text in {

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.documents import ROOT, links
 from support.expectations import circle, tiny_model
+from support.markdown_pages import ROOT, links
 
 from workflow_src.models.piecewise_affine.maximisation.em import SweepSettings, em_sweep
 

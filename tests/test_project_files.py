@@ -14,7 +14,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from support import lock
-from support.documents import anchors, links
+from support.markdown_pages import anchors, links
 
 from workflow_src.config.data_sets import DATA_SETS
 from workflow_src.config.strict import Likelihood
@@ -202,7 +202,7 @@ def test_every_document_is_reached_from_the_readme() -> None:
     reached, waiting = set(), [ROOT / "README.md"]
     while waiting:
         page = waiting.pop()
-        if page.suffix == ".md" and page not in reached:
+        if page.suffix == ".md" and page.is_file() and page not in reached:
             reached.add(page)
             targets = [link.partition("#")[0] for _, link in links(page) if "://" not in link]
             paths = [(page.parent / target).resolve() for target in targets if target]

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from pyarrow import parquet
 from support import columns
-from support.documents import Block, blocks
+from support.markdown_pages import Block, blocks
 from support.spoiling import World
 
 SQL = [block for block in blocks(columns.PAGE) if block.language == "sql"]

@@ -21,7 +21,7 @@ import pandas as pd
 import pytest
 from support import cluster_checkout
 from support.checkout import Checkout
-from support.documents import ROOT, blocks
+from support.markdown_pages import ROOT, blocks
 from support.spoiling import World
 
 from workflow_src.config.loading import load_layered
@@ -42,7 +42,7 @@ IN_A_SMALL_WORLD = [command for command in COMMANDS if command not in ELSEWHERE]
 
 def of_the_tiny_study(text: str) -> str:
     """A line of the README for the tests' study, which has other names and fewer samples."""
-    text = text.replace("trace table1", "trace comparison").replace("'table1'", "'comparison'")
+    text = text.replace("spvae/table1", "tiny/comparison").replace("'table1'", "'comparison'")
     return text.replace("'spvae'", "'tiny'").replace("5000", "4")
 
 

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from support.documents import ROOT
+from support.markdown_pages import ROOT
 
 FOLDER = ROOT / "docs" / "results"
 PUBLISHED = ROOT / "workflow_src" / "studies" / "published"

@@ -47,7 +47,7 @@ def test_a_forger_who_changes_nothing_is_not_found(world: World) -> None:
         "tables/tiny_comparison.md",
         "tables/tiny_claims.csv",
         "tables/tiny_claims.md",
-        "report/index.html",
+        "report/tiny.html",
         "metrics.json",
         "plots/test_bounds.csv",
         "plots/validation_bounds.csv",

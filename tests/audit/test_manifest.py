@@ -22,6 +22,11 @@ def kinds(world: World, place: Path) -> set[str]:
     return {one.kind for one in world.audit().findings if one.place == str(place)}
 
 
+def is_of(image: Path, figure: Path) -> bool:
+    """Whether an image of the report's folder is that of a file of figures."""
+    return "_".join([*image.parts[-3:-1], image.stem]) == figure.stem
+
+
 def test_a_second_manifest_vouches_for_nothing(world: World) -> None:
     path = world.file(MANIFEST)
     FAKE.write_text("model,ours\nvae,1.0\n")
@@ -56,10 +61,18 @@ def test_a_figure_taken_out_of_the_report(world: World) -> None:
 
 def test_a_figure_taken_out_of_the_report_and_of_its_page(world: World) -> None:
     manifest, figure = world.file(MANIFEST), world.file("results/figures/*.png")
-    page = Path("results/report/index.html")
-    head, _, rest = page.read_text().partition("    <figure>\n")
-    page.write_text(head + rest.partition("    </figure>\n")[2])
-    for path in world.files(f"{figure.with_suffix('')}.*"):
+    shown = [one for one in world.files("results/report/figures/*/*/*/*") if is_of(one, figure)]
+    page = Path("results/report/tiny.html")
+    text = page.read_text()
+    for one in shown:
+        (whole,) = [
+            f"<figure{part.partition('</figure>')[0]}</figure>"
+            for part in text.split("<figure")[1:]
+            if one.name in part.partition("</figure>")[0]
+        ]
+        text = text.replace(whole, "")
+    page.write_text(text)
+    for path in [*world.files(f"{figure.with_suffix('')}.*"), *shown]:
         path.unlink()
         drop = path
         forge(manifest, lambda record, drop=drop: drop_output(record, drop, manifest.parent))

@@ -14,7 +14,8 @@ R = "results"
 KINDS = {
     "tables": (f"{R}/tables/*",),
     "figures": (f"{R}/figures/*",),
-    "page": (f"{R}/report/index.html",),
+    "pages": (f"{R}/report/*.html",),
+    "files of pages": (f"{R}/report/assets/*", f"{R}/report/figures/**/*"),
     "metrics of DVC": (f"{R}/metrics.json", f"{R}/plots/*"),
     "metrics": (f"{R}/metrics.parquet", f"{R}/runs.parquet"),
     "manifest": (f"{R}/report/manifest-*.json",),

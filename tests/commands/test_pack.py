@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from support.terminals import Seen, seen
 
 from workflow_src import __main__ as command_line
 from workflow_src.archive.packs import read_index
@@ -169,3 +170,33 @@ def test_a_run_trained_elsewhere_is_told(plan: Plan, capsys: pytest.CaptureFixtu
     assert command_line.main(["pack"]) == 0
     assert f"remove {path.parent}" in capsys.readouterr().out
     assert read_index(Path("results")) == before
+
+
+def on_terminal(*words: str, term: str = "xterm") -> Seen:
+    return seen(["-m", "workflow_src", *words], Path.cwd(), environment={"TERM": term})
+
+
+def test_a_person_sees_how_far_packing_and_the_audit_are(plan: Plan) -> None:
+    for name in plan.missing[:3]:
+        finish(plan, name)
+    told = on_terminal("pack", "--remove-loose")
+    assert told.code == 0, told.text
+    for beginning, end in (
+        ("verifying", "3/3 directories"),
+        ("packing", "3/3 files"),
+        ("reading packs back", "3/3 directories"),
+        ("removing", "3/3 directories"),
+    ):
+        assert any(one.startswith(beginning) and end in one for one in told.lines), beginning
+    assert told.lines[-1] == "removed 3 loose directories that are packed"
+    told = on_terminal("audit")
+    assert any("reading and hashing" in one and " directories" in one for one in told.lines)
+    assert told.lines[-1].startswith("verdict: ")
+
+
+def test_a_dumb_terminal_gets_the_results_alone(plan: Plan) -> None:
+    finish(plan, plan.missing[0])
+    told = on_terminal("pack", term="dumb")
+    assert told.code == 0, told.text
+    assert "━" not in told.text
+    assert "\x1b" not in told.raw

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.terminals import seen
 
 from workflow_src import __main__ as command_line
 
@@ -48,3 +50,131 @@ def test_claims_come_after_the_tables_and_in_short(
     told = capsys.readouterr().out
     assert told.index("| a number |") < told.index("| holds |") < told.index("x_claims.md")
     assert "at length" not in told
+
+
+CLAIMS = """\
+claim,scope,protocol,stream,verdict
+a,published,,,holds
+a,paper,authors,full,fails
+b,paper,authors,full,not_run
+c,paper,authors,full,fails
+a,elsewhere,authors,full,holds
+"""
+
+
+@pytest.fixture
+def two_studies(project: Path) -> Path:
+    """The tables of two studies, of which one has a table more."""
+    tables = project / "elsewhere" / "tables"
+    tables.mkdir(parents=True)
+    for study in ("one", "other"):
+        (tables / f"{study}_table1.md").write_text(f"# T\n\n| first of {study} |\n| {'-' * 40} |\n")
+        text = f"# Claims of {study}\n\n| in short |\n\n## A\n\nat length, {study}\n"
+        (tables / f"{study}_claims.md").write_text(text)
+        (tables / f"{study}_claims.csv").write_text(CLAIMS)
+    (tables / "other_table12.md").write_text("| twelfth |\n")
+    report = project / "elsewhere" / "report" / "index.html"
+    report.parent.mkdir()
+    report.touch()
+    return tables
+
+
+Asked = Callable[..., str]
+
+
+@pytest.fixture
+def asked(two_studies: Path, capsys: pytest.CaptureFixture[str]) -> Asked:
+    def ask(*words: str, code: int = 0) -> str:
+        assert command_line.main(["show", *words]) == code
+        told = capsys.readouterr()
+        return told.err if code else told.out
+
+    return ask
+
+
+def test_it_opens_with_verdicts_in_numbers_and_ends_with_the_report(asked: Asked) -> None:
+    lines = asked().splitlines()
+    counted = "2 fails, 1 not run; on data sets that the paper has not 1 holds"
+    assert lines[:2] == [f"one    claims: {counted}", f"other  claims: {counted}"]
+    assert lines[-1] == "report   elsewhere/report/index.html"
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["table1"], {"first of one", "first of other"}),
+        (["one/table1"], {"first of one"}),
+        (["other_table12"], {"twelfth"}),
+        (["one"], {"first of one", "Claims of one"}),
+        (["one", "table12"], {"first of one", "Claims of one", "twelfth"}),
+    ],
+)
+def test_names_choose_tables_and_studies(words: list[str], shown: set[str], asked: Asked) -> None:
+    told = asked(*words)
+    everything = {
+        "first of one",
+        "first of other",
+        "twelfth",
+        "Claims of one",
+        "Claims of other",
+    }
+    assert {text for text in everything if text in told} == shown
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["tabel1"], "did you mean table1"),
+        (["one/table12"], "no study and no table is called 'one/table12'"),
+        (["zzz"], "one of one, other, table1"),
+    ],
+)
+def test_an_unknown_name_is_one_line_with_what_there_is(
+    words: list[str], told: str, asked: Asked
+) -> None:
+    said = asked(*words, code=2)
+    assert told in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["--claims", "one"], ["--claims", "one/table1"]])
+def test_claims_at_length(words: list[str], asked: Asked) -> None:
+    told = asked(*words)
+    assert "at length, one" in told
+    assert "at length, other" not in told
+    assert "first of one" not in told
+
+
+def test_lines_of_tables_are_cut_to_the_width(asked: Asked) -> None:
+    told = asked("one/table1", "--width", "20").splitlines()
+    assert "| first of one |" in told
+    assert f"| {'-' * 17}\N{HORIZONTAL ELLIPSIS}" in told
+    assert f"| {'-' * 40} |" in asked("one/table1").splitlines()
+
+
+def test_a_table_of_a_study_without_claims_has_its_name_too(
+    two_studies: Path, asked: Asked
+) -> None:
+    (two_studies / "third_table1.md").write_text("| third |\n")
+    assert "| third |" in asked("table1")
+
+
+@pytest.mark.parametrize("columns", ["0", "-1", "wide", "19"])
+def test_an_odd_width_is_refused(columns: str, project: Path) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command_line.main(["show", f"--width={columns}"])
+    assert ended.value.code == 2
+
+
+def test_a_terminal_gets_drawn_tables_as_wide_as_asked(two_studies: Path, project: Path) -> None:
+    table = "| Model | Value |\n| --- | --- |\n| a | 1 |\n"
+    (two_studies / "one_table1.md").write_text(table)
+    words = ["-m", "workflow_src", "show", "one/table1"]
+    wide = seen([*words, "--width", "60"], project)
+    assert wide.code == 0, wide.text
+    assert "| a | 1 |" not in wide.text
+    assert any("Model" in line and "Value" in line for line in wide.lines)
+    assert wide.lines[-1].startswith("report ")
+    dumb = seen(words, project, environment={"TERM": "dumb"})
+    assert "| a | 1 |" in dumb.text
+    assert "\x1b" not in dumb.raw

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pandas as pd
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.comparisons import Row, rows, side, without
 
@@ -27,6 +27,9 @@ SWAPPED = {
     Verdict.GONE: Verdict.APPEARED,
     Verdict.APPEARED: Verdict.GONE,
 }
+EXAMPLES = 20
+"""Each takes two comparisons of tables, which are made for many rows and not for few."""
+
 KEY = ["model", "metric"]
 
 
@@ -51,12 +54,14 @@ def by_row(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     return judged(before, after).set_index(KEY).sort_index()
 
 
+@settings(max_examples=EXAMPLES)
 @given(one=sides())
 def test_equal_sides_are_the_same(one: list[Row]) -> None:
     verdicts = set(judged(side(one), side(one))["verdict"])
     assert verdicts <= {Verdict.SAME, Verdict.NOT_HERE}
 
 
+@settings(max_examples=EXAMPLES)
 @given(one=sides(), other=sides())
 def test_swapping_the_sides_turns_signs_and_verdicts(one: list[Row], other: list[Row]) -> None:
     forth, back = by_row(side(one), side(other)), by_row(side(other), side(one))
@@ -68,6 +73,7 @@ def test_swapping_the_sides_turns_signs_and_verdicts(one: list[Row], other: list
         assert np.allclose(forth[name], back[name], rtol=1e-9, atol=0, equal_nan=True)
 
 
+@settings(max_examples=EXAMPLES)
 @given(one=sides(), other=sides(), chance=st.randoms(use_true_random=False))
 def test_the_order_of_rows_does_not_matter(
     one: list[Row], other: list[Row], chance: object
@@ -79,6 +85,7 @@ def test_the_order_of_rows_does_not_matter(
     assert np.allclose(found["p"], again["p"], rtol=1e-9, atol=0, equal_nan=True)
 
 
+@settings(max_examples=EXAMPLES)
 @given(one=sides(), other=sides())
 def test_every_row_of_either_side_has_one_verdict(one: list[Row], other: list[Row]) -> None:
     found = judged(side(one), side(other))
@@ -88,6 +95,7 @@ def test_every_row_of_either_side_has_one_verdict(one: list[Row], other: list[Ro
     assert set(found["verdict"]) <= set(Verdict)
 
 
+@settings(max_examples=EXAMPLES)
 @given(one=sides(), other=sides())
 def test_adjusting_makes_no_p_value_smaller(one: list[Row], other: list[Row]) -> None:
     found = judged(side(one), side(other))

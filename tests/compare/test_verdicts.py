@@ -139,6 +139,11 @@ def test_what_is_not_here_is_not_gone() -> None:
     assert "seed 2: a number -> not here" in row["reasons"]
 
 
+def test_reasons_of_other_seeds_cannot_be_compared() -> None:
+    row = only(without("no_winner", [0]), without("no_winner", [1]))
+    assert row["verdict"] == Verdict.UNTOLD
+
+
 def test_axes_and_samples_tell_rows_apart() -> None:
     few = rows(NEAR, "test_bound", importance_samples=10)
     many = rows(HIGHER, "test_bound", importance_samples=100)

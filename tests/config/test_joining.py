@@ -12,10 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from workflow_src.archive.results import Results
 from workflow_src.config import models
 from workflow_src.config.models import ModelDeclaration, discovered
 from workflow_src.config.studies import load_study
 from workflow_src.errors import UserError
+from workflow_src.report.claims import judge_claims
+from workflow_src.report.evaluations import MISSING, Evaluation
+from workflow_src.report.evidence import Group
 from workflow_src.report.joined import joined_sentence
 
 _CACHED = (
@@ -234,3 +238,38 @@ def test_tables_and_captions_say_whom_the_paper_does_not_have(add_model: AddMode
     assert told == "Newcomer is no model of the paper; its own model.yaml joins it here."
     assert joined_sentence(study, "likelihoods", ["rat_spn"]) is None
     assert joined_sentence(study, "sizes", ["newcomer"]) is None
+
+
+def _group(model: str) -> Group:
+    """Of a study's Table 3, on data that the paper does not have, not evaluated yet."""
+    missing = Evaluation(
+        fingerprint="0" * 16,
+        path=Path("evaluation.json"),
+        state=MISSING,
+        reason="not evaluated yet",
+        runs=(),
+        winner=None,
+        metrics=(),
+        measurement=None,
+        dimensions=None,
+        ended=None,
+        archive=Results(Path("results")),
+    )
+    axes = {"model": model, "data_set": "digits_without_0", "likelihood": "gaussian"}
+    way = {"fraction": 1.0, "seed": 0, "protocol": "authors", "stream": "full"}
+    return Group("dcgmm", "table3", {**axes, **way}, missing)
+
+
+def test_claims_are_of_the_papers_models_alone(add_model: AddModel) -> None:
+    """Where a newcomer alone is trained, there are no numbers that a claim could be judged by."""
+    measuring = _MODEL.replace("[samples]", "[anomalies]").replace("[test_", "[anomaly_auc, test_")
+    add_model(measuring + _JOINS.replace("likelihoods", "table3"))
+    study = load_study("dcgmm")
+    assert study.joined("table3") == ("newcomer",)
+
+    def scopes(model: str) -> set[str]:
+        claims = judge_claims(study, [_group(model)])
+        return {verdict.scope for claim in claims for verdict in claim.verdicts}
+
+    assert scopes("rat_spn") == {"published", "paper"}
+    assert scopes("newcomer") == {"published"}

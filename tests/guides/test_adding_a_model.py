@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 from pathlib import Path
 
@@ -37,6 +38,19 @@ def test_the_model_stands_beside_those_of_the_study_with_a_finite_number(
     first, second = followed.said["python -m workflow_src show likelihoods"]
     told = "Factorised mixture is no model of the paper"
     assert (told in first, told in second) == (False, True)
+
+
+def test_the_page_and_captions_tell_it_from_the_paper_s_models(followed: Followed) -> None:
+    report = followed.checkout.folder / "results" / "report"
+    told = "Factorised mixture is no model of the paper"
+    assert told in (report / "dcgmm.html").read_text()
+    (captions,) = report.glob("figures/*/captions.json")
+    (samples,) = [
+        one["caption"]
+        for name, one in json.loads(captions.read_text()).items()
+        if name.startswith("dcgmm/likelihoods/samples")
+    ]
+    assert told in samples
 
 
 def test_no_run_of_an_earlier_model_is_trained_or_measured_again(followed: Followed) -> None:

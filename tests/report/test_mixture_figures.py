@@ -145,9 +145,9 @@ def test_every_layer_has_an_axis_of_its_own_for_its_loss(histories: Any) -> None
     (losses,) = draw_layer_curves("x", [densities("a"), densities("b", "B_8")])
     text = losses.images[".svg"].decode()
     # Two panels of the first layer, one of the second; the fourth place is empty.
-    assert text.count("<!-- layer 1, nats -->") == 2
-    assert text.count("<!-- layer 2, nats -->") == 1
-    assert text.count("<!-- steps -->") == 2
+    assert text.count(">layer 1, nats<") == 2
+    assert text.count(">layer 2, nats<") == 1
+    assert text.count(">steps<") == 2
     assert "maximised" in losses.caption
     assert "without smoothing" in losses.caption
 

@@ -30,7 +30,7 @@ CHECKPOINT = "checkpoint.safetensors"
 
 @pytest.fixture
 def folder(judged: JudgedWorld) -> Iterator[Path]:
-    """Three evaluations, one of them judged by the winners of the other two; no report yet."""
+    """Two evaluations, of which one is judged by two classifiers; all of one commit."""
     with contextlib.chdir(judged.root):
         for path in Path("results").glob("*/*/*/*/*.json"):
             record = json.loads(path.read_text())
@@ -74,7 +74,7 @@ def sha256(path: str | Path) -> str:
 def test_every_evaluation_is_as_its_record_says(folder: Path) -> None:
     lines = lines_here()
     paths = sorted(Path("results/evaluations").glob("*/*/*/evaluation.json"))
-    assert len(paths) == len(lines["evaluations"]) == 3
+    assert len(paths) == len(lines["evaluations"]) == 2
     for path in paths:
         record = json.loads(path.read_text())
         one = lines["evaluations"][record["fingerprint"]]
@@ -167,7 +167,7 @@ def test_files_that_were_fetched_have_digest_and_source(folder: Path) -> None:
 
 def test_judges_are_told_once_and_with_their_bytes(folder: Path) -> None:
     lines = lines_here()
-    name, one = judged_line(lines)
+    _, one = judged_line(lines)
     judges = record_at(Path(one["record"]).parent, "evaluation")["content"]["judges"]
     assert one["judges"] == [judge["fingerprint"] for judge in judges]
     assert sorted(lines["judges"]) == sorted(one["judges"])
@@ -185,14 +185,14 @@ def test_commands_are_those_of_trace_with_the_shared_lines_once(folder: Path) ->
         assert f"git checkout --quiet {COMMIT}" in told
         assert f"{one['run']['checkpoint']['sha256']}  {one['run']['checkpoint']['path']}" in text
         assert one["record"] in text
-        assert one["run"]["directory"] not in "\n".join(lines["commands"].values().__iter__().__next__())
+        assert one["run"]["directory"] not in "\n".join(next(iter(lines["commands"].values())))
 
 
 def test_seeds_share_all_but_what_is_their_own(folder: Path) -> None:
     lines = lines_here()
-    seeds = [one["run"] for one in lines["evaluations"].values() if not one["judges"]]
-    assert sorted(run["seed"] for run in seeds) == [0, 1]
-    assert len({run["spec"] for run in seeds}) == 1
+    judges = lines["judges"].values()
+    assert sorted(judge["seed"] for judge in judges) == [0, 1]
+    assert len({judge["spec"] for judge in judges}) == 1
     assert len(lines["machines"]) == len(lines["environments"]) == len(lines["commits"]) == 1
 
 
@@ -330,5 +330,5 @@ def test_every_record_is_read_once_for_a_whole_report(
         total_costs(evidence)
     records = {key: count for key, count in reads.items() if key[1].endswith(".json")}
     kinds = Counter(directory.partition("/")[0] for directory, _ in records)
-    assert kinds == {"evaluations": 3, "measurements": 3, "runs": 3}
+    assert kinds == {"evaluations": 2, "measurements": 2, "runs": 3}
     assert set(records.values()) == {1}

@@ -91,7 +91,9 @@ def smallest(image: Image.Image) -> bytes:
     """As a PNG with a palette: the most colours with which it stays below `LARGEST`."""
     for colours in _COLOURS:
         stream = io.BytesIO()
-        image.quantize(colours, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
+        # Rare colours, such as those of lines, stay what they are.
+        palette = image.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        palette.save(stream, "PNG", optimize=True)
         if stream.tell() < LARGEST:
             break
     return stream.getvalue()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import hashlib
 import json
@@ -90,6 +91,21 @@ def test_a_clone_with_pulled_results_has_nothing_to_do(pulled: Checkout) -> None
     assert UP_TO_DATE in pulled.must("dvc status")
     assert loose(pulled) == []
     assert pulled.must("git status --porcelain") == ""
+
+
+def test_pulled_results_are_enough_for_snakemakes_report(pulled: Checkout) -> None:
+    assert not (pulled.folder / ".snakemake").exists()
+    told = pulled.must("snakemake --profile local --report report.html")
+    assert "Missing metadata" in told
+    page = (pulled.folder / "report.html").read_text()
+    figures = [
+        path
+        for path in pulled.folder.glob("results/report/figures/*/*/*/*")
+        if path.suffix in (".png", ".svg")
+    ]
+    assert len(figures) >= 3
+    for path in figures:
+        assert base64.b64encode(path.read_bytes()).decode() in page
 
 
 def test_pulled_results_stand_the_audit(pulled: Checkout) -> None:

@@ -8,13 +8,14 @@ import re
 import shutil
 import zipfile
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from support import chromium
 from support.checkout import Checkout
 
 pytestmark = pytest.mark.workflow
@@ -24,7 +25,7 @@ NO_NETWORK = "http_proxy=http://127.0.0.1:1 https_proxy=http://127.0.0.1:1"
 STUDY = "A study for tests"
 
 
-@dataclass
+@dataclass(frozen=True)
 class Shown:
     """What a report of Snakemake shows."""
 
@@ -35,6 +36,7 @@ class Shown:
     description: str
     said: str
     """What Snakemake said while it made it."""
+    page: Path | None = None
 
     def bytes_of(self, name: str) -> bytes:
         return base64.b64decode(self.results[name]["data_uri"].partition("base64,")[2])
@@ -57,7 +59,7 @@ def read(page: str, said: str = "") -> Shown:
 
 def made(checkout: Checkout, folder: Path, words: str = "") -> Shown:
     said = checkout.must(f"{NO_NETWORK} snakemake --profile local --report {folder}/a.html {words}")
-    return read((folder / "a.html").read_text(), said)
+    return replace(read((folder / "a.html").read_text(), said), page=folder / "a.html")
 
 
 def plain(html: str) -> str:
@@ -145,12 +147,35 @@ def test_it_tells_what_was_run(shown: Shown) -> None:
     told = plain(shown.description)
     assert "studies : ['tiny.yaml']" in told
     assert "seeds : [0]" in told
-    assert f"{STUDY}: {len(shown.results)} results" in told
+    assert f"{STUDY}: {len(shown.results)} figures and tables" in told
 
 
 def test_no_network_is_needed(shown: Shown) -> None:
     assert "download" not in shown.said.lower()
     assert "Report created" in shown.said
+
+
+@pytest.mark.skipif(chromium.program() is None, reason="needs Chromium")
+def test_a_browser_shows_it_without_a_network(shown: Shown) -> None:
+    assert shown.page is not None
+    with chromium.started() as browser, chromium.visit(browser) as reader:
+        page = reader.open(shown.page)
+        for folder in ("Results", STUDY, "A comparison"):
+            page.get_by_text(folder, exact=True).first.click()
+        labels = {
+            shown.results[name]["labels"]["Result"]
+            for name in shown.categories[STUDY]["A comparison"]
+        }
+        rows = page.locator("table tbody tr")
+        rows.first.wait_for()
+        assert {text.strip() for text in rows.all_inner_texts()} == labels
+        for place in range(len(labels)):
+            rows.nth(place).locator("a").first.click()
+            page.locator("iframe, #app img[src^='data:image']").last.wait_for()
+        # Snakemake's own style sheet comes with a warning that it is meant for trying out.
+        assert [
+            text for text in reader.complaints if "cdn.tailwindcss.com should" not in text
+        ] == []
 
 
 def test_the_archive_holds_the_same(finished: Checkout, shown: Shown, tmp_path: Path) -> None:
@@ -222,4 +247,6 @@ def test_another_report_leaves_nothing_of_the_one_before(
     after = {*figures(copy_of_finished), *tables(copy_of_finished)}
     assert len(after) == len(before)
     assert not after & before
+    for folder in ("results/report/figures", "results/tables"):
+        assert len(list((copy_of_finished.folder / folder).glob("*/"))) == 1
     assert list(made(copy_of_finished, tmp_path).categories) == ["Another - again"]

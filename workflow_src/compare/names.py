@@ -11,6 +11,8 @@ from workflow_src.changes.revisions import commit_named
 from workflow_src.errors import UserError
 from workflow_src.release.releases import FOLDER, RELEASE
 
+_LONGEST = 250
+
 
 class Kind(enum.StrEnum):
     """The kinds of sources; each is the prefix that says so on the command line."""
@@ -68,24 +70,19 @@ def release_folder(name: str, root: Path) -> Path:
 
 
 def _exists(name: Name, root: Path) -> bool:
+    if len(name.text) > _LONGEST or "\0" in name.text:
+        # Neither git nor a file system takes it.
+        return False
     if name.kind is Kind.RELEASE:
         is_name = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name.text) is not None
         return is_name and (release_folder(name.text, root) / RELEASE).is_file()
     if name.kind is Kind.PATH:
-        return bool(name.text) and _is_there(root / name.text)
+        return bool(name.text) and (root / name.text).exists()
     try:
         commit_named(root, name.text)
     except UserError:
         return False
     return True
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):
-        # Too long for a file system, or with a zero byte.
-        return False
 
 
 def _must_exist(name: Name, root: Path) -> None:

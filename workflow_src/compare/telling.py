@@ -14,7 +14,7 @@ from rich.text import Text
 from workflow_src.changes.telling import print_table, say
 from workflow_src.compare import wording
 from workflow_src.compare.comparison import Comparison
-from workflow_src.compare.reading import NO_SAMPLES
+from workflow_src.compare.reading import NO_SAMPLES, ROW
 from workflow_src.compare.sources import Source
 from workflow_src.compare.verdicts import BEYOND, Verdict
 
@@ -29,7 +29,30 @@ _WIDE = 130
 """Columns of a terminal; a narrower one shows less of each row."""
 
 _STYLES = {Verdict.BETTER: "green", Verdict.WORSE: "bold red", Verdict.REASON: "yellow"}
-_HIDDEN = ("key", "lines", "equal_lines", "equal_numbers")
+_TOLD = (
+    *ROW,
+    "unit",
+    "verdict",
+    "before",
+    "after",
+    "difference",
+    "relative",
+    "low",
+    "high",
+    "error",
+    "degrees",
+    "method",
+    "p",
+    "p_adjusted",
+    "seeds_before",
+    "seeds_after",
+    "seeds_common",
+    "same_evaluations",
+    "same_runs",
+    "same_choices",
+    "reasons",
+)
+"""The columns of rows for programs, in the order of the CSV file."""
 
 
 def tell(comparison: Comparison, console: Console, *, every: bool = False) -> None:
@@ -107,8 +130,7 @@ def described(comparison: Comparison) -> dict[str, Any]:
 
 def records(comparison: Comparison) -> list[dict[str, Any]]:
     """All rows in the order of `Comparison.sorted_rows`, as plain values."""
-    rows = comparison.sorted_rows(every=True).drop(columns=[*_HIDDEN])
-    rows = rows.rename(columns={"reasons": "reason"})
+    rows = comparison.sorted_rows(every=True)[[*_TOLD]]
     found = []
     for row in rows.to_dict("records"):
         plain = {str(name): _plain(one) for name, one in row.items()}

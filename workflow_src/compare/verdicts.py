@@ -88,7 +88,7 @@ def judged(before: pd.DataFrame, after: pd.DataFrame, *, level: float = LEVEL) -
     with np.errstate(divide="ignore", invalid="ignore"):
         size = found["before"].abs()
         found["relative"] = (found["difference"] / size).where(size > 0)
-    found["reasons"] = _reasons(lines, len(rows)).where(found["verdict"] != Verdict.SAME, "")
+    found["reasons"] = _reasons(lines, len(rows))
     return found.drop(columns=["timing", "counted"])
 
 
@@ -152,6 +152,8 @@ def _without_test(found: pd.DataFrame) -> pd.Series:
         none_before & none_after & (found["absent_after"] == found["lines"]),
         none_before & (found["not_here_before"] > 0),
         none_after & (found["not_here_after"] > 0),
+        # Both sides lack numbers, of different seeds.
+        none_before & none_after,
         none_before,
         none_after,
         equal | alike,
@@ -164,6 +166,7 @@ def _without_test(found: pd.DataFrame) -> pd.Series:
         Verdict.GONE,
         Verdict.NOT_HERE,
         Verdict.NOT_HERE,
+        Verdict.UNTOLD,
         Verdict.APPEARED,
         Verdict.GONE,
         Verdict.SAME,

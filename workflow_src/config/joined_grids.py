@@ -14,12 +14,7 @@ from workflow_src.config.complaints import Complaint, unknown
 from workflow_src.config.experiment_checks import PICTURES, computes
 from workflow_src.config.experiments import Experiment
 from workflow_src.config.joining import Join
-from workflow_src.config.models import (
-    ModelDeclaration,
-    measures_of,
-    metrics_of,
-    model_declarations,
-)
+from workflow_src.config.models import measures_of, metrics_of, model_declarations
 from workflow_src.config.yaml_lines import Document, KeyPath, read_yaml
 
 
@@ -153,13 +148,8 @@ class Joining:
         return ("joins", number, "experiments", join.experiments.index(name))
 
 
-def joinings(
-    study: str, studies: Iterable[str], declarations: Mapping[str, ModelDeclaration] | None = None
-) -> tuple[Joining, ...]:
-    """The models that join a study, in the order of their names.
-
-    ``studies`` are those that there are, ``declarations`` the models, those of the package where
-    left out.
+def joinings(study: str, studies: Iterable[str]) -> tuple[Joining, ...]:
+    """The models that join a study, in the order of their names; ``studies`` are all there are.
 
     Raises
     ------
@@ -168,7 +158,7 @@ def joinings(
     """
     known = tuple(studies)
     found = []
-    for model, one in sorted((declarations or model_declarations()).items()):
+    for model, one in sorted(model_declarations().items()):
         if not one.joins:
             continue
         document = read_yaml(one.path)

@@ -115,9 +115,16 @@ class JudgedClaim:
 def judge_claims(
     study: Study, groups: Sequence[Group], cuts: Sequence[Cut] = ()
 ) -> tuple[JudgedClaim, ...]:
-    """Every claim of the study, from the groups that the plan has of it, and what was cut."""
+    """Every claim of the study, from the groups that the plan has of it, and what was cut.
+
+    Models that joined the study have no say: no cell that is theirs alone is one of a claim.
+    """
     best_over = {name: tuple(one.best_over) for name, one in study.experiments.items()}
-    measured = Measured(groups, best_over, cuts)
+
+    def own(one: Group | Cut) -> bool:
+        return str(one.axes["model"]) not in study.joined(one.experiment)
+
+    measured = Measured(tuple(filter(own, groups)), best_over, tuple(filter(own, cuts)))
     return tuple(
         JudgedClaim(name, claim, tuple(_verdicts(study, claim, measured)))
         for name, claim in study.claims.items()

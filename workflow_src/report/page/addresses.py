@@ -11,7 +11,6 @@ from workflow_src.report.tables import Table
 OVERVIEW = "index.html"
 STYLE = "assets/style.css"
 SCRIPT = "assets/report.js"
-TABLES_STYLE = "assets/tables.css"
 TABLES_SCRIPT = "assets/tables.js"
 
 LEARNING_CURVES = "learning_curves"

@@ -2,11 +2,14 @@
 
 Pages are opened from disk, where a browser imports no module and fetches no data. So all scripts
 are classic ones: the library, which itables ships as one module, is put into a function that hands
-out what the module exports, and data calls a function with itself.
+out what the module exports, and data calls a function with itself. As the library is most of a
+small report, it is packed; its style is not needed beside the report's own.
 """
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import re
 from collections.abc import Mapping
@@ -15,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from workflow_src.errors import UserError
-from workflow_src.report.page.addresses import SCRIPT, STYLE, TABLES_SCRIPT, TABLES_STYLE
+from workflow_src.report.page.addresses import SCRIPT, STYLE, TABLES_SCRIPT
 
 ASSETS = Path(__file__).parent / "assets"
 
 _EXPORTS = re.compile(r"\bexport\s*\{([^{}]*)\}\s*;?")
 _DEFAULT = re.compile(r"\b([\w$]+)\s+as\s+default\b")
+_PACKED = re.compile(rb'densityBench\.library\("([\w+/=]*)"\);')
 
 
 def asset_files() -> dict[str, bytes]:
@@ -31,23 +35,18 @@ def asset_files() -> dict[str, bytes]:
     UserError
         The installed itables ships another kind of module than this was written for.
     """
-    library = resources.files("itables") / "html"
-    version = metadata.version("itables")
-    script = classic_script((library / "dt_bundle.js").read_text("utf-8"), version)
-    style = (library / "dt_bundle.css").read_text("utf-8")
+    module = (resources.files("itables") / "html" / "dt_bundle.js").read_text("utf-8")
     return {
         STYLE: (ASSETS / "style.css").read_bytes(),
         SCRIPT: (ASSETS / "report.js").read_bytes(),
-        TABLES_SCRIPT: script.encode(),
-        # In a layer, so that the report's own style counts before it.
-        TABLES_STYLE: f"{_notice(version)}@layer tables {{\n{style}\n}}\n".encode(),
+        TABLES_SCRIPT: library_script(module, metadata.version("itables")).encode(),
     }
 
 
-def classic_script(module: str, version: str) -> str:
-    """A module with one list of exports as a script that hands its default to the page's own.
+def library_script(module: str, version: str) -> str:
+    """A module with one list of exports, packed into a script that hands it to the page's own.
 
-    What stands behind the exports, the notices of licences, is kept.
+    What stands behind the exports, the notices of licences, is kept as it is.
 
     Raises
     ------
@@ -63,16 +62,31 @@ def classic_script(module: str, version: str) -> str:
             expected="a text that ends in export{... as default ...}",
             remedy="install the version of itables that requirements.lock names",
         )
-    body, rest = module[: exports.start()], module[exports.end() :]
+    body, notices = module[: exports.start()], module[exports.end() :].strip()
     handed = f"densityBench.tables({default[1]});"
-    return f'{_notice(version)}(function () {{ "use strict";\n{body}\n{handed}\n}})();\n{rest}'
+    script = f'(function () {{ "use strict";\n{body}\n{handed}\n}})();\n'
+    packed = base64.b64encode(gzip.compress(script.encode(), mtime=0)).decode()
+    return (
+        f"/* DataTables with its extensions as itables {version} ships them, packed. */\n"
+        f'{notices}\ndensityBench.library("{packed}");\n'
+    )
+
+
+def unpacked(script: bytes) -> bytes:
+    """A script that `library_script` made with what is packed in it, which tells whether two are
+    the same whatever packed them; any other bytes as they are.
+    """
+    found = _PACKED.search(script)
+    if found is None:
+        return script
+    try:
+        inside = gzip.decompress(base64.b64decode(found[1]))
+    except (ValueError, OSError, EOFError):
+        return script
+    return script[: found.start(1)] + inside + script[found.end(1) :]
 
 
 def provenance_file(lines: Mapping[str, Any]) -> bytes:
     """The origins of a study's numbers as a script that hands them to the page's own."""
     text = json.dumps(lines, separators=(",", ":"), sort_keys=True)
     return f"densityBench.provenance({text});\n".encode()
-
-
-def _notice(version: str) -> str:
-    return f"/* DataTables with its extensions, as itables {version} ships them (MIT licence). */\n"

@@ -55,11 +55,12 @@ def _cells(table: Table) -> Iterator[dict[str, str]]:
 
 def _missing(table: Table, place: tuple[Key, Key]) -> dict[str, str]:
     cell = table.cells[place]
-    axes = table.axes_of(*place)
+    axes = [*zip(table.row_axes, place[0], strict=True)]
+    axes += zip(table.column_axes, place[1], strict=True)
     lacking = [one for one in cell.sources if one.value is None and not one.never]
     reasons = {source.reason for source in lacking if source.reason} or {cell.reason or ""}
     return {
-        "cell": ", ".join(heading_text(axis, value) for axis, value in axes.items()),
+        "cell": ", ".join(heading_text(axis, value) for axis, value in axes),
         "seeds": ", ".join(source.told for source in lacking),
         "reason": "; ".join(sorted(reasons)),
     }

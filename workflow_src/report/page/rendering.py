@@ -21,7 +21,6 @@ from workflow_src.report.page.addresses import (
     SCRIPT,
     STYLE,
     TABLES_SCRIPT,
-    TABLES_STYLE,
     provenance_script,
 )
 from workflow_src.report.page.assets import asset_files, provenance_file
@@ -59,7 +58,6 @@ def render_pages(
             "overview": OVERVIEW,
             "style": STYLE,
             "script": SCRIPT,
-            "tables_style": TABLES_STYLE,
             "tables_script": TABLES_SCRIPT,
         },
     }
