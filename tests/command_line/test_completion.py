@@ -65,6 +65,7 @@ def completed(written: Path, tmp_path: Path) -> object:
         (("status", "--results", "pa"), ["packs"]),
         (("release", ""), ["first", "second"]),
         (("release", "fi"), ["first"]),
+        (("compare", "first", "se"), ["second"]),
         (("fetch", "--data-set", "omni"), ["omniglot"]),
         (("pack", "--checkpoints", ""), ["all", "winners"]),
         (("train", "--device", "cp"), ["cpu"]),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.comparisons import rows, without, write_parquet
+from support.documents import Document
 
 from workflow_src.__main__ import main
 
@@ -142,12 +143,12 @@ def test_a_written_comparison_is_a_whole_folder(compare: Compare, project: Path)
     told = compare("before.parquet", "--write", code=1)
     folder = project / "results" / "comparisons" / "before..now"
     assert f"page: {Path('results/comparisons/before..now/index.html')}" in told
-    page = (folder / "index.html").read_text()
-    named = re.findall(r'(?:href|src|data-tables)="([^"#]+)"', page)
-    assert {name for name in named if not name.startswith("data:")} == {
-        path.relative_to(folder).as_posix() for path in folder.glob("assets/*")
-    }
-    assert "http" not in page
+    page = Document.of(folder / "index.html")
+    named = [one for one in page.addresses if not one.startswith(("#", "data:"))]
+    assert set(named) == {path.relative_to(folder).as_posix() for path in folder.glob("assets/*")}
+    assert {one[1:] for one in page.addresses if one.startswith("#")} <= set(page.ids)
+    (table,) = page.all("table", "comparison")
+    assert "better beyond noise" in table.text
     with (folder / "differences.csv").open() as file:
         lines = list(csv.DictReader(file))
     assert [line["verdict"] for line in lines] == ["better beyond noise", "same"]

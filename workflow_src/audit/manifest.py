@@ -29,6 +29,7 @@ from workflow_src.plan.exclusive import LOCK_FILE
 from workflow_src.plan.fingerprints import REPORT
 from workflow_src.plan.layout import STATE_FILE
 from workflow_src.plan.plan import Plan
+from workflow_src.report.manifests import SNAKEMAKE_MARK
 
 _REPORTED = ("tables", "figures", "plots", "report")
 _OTHER_FOLDERS = (JOBS, "logs", "plan", "shards", "states", SOURCES, FOLDER)
@@ -176,7 +177,12 @@ def _check_listing(plan: Plan, vouched: Collection[str], notes: Notes, *, interi
     for entry in listed(plan.root / shown):
         if entry.name in _REPORTED and entry.is_dir():
             below = files_below(plan.root / shown / entry.name)
-            names += [path.relative_to(plan.root / shown).as_posix() for path in below]
+            # Snakemake marks the directories that it knows as outputs.
+            names += [
+                path.relative_to(plan.root / shown).as_posix()
+                for path in below
+                if path.name != SNAKEMAKE_MARK
+            ]
         elif entry.name not in (*folders, *_KEPT_IN_GIT) and not entry.name.endswith(".dvc"):
             names.append(entry.name)
     for name in names:

@@ -36,6 +36,7 @@ def check_report(plan: Plan, manifest: Mapping[str, Any], notes: Notes) -> None:
     ``manifest`` is the record of the report, whose bytes have been verified.
     """
     from workflow_src.report.evidence import read_evidence
+    from workflow_src.report.page.assets import unpacked
 
     with contextlib.chdir(plan.root), tempfile.TemporaryDirectory() as folder:
         membership = Path(folder) / "report.json"
@@ -55,8 +56,8 @@ def check_report(plan: Plan, manifest: Mapping[str, Any], notes: Notes) -> None:
                 _check_names(evidence, files, manifest, notes)
                 for name, expected in pages.items():
                     if _is_there(report / name, notes):
-                        found = (report / name).read_bytes()
-                        _compare_text(report / name, found, expected, 0, notes)
+                        found = unpacked((report / name).read_bytes())
+                        _compare_text(report / name, found, unpacked(expected), 0, notes)
 
 
 def _as_then(evidence: Any, manifest: Mapping[str, Any]) -> Any:

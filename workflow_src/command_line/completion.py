@@ -21,6 +21,9 @@ SHELLS = ("bash", "zsh", "tcsh")
 _DEVICES = ("cpu", "cuda", "cuda:0", "cuda:1")
 _FOLDERS = ("DIR", "DIRECTORY")
 
+_RELEASED = (("release", "name"), ("compare", "before"), ("compare", "after"))
+"""Arguments that name a release."""
+
 _RELEASES = {
     "bash": "_density_bench_releases",
     "zsh": "_density_bench_releases",
@@ -55,7 +58,7 @@ def _complete(name: str, action: argparse.Action) -> None:
     """Tell shtab what an argument of a command may be; the parser refuses nothing more by that."""
     if action.choices is not None or action.nargs == 0:
         return
-    if (name, action.dest) == ("release", "name"):
+    if (name, action.dest) in _RELEASED:
         action.complete = _RELEASES  # type: ignore[attr-defined]
     elif choices := _choices(name, action.dest):
         action.choices = choices

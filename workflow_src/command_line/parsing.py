@@ -44,24 +44,21 @@ _DESCRIPTION = (
 )
 _WIDEST = 100
 _LEAST = 40
-_BEGINNINGS = ("unrecognized arguments: ", "ambiguous option: ")
+_UNKNOWN = "unrecognized arguments: "
+"""How argparse begins to complain about words that it has no place for."""
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are one line and guess what was meant.
-
-    ``others`` are options that belong elsewhere and may be meant all the same.
-    """
+    """A parser whose complaints are one line and guess what was meant."""
 
     def error(self, message: str) -> NoReturn:
         """End with `ExitCode.USER_ERROR` and one line."""
         self.exit(ExitCode.USER_ERROR, f"{self.prog}: error: {self._guessed(message)}\n")
 
     def _guessed(self, message: str) -> str:
-        beginning = _BEGINNINGS[0]
-        if not message.startswith(beginning):
+        if not message.startswith(_UNKNOWN):
             return f"{message}; `{self.prog} --help` explains it"
-        words = message.removeprefix(beginning).split()
+        words = message.removeprefix(_UNKNOWN).split()
         odd = next((word for word in words if word.startswith("-")), words[0])
         name = odd.partition("=")[0]
         known = [option for option in self._option_string_actions if option.startswith("--")]

@@ -139,7 +139,7 @@ def _help(action: argparse.Action) -> str:
     if action.required and action.option_strings:
         return f"{text} (needed)".strip()
     shown = action.default not in (None, False, [], (), argparse.SUPPRESS)
-    if shown and "%(default)s" not in (action.help or ""):
+    if shown and "default" not in (action.help or ""):
         text = f"{text} (left out: {action.default})".strip()
     return text
 

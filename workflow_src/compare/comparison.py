@@ -120,6 +120,8 @@ def _source(name: Name, files: Sequence[Path], results: Path, root: Path) -> Sou
 def compared(before: Source, after: Source, *, level: float, results: Path) -> Comparison:
     """The same of sources that are there; texts of code are looked for in ``results``."""
     rows = judged(before.rows, after.rows, level=level)
-    differ = rows.loc[(rows["verdict"] != Verdict.SAME) & (rows["same_runs"] < rows["lines"])]
+    # Of what one side has alone, or what is the same, there is nothing to explain.
+    open_ = (rows["seeds_common"] > rows["same_runs"]) & (rows["verdict"] != Verdict.SAME)
+    differ = rows[open_ | (rows["verdict"] == Verdict.REASON)]
     found = causes(before, after, set(differ["model"]), Results(results).source)
     return Comparison(before, after, level, rows, found)

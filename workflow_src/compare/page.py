@@ -18,7 +18,7 @@ from workflow_src.compare.noise import ERRORS, PAIRED, TWO_SEEDS, WELCH
 from workflow_src.compare.reading import CELL
 from workflow_src.compare.telling import facts, notes
 from workflow_src.compare.verdicts import EXACT, Verdict
-from workflow_src.report.page.addresses import SCRIPT, STYLE, TABLES_SCRIPT, TABLES_STYLE
+from workflow_src.report.page.addresses import SCRIPT, STYLE, TABLES_SCRIPT
 from workflow_src.report.wording import typeset
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -76,12 +76,7 @@ def page_text(comparison: Comparison, *, made: datetime) -> str:
     return environment.get_template("comparison.html").render(
         before=facts(comparison.before),
         after=facts(comparison.after),
-        addresses={
-            "style": STYLE,
-            "script": SCRIPT,
-            "tables_style": TABLES_STYLE,
-            "tables_script": TABLES_SCRIPT,
-        },
+        addresses={"style": STYLE, "script": SCRIPT, "tables_script": TABLES_SCRIPT},
         made=made.strftime("%Y-%m-%d %H:%M UTC"),
         tiles=list(_tiles(comparison)),
         notes=list(notes(comparison)),

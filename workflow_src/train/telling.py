@@ -27,6 +27,7 @@ class BankTeller:
     ) -> None:
         self._bar = Bar() if bar is None else bar
         self._runs = runs
+        self._title = f"{spec['model']} on {spec['data_set']}, {spec['likelihood']}"
         self._step = first_step
         self._moment = time.monotonic()
         self._last_line = 0.0
@@ -64,7 +65,8 @@ class BankTeller:
             return
         self._last_line = moment
         log.info(
-            "step %d, %d of %d runs training, best validation bound %.1f nats",
+            "%s: step %d, %d of %d runs training, best validation bound %.1f nats",
+            self._title,
             progress.step,
             progress.active_runs,
             self._runs,

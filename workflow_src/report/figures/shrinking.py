@@ -36,7 +36,7 @@ _GRAYS = 24
 """Of a picture of gray images; more of them are not told apart in squares of a few pixels."""
 _TINT = 24
 """Difference of red, green and blue, of 255, up to which a colour counts as a gray, as ink does."""
-_HOPELESS = 12
+_HOPELESS = 6
 """How many times as large as the picture a drawing may be for it to be worth a try."""
 
 
