@@ -130,6 +130,7 @@
     const rows = [...table.tBodies[0].rows];
     const names = [...table.querySelectorAll("thead th[data-name]")].map((one) => one.dataset.name);
     const targets = names.map((_, column) => column).filter((column) => isNumeric(rows, column));
+    const focused = document.activeElement;
     const made = new DataTable(table, {
       autoWidth: false,
       order: [],
@@ -156,6 +157,8 @@
         },
       ],
     });
+    // It was taken from its place and put back, and lost the focus by that.
+    if (table.contains(focused)) focused.focus({ preventScroll: true });
     const tools = table.closest("article").querySelector(".tools");
     if (rows.length >= SEARCHED_ROWS) {
       const field = document.createElement("input");
