@@ -127,6 +127,21 @@ def test_texts_stand_out_from_what_is_below_them(
         assert poor_texts(page, least=4.5) == set()
 
 
+@pytest.mark.parametrize("heat", [-1, 1])
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_numbers_can_be_read_on_the_strongest_tint(
+    report: Report, reader: Reader, scheme: str, heat: int
+) -> None:
+    page = reader(color_scheme=scheme).open(report.study)
+    assert page.locator(".heat").count() > 0
+    page.evaluate(
+        """(heat) => document.querySelectorAll(".heat")
+          .forEach((one) => one.style.setProperty("--heat", heat))""",
+        heat,
+    )
+    assert poor_texts(page, least=4.5) == set()
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_the_origins_of_a_number_can_be_read(report: Report, reader: Reader, scheme: str) -> None:
     page = reader(color_scheme=scheme).open(report.study)

@@ -19,6 +19,7 @@ from typing import Any
 
 from workflow_src.audit.findings import Notes
 from workflow_src.audit.galleries import figure_files, illustrated
+from workflow_src.audit.origins import disagreement, origins_in
 from workflow_src.plan.memberships import membership_text, report_membership
 from workflow_src.plan.plan import Plan
 
@@ -57,7 +58,7 @@ def check_report(plan: Plan, manifest: Mapping[str, Any], notes: Notes) -> None:
                 for name, expected in pages.items():
                     if _is_there(report / name, notes):
                         found = unpacked((report / name).read_bytes())
-                        _compare_text(report / name, found, unpacked(expected), 0, notes)
+                        _compare_page(report / name, found, unpacked(expected), notes)
 
 
 def _as_then(evidence: Any, manifest: Mapping[str, Any]) -> Any:
@@ -201,6 +202,14 @@ def _is_there(place: Path, notes: Notes) -> bool:
     if not place.is_file():
         notes.find("missing", place, NOT_THERE)
     return place.is_file()
+
+
+def _compare_page(place: Path, found: bytes, expected: bytes, notes: Notes) -> None:
+    origins, wanted = origins_in(found), origins_in(expected)
+    if origins is None or wanted is None:
+        _compare_text(place, found, expected, 0, notes)
+    elif (told := disagreement(origins, wanted)) is not None:
+        notes.find("number", place, told)
 
 
 def _compare_text(place: Path, found: bytes, expected: bytes, keys: int, notes: Notes) -> None:

@@ -91,7 +91,7 @@ def _check_code(evidence: Evidence) -> None:
 
 
 def _bring_from_packs(evidence: Evidence) -> None:
-    """Put the evaluations and measurements that are only packed where the page leads to them."""
+    """Put the evaluations and measurements that are only packed where pages say they lie."""
     archive = Results(evidence.results)
     for one in evidence.evaluations:
         for directory in filter(None, (one.path.parent, one.measurement)):
