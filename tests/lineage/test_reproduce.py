@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,11 @@ from support.spoiling import World
 
 from workflow_src.errors import UserError
 from workflow_src.lineage.records import Ground
-from workflow_src.lineage.reproduce import commands_for_evaluations, commands_for_run
+from workflow_src.lineage.reproduce import (
+    Reproduction,
+    commands_for_evaluations,
+    commands_for_run,
+)
 from workflow_src.storage import digest, write_json
 
 pytestmark = pytest.mark.workflow
@@ -77,6 +82,30 @@ def test_the_commands_make_the_same_bytes_from_a_clone(
     (clone,) = (tmp_path / "elsewhere").iterdir()
     name = f"results/runs/vae/digits-gaussian/100pct-seed0-{winner}/checkpoint.safetensors"
     assert (clone / name).read_bytes() == (edited.folder / name).read_bytes()
+
+
+def test_the_commands_of_the_page_make_them_too_from_loose_and_packed_sources(
+    edited: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(edited.folder)
+    record = sorted(Path().glob("results/evaluations/vae/*/*/evaluation.json"))[0]
+    commands = Reproduction(Ground(Path("results"))).of_evaluation(record.parent.name[-16:])
+    script = [*commands.shared, *commands.own]
+    (patch,) = [line for line in script if line.startswith("git apply ")]
+    assert str(edited.folder) not in "\n".join(script)
+    edited.must("python -m workflow_src pack")
+    before = {path.name for path in Path("results/sources").iterdir()}
+    shutil.rmtree("results/sources")
+    told = "\n".join(INSTALLED if line.startswith("make env") else line for line in script)
+    environment = {k: v for k, v in edited.environment.items() if k != "PYTHONPATH"}
+    done = subprocess.run(
+        ["sh", "-e", "-c", told], env=environment, stdout=-1, stderr=-2, text=True
+    )
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("checkpoint.safetensors: OK") == 1
+    assert done.stdout.count("bounds.npz: OK") == 1
+    assert patch.split("/")[-1].strip('"') in before
+    assert {path.name for path in Path("results/sources").iterdir()} >= before
 
 
 def altered(world: World, **changes: object) -> str:

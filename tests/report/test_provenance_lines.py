@@ -175,12 +175,23 @@ def test_judges_are_told_once_and_with_their_bytes(folder: Path) -> None:
         assert told["checkpoint"]["sha256"] == sha256(f"{told['directory']}/{CHECKPOINT}")
 
 
-def test_commands_are_those_of_trace_with_the_shared_lines_once(folder: Path) -> None:
+def test_commands_are_those_of_trace_but_for_where_the_clone_comes_from(folder: Path) -> None:
     lines = lines_here()
     assert len(lines["commands"]) == 1
     for name, one in lines["evaluations"].items():
         told = [*lines["commands"][one["commands"]["shared"]], *one["commands"]["own"]]
-        assert told == commands_for_evaluations(Ground(Path("results")), [name])
+        traced = commands_for_evaluations(Ground(Path("results")), [name])
+        clone = f"density-bench-{COMMIT[:8]}"
+        mine = {'REPOSITORY="$PWD"', f'git clone "$REPOSITORY" ../{clone}', f"cd ../{clone}"}
+        (start,) = [place for place, line in enumerate(told) if line.startswith("# To be started")]
+        (address,) = [line for line in traced if line.startswith("git clone ")]
+        others = {address, f"cd {clone}"}
+        assert [line for line in told if line not in {*mine, told[start]}] == [
+            line for line in traced if line not in others and not line.startswith("# Python ")
+        ]
+        assert mine < set(told)
+        # What is told must be the same wherever the results lie.
+        assert str(folder) not in "\n".join(told)
         text = "\n".join(told)
         assert f"git checkout --quiet {COMMIT}" in told
         assert f"{one['run']['checkpoint']['sha256']}  {one['run']['checkpoint']['path']}" in text

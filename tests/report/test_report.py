@@ -16,6 +16,7 @@ from workflow_src.provenance.record import describe_file, record_is_whole, verif
 from workflow_src.report.report import write_report
 from workflow_src.report.schema import METRICS
 
+
 def test_metrics_hold_one_row_per_metric_of_every_group(reported: Any) -> None:
     rows = pd.read_parquet("results/metrics.parquet")
     groups = len(reported.plan.groups)

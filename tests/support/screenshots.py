@@ -92,7 +92,8 @@ def smallest(image: Image.Image) -> bytes:
     for colours in _COLOURS:
         stream = io.BytesIO()
         # Rare colours, such as those of lines, stay what they are.
-        palette = image.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        way = Image.Quantize.MAXCOVERAGE
+        palette = image.quantize(colours, way, kmeans=2, dither=Image.Dither.NONE)
         palette.save(stream, "PNG", optimize=True)
         if stream.tell() < LARGEST:
             break

@@ -80,7 +80,10 @@ class NoCommandsError(UserError):
 
 
 class Reproduction:
-    """Finds the commands for evaluations one by one; asks git once for every commit."""
+    """Finds the commands for evaluations one by one, in words that hold on every machine.
+
+    They start in the repository that the results belong to, wherever that lies.
+    """
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
@@ -100,8 +103,8 @@ class Reproduction:
             wanted = _wanted_evaluation(self._ground, fingerprint)
             origin, about = _origin(wanted.record), tuple(_about(wanted.record))
             if (origin, about) not in self._shared:
-                lines = _preparation(self._ground, origin, about, _folder(origin))
-                self._shared[origin, about] = tuple(lines)
+                results = self._ground.shown_results.as_posix()
+                self._shared[origin, about] = tuple(_anywhere(origin, about, results))
             return Commands(self._shared[origin, about], tuple(_making([wanted])))
 
 
@@ -230,13 +233,38 @@ def _folder(origin: Origin) -> str:
 
 def _preparation(ground: Ground, origin: Origin, about: Iterable[str], folder: str) -> list[str]:
     """From nothing to a clone with its environment and its data."""
-    git, settings = json.loads(origin.git), json.loads(origin.settings)
+    git = json.loads(origin.git)
     return [
         *about,
         f"git clone {_address(ground.root, git['commit'])} {folder}",
         f"cd {folder}",
         f"git checkout --quiet {git['commit']}",
         *_apply(ground, git),
+        *_python_here(origin),
+        *_furnishing(origin),
+    ]
+
+
+def _anywhere(origin: Origin, about: Iterable[str], results: str) -> list[str]:
+    """The same from the repository's folder, and without a word about what is there now."""
+    git = json.loads(origin.git)
+    folder = f"../{_folder(origin)}"
+    return [
+        *about,
+        "# To be started in the folder of the repository that these results belong to.",
+        'REPOSITORY="$PWD"',
+        f'git clone "$REPOSITORY" {folder}',
+        f"cd {folder}",
+        f"git checkout --quiet {git['commit']}",
+        *_apply_anywhere(git, results),
+        *_furnishing(origin),
+    ]
+
+
+def _furnishing(origin: Origin) -> list[str]:
+    """In the clone: its environment, its settings and its data."""
+    settings = json.loads(origin.settings)
+    return [
         *_environment(origin),
         "# Data sets are fetched; without internet: export DENSITY_BENCH_MIRROR=FOLDER before.",
         f"set -- {_options(settings)}",
@@ -301,15 +329,9 @@ def _without_password(address: str) -> str:
 
 def _apply(ground: Ground, git: Mapping[str, Any]) -> list[str]:
     """The recorded difference, from where it is kept."""
-    if not git.get("dirty"):
-        return []
-    lines = [
-        f"# Not committed and without a copy: {one['name']} ({one['bytes']} bytes)."
-        for one in git.get("left_out_files") or []
-    ]
-    if not git.get("changes_digest"):
-        return [*lines, "# No copy of the uncommitted changes was made: not here."]
-    name = git.get("difference_file") or f"{git['changes_digest']}.patch"
+    lines, name = _uncommitted(git)
+    if name is None:
+        return lines
     loose = ground.results.root / SOURCES / name
     if loose.is_file():
         return [
@@ -327,18 +349,48 @@ def _apply(ground: Ground, git: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _apply_anywhere(git: Mapping[str, Any], results: str) -> list[str]:
+    """The recorded difference, from the folder of results or from the pack that holds it."""
+    lines, name = _uncommitted(git)
+    if name is None:
+        return lines
+    folder, pack = f"{results}/{SOURCES}", f"{results}/{FOLDER}/{SOURCES_PACK}"
+    return [
+        *lines,
+        f'test -f "$REPOSITORY/{folder}/{name}" ||'
+        f' python3 -m zipfile -e "$REPOSITORY/{pack}" "$REPOSITORY/{folder}"',
+        f'git apply --allow-empty --whitespace=nowarn "$REPOSITORY/{folder}/{name}"',
+    ]
+
+
+def _uncommitted(git: Mapping[str, Any]) -> tuple[list[str], str | None]:
+    """What is to be said of uncommitted changes, and the file that holds them; None for none."""
+    if not git.get("dirty"):
+        return [], None
+    lines = [
+        f"# Not committed and without a copy: {one['name']} ({one['bytes']} bytes)."
+        for one in git.get("left_out_files") or []
+    ]
+    if not git.get("changes_digest"):
+        return [*lines, "# No copy of the uncommitted changes was made: not here."], None
+    return lines, git.get("difference_file") or f"{git['changes_digest']}.patch"
+
+
+def _python_here(origin: Origin) -> list[str]:
+    here = ".".join(map(str, sys.version_info[:3]))
+    if here == origin.python:
+        return []
+    return [f"# Python {origin.python} was used; the one here is {here}."]
+
+
 def _environment(origin: Origin) -> list[str]:
     version = ".".join(origin.python.split(".")[:2])
-    lines = []
-    here = ".".join(map(str, sys.version_info[:3]))
-    if here != origin.python:
-        lines.append(f"# Python {origin.python} was used; the one here is {here}.")
     lock = json.loads(origin.lock)
     if lock:
-        lines.append(f"echo '{lock['sha256']}  {lock['name']}' | sha256sum --check")
+        line = f"echo '{lock['sha256']}  {lock['name']}' | sha256sum --check"
     else:
-        lines.append("# The record names no lock file; the versions that it lists were installed.")
-    return [*lines, f"make env PYTHON=python{version}"]
+        line = "# The record names no lock file; the versions that it lists were installed."
+    return [line, f"make env PYTHON=python{version}"]
 
 
 def _options(settings: Mapping[str, Any] | None) -> str:

@@ -42,6 +42,8 @@ from workflow_src.report.evaluations import (
 from workflow_src.storage import read_json_object
 
 _HISTORY = "history.parquet"
+_DEPTH = 4
+"""Parts of a result's path from its kind on."""
 _RESULT = ("best_step", "steps", "parameter_count", "device_seconds")
 """What a run's record tells of its training, by the names of `Run`."""
 
@@ -208,7 +210,7 @@ def read_history(evaluation: Evaluation, run: Run) -> dict[str, NDArray[Any]] | 
         The file is not the one that the run's record vouches for.
     """
     archive, directory = evaluation.archive, Path(run.directory)
-    place = _within(archive, directory)
+    place = _within(directory)
     if not archive.is_loose(place) and not archive.is_packed(place):
         return None
     data = _vouched(archive, directory, _HISTORY)
@@ -220,7 +222,7 @@ def read_history(evaluation: Evaluation, run: Run) -> dict[str, NDArray[Any]] | 
 
 def _vouched(archive: Results, directory: Path, file: str) -> bytes | None:
     """A file's bytes as the record of its directory has them; None where that has no such file."""
-    place = _within(archive, directory)
+    place = _within(directory)
     outputs = archive.record(place).get("outputs", {})
     if file not in outputs:
         return None
@@ -231,7 +233,7 @@ def _vouched(archive: Results, directory: Path, file: str) -> bytes | None:
 
 
 def _read_evaluation(fingerprint: str, path: Path, archive: Results) -> Evaluation:
-    place = _within(archive, path.parent)
+    place = _within(path.parent)
     if not archive.is_loose(place) and not archive.is_packed(place):
         planned = archive.root / "plan" / "evaluations" / f"{fingerprint}.json"
         return Evaluation(
@@ -301,8 +303,9 @@ def _dimensions(archive: Results, measurement: Path | None) -> int | None:
     return None if dimensions is None else int(dimensions)
 
 
-def _within(archive: Results, directory: Path) -> str:
-    return directory.relative_to(archive.root).as_posix()
+def _within(directory: Path) -> str:
+    """A result's place in the results, which may have been moved since its path was written."""
+    return Path(*directory.parts[-_DEPTH:]).as_posix()
 
 
 def _planned_runs(membership: Path, role: str) -> tuple[Run, ...]:
@@ -318,7 +321,7 @@ def _planned_runs(membership: Path, role: str) -> tuple[Run, ...]:
 def _judge(archive: Results, judge: Mapping[str, Any]) -> Run:
     """A run that judged; how it went is its own record's to tell, where that is here."""
     known = Run(*(judge[n] for n in ("fingerprint", "spec", "directory", "state", "reason")))
-    place = _within(archive, Path(known.directory))
+    place = _within(Path(known.directory))
     if not archive.is_loose(place) and not archive.is_packed(place):
         return known
     result = archive.record(place)["content"]["result"]

@@ -42,7 +42,7 @@ class Pictures:
         """What the template of a figure shows; ``part`` is its experiment."""
         own = figure.name.removeprefix(f"{study}_{part}").lstrip("_") or part
         name = f"{study}/{part}/{own}"
-        suffix, data = report_image(figure)
+        suffix, data = _image(figure)
         address = f"{self.folder}/{name}{suffix}"
         self._images[address] = data
         self._captions[name] = {"title": figure.title, "caption": figure.caption}
@@ -57,6 +57,16 @@ class Pictures:
         }
 
 
+def _image(figure: Figure) -> tuple[str, bytes]:
+    """The image that suits pages; of files that are damaged, as audits meet them, one as it is."""
+    try:
+        return report_image(figure)
+    except Exception:
+        # What decoders raise on bytes that are no image is anything; a report draws no such.
+        suffix = min(figure.images)
+        return suffix, figure.images[suffix]
+
+
 def _size(suffix: str, data: bytes) -> tuple[int, int]:
     """Width and height of an image in CSS pixels; nothing of what is no image."""
     if suffix == ".svg":
@@ -68,6 +78,6 @@ def _size(suffix: str, data: bytes) -> tuple[int, int]:
     try:
         with Image.open(io.BytesIO(data)) as image:
             width, height = (one * _PIXELS_PER_INCH / DPI for one in image.size)
-    except OSError:
+    except Exception:
         return 0, 0
     return round(width), round(height)
