@@ -34,9 +34,9 @@ def test_every_part_of_the_folder_has_its_bound(report: Report) -> None:
     library = importlib.resources.files("itables") / "html"
     shipped = sum(len((library / name).read_bytes()) for name in ("dt_bundle.js", "dt_bundle.css"))
     assert bytes_of(taken("assets/tables.*")) <= shipped + 2_000
-    assert bytes_of(taken("assets/provenance-*.js")) <= 8_000 + 4_000 * evaluations
+    assert bytes_of(taken("assets/provenance-*.js")) <= 4_000 + 1_000 * evaluations
     assert bytes_of(taken("assets/*")) <= 60_000
-    assert bytes_of(taken("*.html")) <= 40_000 + 3_000 * evaluations
+    assert bytes_of(taken("*.html")) <= 40_000 + 2_000 * evaluations
     assert bytes_of(taken("manifest-*.json")) <= 10_000 + 1_000 * evaluations
     assert bytes_of(taken("figures/*/captions.json")) <= 20_000
     for path in taken("figures/*/*/*/*"):

@@ -38,7 +38,7 @@ def test_a_number_leads_to_its_rows(report: Report, reader: Reader) -> None:
         block = sources.text_content() or ""
         for name in names:
             (path,) = report.root.glob(f"results/evaluations/*/*/*-{name}/evaluation.json")
-            assert path.relative_to(report.root).as_posix() in block
+            assert name in block
             winner = json.loads(path.read_text())["content"]["winner"]
             assert winner in block
         assert names[0] in (row.text_content() or "")

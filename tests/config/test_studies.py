@@ -227,6 +227,7 @@ def test_a_study_can_lie_anywhere(tmp_path: Path) -> None:
         ),
         ("likelihoods: [gaussian]", "likelihoods: [gaussian]\n        seeds: [-1]", 28, None, "at"),
         ("title: First", "title: First\n    title: Again", 16, None, "is given twice"),
+        ("name: mine", "name: index", 1, "name", "would be the report's overview"),
         ("  first:", "  claims:", 14, "experiments.claims", "could be those of claims"),
         ("  first:", "  my_claims:", 14, "experiments.my_claims", "does not end in claims"),
     ],

@@ -26,6 +26,7 @@ from workflow_src.config.study_checks import (
     check_experiment_names,
     check_model_values,
     check_models,
+    check_study_name,
     check_training,
 )
 from workflow_src.config.yaml_lines import Document, KeyPath, read_yaml
@@ -72,6 +73,11 @@ class Study(StrictModel):
     @model_validator(mode="after")
     def _leaves_the_names_of_claims(self) -> Study:
         check_experiment_names(self.experiments)
+        return self
+
+    @model_validator(mode="after")
+    def _leaves_the_name_of_the_overview(self) -> Study:
+        check_study_name(self.name)
         return self
 
     @model_validator(mode="after")

@@ -30,6 +30,20 @@ from workflow_src.config.yaml_lines import KeyPath
 CLAIMS_STEM = "claims"
 """Ends the names of the files of a study's claims, which no experiment's files may have."""
 
+OVERVIEW_STEM = "index"
+"""The name of the report's overview, beside which pages are called as their studies."""
+
+
+def check_study_name(name: str) -> None:
+    """The report's page of the study would not be its overview."""
+    if name == OVERVIEW_STEM:
+        raise Complaint(
+            ("name",),
+            f"the page of a study {name} would be the report's overview",
+            expected="any other name",
+            remedy="give the study and its file another name",
+        ).raised_in_validator()
+
 
 def check_experiment_names(names: Iterable[str]) -> None:
     """No experiment's files would be called as those of claims are."""

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
+import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,11 @@ from workflow_src.storage import explain, read_json_object, sha256_file
 log = logging.getLogger(__name__)
 
 SNAKEMAKE_MARK = ".snakemake_timestamp"
+FIGURES, TABLES = "figures", "tables"
+
+_FINGERPRINT = re.compile(r"[0-9a-f]{16}")
+_DEPTH = 3
+"""Folders above a figure, up to that of its report."""
 
 Manifests = Mapping[Path, Mapping[str, Any]]
 
@@ -58,6 +65,24 @@ def discard_stale(manifest: Path, earlier: Manifests, keep: Collection[Path]) ->
                 with contextlib.suppress(OSError):
                     path.unlink(missing_ok=True)
                     _remove_empty_folders(path.parent, results)
+
+
+def discard_unvouched(manifest: Path, earlier: Manifests, fingerprint: str) -> None:
+    """Remove folders of figures and tables of other reports than ``fingerprint``'s that no manifest
+    names: reports that waited for evaluations left them.
+    """
+    named = {
+        (manifest.parent / name).resolve().parents[depth]
+        for outputs in earlier.values()
+        for name in outputs
+        for depth in range(_DEPTH)
+    }
+    for place in (manifest.parent / FIGURES, manifest.parent.parent / TABLES):
+        for folder in sorted(place.glob("*")):
+            is_of_a_report = folder.is_dir() and _FINGERPRINT.fullmatch(folder.name)
+            if is_of_a_report and folder.name != fingerprint and folder.resolve() not in named:
+                log.info("removed %s, which belonged to an interim report", folder)
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _remove_empty_folders(folder: Path, results: Path) -> None:

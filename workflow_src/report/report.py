@@ -6,6 +6,7 @@ old manifests go, the files are written one by one whole, and the new manifest s
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,12 @@ from workflow_src.provenance.repository import describe_repository
 from workflow_src.report.claim_files import claims_csv_text, claims_markdown_text
 from workflow_src.report.evaluations import MISSING
 from workflow_src.report.evidence import Evidence, read_evidence
-from workflow_src.report.manifests import discard_stale, older_manifests, retire
+from workflow_src.report.manifests import (
+    discard_stale,
+    discard_unvouched,
+    older_manifests,
+    retire,
+)
 from workflow_src.report.metrics import metric_rows, run_rows
 from workflow_src.report.page.addresses import OVERVIEW
 from workflow_src.report.page.chapters import Chapter, drawn_chapter, undrawn_chapter
@@ -31,7 +37,7 @@ from workflow_src.report.schema import METRICS, parquet_bytes, runs_columns
 from workflow_src.report.summaries import metrics_text, test_bounds_text, validation_bounds_text
 from workflow_src.report.table_files import csv_text, markdown_text
 from workflow_src.report.wording import CLAIMS_STEM
-from workflow_src.storage import replacing_file, write_json
+from workflow_src.storage import replacing_file, write_text
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +78,7 @@ def write_report(membership: Path) -> None:
                 temporary.write_bytes(data)
         discard_stale(evidence.manifest, earlier, keep=files)
         if not absent:
+            discard_unvouched(evidence.manifest, earlier, evidence.fingerprint)
             _write_manifest(evidence, files, started)
     if absent:
         # Without a manifest it does not pass for the report, which is made when all is there.
@@ -161,4 +168,5 @@ def _write_manifest(evidence: Evidence, files: Files, started: datetime) -> None
         started=started,
         sources=evidence.sources,
     )
-    write_json(evidence.manifest, record)
+    # It is part of the folder that people pass on, and names every file of it: no room for indents.
+    write_text(evidence.manifest, json.dumps(record, sort_keys=True, separators=(",", ":")) + "\n")

@@ -20,6 +20,8 @@ from workflow_src.report.page.chapters import Chapter, undrawn_chapter
 from workflow_src.report.page.rendering import render_pages
 
 HOSTILE = "</script><img src=x onerror=alert(1)> \"' & {{ 7 * 7 }} \u2028"
+BYTES_OF_A_CELL, BYTES_OF_A_LINE = 700, 200
+"""At most, of five seeds: three columns for a cell of ours, and one row for each of its seeds."""
 MADE = datetime(2024, 1, 2, 3, 4, tzinfo=UTC)
 CLEAN = {"commit": "0123456789abcdef0123", "dirty": False}
 
@@ -58,7 +60,8 @@ def test_what_others_wrote_is_text_and_never_markup(winners: Any) -> None:
         assert not [one for one in page.elements if "onerror" in one.attributes]
         assert HOSTILE in page.all("title" if name == "spvae.html" else "main")[0].text
         assert "49" not in page.all("h1")[0].text
-    assert b"\xe2\x80\xa8" not in files["assets/provenance-spvae.js"]
+    assert files["assets/provenance-spvae.js"].isascii()
+    assert b"<" not in files["assets/provenance-spvae.js"]
 
 
 def picture() -> bytes:
@@ -136,6 +139,65 @@ def test_pages_grow_no_faster_than_what_they_show(sizes: list[int]) -> None:
     once, twice, four_times = sizes
     assert four_times - twice <= 2.1 * (twice - once)
     assert twice > once
+
+
+def cells_and_lines(page: Document) -> tuple[int, int]:
+    """How many cells of ours the tables have, and how many rows tell where these come from."""
+    cells = sum(one.has("ours") for one in page.all("td"))
+    tables = [one for one in page.all("table") if one.has("sources-table")]
+    return cells, sum(one.tag == "tr" for table in tables for one in table.inside)
+
+
+def test_a_page_takes_little_room_for_each_number(
+    tree: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found = []
+    for data_sets in (["digits"], ["digits", "mnist"]):
+        folder = tmp_path / str(len(data_sets))
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        made = tree(
+            experiments=["table1"],
+            likelihoods=["gaussian"],
+            data_sets=data_sets,
+            seeds=list(range(5)),
+        )
+        for one in made.plan.evaluations:
+            made.measured(one, 2000.0)
+        text = rendered(read_evidence(made.membership))["spvae.html"].decode()
+        page = Document(text)
+        (sources,) = re.findall(r'<table class="plain sources-table">.*?</table>', text, re.DOTALL)
+        (table,) = re.findall(r'<table class="comparison".*?</table>', text, re.DOTALL)
+        found.append((*cells_and_lines(page), len(table), len(sources)))
+    before, after = found
+    cells, lines, table, sources = (b - a for a, b in zip(before, after, strict=True))
+    assert (cells, lines) == (8, 8 * 5)
+    assert table / cells < BYTES_OF_A_CELL
+    assert sources / lines < BYTES_OF_A_LINE
+
+
+def test_pages_have_no_room_between_lines(winners: Any) -> None:
+    files = rendered(read_evidence(winners.membership))
+    for name in ("index.html", "spvae.html"):
+        lines = files[name].decode().splitlines()
+        assert all(line and not line[0].isspace() for line in lines)
+
+
+def test_a_table_without_published_numbers_has_no_columns_for_them(
+    tree: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kinds = {}
+    for data_set in ("digits", "mnist"):
+        (tmp_path / data_set).mkdir()
+        monkeypatch.chdir(tmp_path / data_set)
+        made = tree(experiments=["table1"], likelihoods=["gaussian"], data_sets=[data_set])
+        text = rendered(read_evidence(made.membership))["spvae.html"].decode()
+        heads = [one.attributes.get("data-name", "") for one in Document(text).all("th")]
+        kinds[data_set] = {name.rpartition(".")[2] for name in heads if "." in name}
+        told = "has published no number for" in text
+        assert told == (data_set == "digits")
+    # The paper has numbers for MNIST and none for the small images that come with scikit-learn.
+    assert kinds == {"digits": {"ours"}, "mnist": {"ours", "published", "difference"}}
 
 
 def test_pages_name_no_folder_of_this_machine(winners: Any, tmp_path: Path) -> None:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import io
 import re
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 from xml.etree import ElementTree
 
 from PIL import Image, ImageChops
 
-from workflow_src.report.figures.style import Figure
+from workflow_src.report.figures.style import DPI, Figure
 
 _SVG = "http://www.w3.org/2000/svg"
-_XLINK = "http://www.w3.org/1999/xlink"
-_HREF = f"{{{_XLINK}}}href"
+_HREF = "{http://www.w3.org/1999/xlink}href"
 _SHAPES = {f"{{{_SVG}}}{name}" for name in ("path", "use", "text", "rect", "image", "tspan", "g")}
 _GROUP = f"{{{_SVG}}}g"
 _IMAGE = f"{{{_SVG}}}image"
@@ -26,6 +27,7 @@ _PLACES = ("d", "x", "y", "transform", "points", "width", "height", "style")
 _NUMBER = re.compile(r"-?\d+\.\d{3,}(?!\d*e)")
 _LONG_NUMBER = re.compile(r"-?\d*\.?\d+(?:e[-+]?\d+)?")
 _USED = re.compile(r"url\(#([^)]+)\)")
+_CLIP = "clip-path"
 _LEVEL = re.compile(r"rotate\(-?0 [^)]*\)")
 _SPACES = re.compile(r"\s+")
 _TIGHT = re.compile(r" ?([MLQCZz]) ?")
@@ -36,6 +38,10 @@ _GRAYS = 24
 """Of a picture of gray images; more of them are not told apart in squares of a few pixels."""
 _TINT = 24
 """Difference of red, green and blue, of 255, up to which a colour counts as a gray, as ink does."""
+_LARGE = 40_000
+"""Bytes of a picture in colour from which it is worth a coarser one."""
+_COARSER = 96
+"""Dots per inch of that, as many as pages have; the finer one lies in ``results/figures``."""
 _HOPELESS = 6
 """How many times as large as the picture a drawing may be for it to be worth a try."""
 
@@ -50,9 +56,9 @@ def report_image(figure: Figure) -> tuple[str, bytes]:
         return ".svg", smaller_svg(images[".svg"])
     picture = smaller_png(images[".png"])
     if ".svg" not in images or len(images[".svg"]) > _HOPELESS * len(picture):
-        return ".png", picture
+        return ".png", coarser_png(picture)
     drawing = smaller_svg(images[".svg"])
-    return (".svg", drawing) if len(drawing) <= len(picture) else (".png", picture)
+    return (".svg", drawing) if len(drawing) <= len(picture) else (".png", coarser_png(picture))
 
 
 def smaller_png(data: bytes) -> bytes:
@@ -60,10 +66,31 @@ def smaller_png(data: bytes) -> bytes:
     with Image.open(io.BytesIO(data)) as opened:
         image = opened.convert("RGB")
     few = _in_grays(image) if _is_gray(image) else _in_colours(image)
-    stream = io.BytesIO()
-    few.save(stream, format="png", optimize=True)
-    smaller = stream.getvalue()
+    smaller = _png_bytes(few)
     return smaller if len(smaller) < len(data) else data
+
+
+def coarser_png(data: bytes) -> bytes:
+    """A large picture in colour with fewer dots per inch, which it tells; any other as it is.
+
+    What is made of squares, whose edges a coarser picture smears, grows by it and stays as it is.
+    """
+    if len(data) <= _LARGE:
+        return data
+    with Image.open(io.BytesIO(data)) as opened:
+        image = opened.convert("RGB")
+    if _is_gray(image):
+        return data
+    width, height = (round(length * _COARSER / DPI) for length in image.size)
+    coarse = image.resize((width, height), Image.Resampling.LANCZOS)
+    smaller = _png_bytes(_in_colours(coarse), dpi=(_COARSER, _COARSER))
+    return smaller if len(smaller) < len(data) else data
+
+
+def _png_bytes(image: Image.Image, **settings: Any) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, format="png", optimize=True, **settings)
+    return stream.getvalue()
 
 
 def smaller_svg(data: bytes) -> bytes:
@@ -79,6 +106,8 @@ def smaller_svg(data: bytes) -> bytes:
             element.attrib.pop("id", None)
         if element is not root:
             _shorten(element)
+            _clip_by_style(element)
+    _rename(root, {name: f"n{place}" for place, name in enumerate(sorted(used))})
     _unwrap(root)
     _share_styles(root)
     for element in root.iter():
@@ -86,8 +115,8 @@ def smaller_svg(data: bytes) -> bytes:
             element.text = None
         element.tail = element.tail if (element.tail or "").strip() else None
     ElementTree.register_namespace("", _SVG)
-    ElementTree.register_namespace("xlink", _XLINK)
-    return bytes(ElementTree.tostring(root, encoding="utf-8"))
+    # Neither words nor values can have this end of an element: in them it is written as "/&gt;".
+    return bytes(ElementTree.tostring(root, encoding="utf-8")).replace(b" />", b"/>")
 
 
 def is_drawing(suffix: str, data: bytes) -> bool:
@@ -103,6 +132,25 @@ def _names_in_use(root: ElementTree.Element) -> set[str]:
         if (target := element.get(_HREF, "")).startswith("#"):
             found.add(target[1:])
     return found
+
+
+def _clip_by_style(element: ElementTree.Element) -> None:
+    """Where an element is cut off becomes part of its style, which many share."""
+    if (clip := element.attrib.pop(_CLIP, None)) is not None:
+        style = element.get("style", "").rstrip("; ")
+        element.set("style", f"{style}; {_CLIP}: {clip}" if style else f"{_CLIP}: {clip}")
+
+
+def _rename(root: ElementTree.Element, names: Mapping[str, str]) -> None:
+    """Give what is used its new name, there and wherever it is used."""
+    for element in root.iter():
+        target = element.attrib.pop(_HREF, None)
+        for name, value in element.attrib.items():
+            element.set(name, _USED.sub(lambda used: f"url(#{names[used[1]]})", value))
+        if (own := element.get("id")) is not None:
+            element.set("id", names[own])
+        if target is not None:
+            element.set("href", f"#{names[target[1:]]}" if target.startswith("#") else target)
 
 
 def _shorten(element: ElementTree.Element) -> None:

@@ -6,9 +6,10 @@ have no hyphen, so that joined by hyphens they stay apart.
 
 from __future__ import annotations
 
+from workflow_src.config.study_checks import OVERVIEW_STEM
 from workflow_src.report.tables import Table
 
-OVERVIEW = "index.html"
+OVERVIEW = f"{OVERVIEW_STEM}.html"
 STYLE = "assets/style.css"
 SCRIPT = "assets/report.js"
 TABLES_SCRIPT = "assets/tables.js"

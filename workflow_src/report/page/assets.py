@@ -2,8 +2,8 @@
 
 Pages are opened from disk, where a browser imports no module and fetches no data. So all scripts
 are classic ones: the library, which itables ships as one module, is put into a function that hands
-out what the module exports, and data calls a function with itself. As the library is most of a
-small report, it is packed; its style is not needed beside the report's own.
+out what the module exports, and data calls a function with itself. The library and the data, most
+of a report, are packed; the library's style is not needed beside the report's own.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import base64
 import gzip
 import json
 import re
+import zlib
 from collections.abc import Mapping
 from importlib import metadata, resources
 from pathlib import Path
@@ -65,11 +66,14 @@ def library_script(module: str, version: str) -> str:
     body, notices = module[: exports.start()], module[exports.end() :].strip()
     handed = f"densityBench.tables({default[1]});"
     script = f'(function () {{ "use strict";\n{body}\n{handed}\n}})();\n'
-    packed = base64.b64encode(gzip.compress(script.encode(), mtime=0)).decode()
     return (
         f"/* DataTables with its extensions as itables {version} ships them, packed. */\n"
-        f'{notices}\ndensityBench.library("{packed}");\n'
+        f'{notices}\ndensityBench.library("{_packed(script)}");\n'
     )
+
+
+def _packed(text: str) -> str:
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 
 def unpacked(script: bytes) -> bytes:
@@ -81,12 +85,12 @@ def unpacked(script: bytes) -> bytes:
         return script
     try:
         inside = gzip.decompress(base64.b64decode(found[1]))
-    except (ValueError, OSError, EOFError):
+    except (ValueError, OSError, EOFError, zlib.error):
         return script
     return script[: found.start(1)] + inside + script[found.end(1) :]
 
 
 def provenance_file(lines: Mapping[str, Any]) -> bytes:
-    """The origins of a study's numbers as a script that hands them to the page's own."""
+    """The origins of a study's numbers as a script that hands them, packed, to the page's own."""
     text = json.dumps(lines, separators=(",", ":"), sort_keys=True)
-    return f"densityBench.provenance({text});\n".encode()
+    return f'densityBench.provenance("{_packed(text)}");\n'.encode()

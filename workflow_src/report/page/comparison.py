@@ -34,13 +34,14 @@ _KINDS = ("ours", "published", "difference")
 def table_values(table: Table, study: Study) -> dict[str, Any]:
     """What the template of a table shows."""
     scale = heat_scale(table)
-    titles = _telling(table)
+    titles = telling_axes(table)
     return {
         "name": experiment_anchor(table.study, table.experiment),
         "row_titles": [
             {"text": axis_title(table.row_axes[i]), "name": table.row_axes[i]} for i in titles
         ],
         "heads": _heads(table),
+        "compared": _is_compared(table),
         "rows": [_row(table, place, row, titles, scale) for place, row in enumerate(table.rows)],
         "everywhere": _everywhere(table, titles),
         "legend": legend(table, study),
@@ -51,7 +52,7 @@ def table_values(table: Table, study: Study) -> dict[str, Any]:
     }
 
 
-def _telling(table: Table) -> list[int]:
+def telling_axes(table: Table) -> list[int]:
     """Places of the row axes that tell rows apart, the first always among them."""
     axes = range(len(table.row_axes))
     return [i for i in axes if i == 0 or len({row[i] for row in table.rows}) > 1]
@@ -74,7 +75,14 @@ def _direction(table: Table) -> str | None:
 
 
 def _kinds(table: Table) -> tuple[str, ...]:
-    return _KINDS if table.compared else _KINDS[:1]
+    return _KINDS if _is_compared(table) else _KINDS[:1]
+
+
+def _is_compared(table: Table) -> bool:
+    """Whether any cell has a number of the paper's; the legend tells where none has."""
+    return table.compared and any(
+        cell.source_of_published is not None for cell in table.cells.values()
+    )
 
 
 def _heads(table: Table) -> list[list[dict[str, Any]]]:
@@ -144,7 +152,6 @@ def _cell(table: Table, cell: Cell, anchor: str, scale: float | None) -> dict[st
         "planned": any(not source.never for source in cell.sources),
         "best": cell.best,
         "marks": [letter(note) for note in cell.notes],
-        "compared": table.compared,
         "published": published_text(cell, unit),
         "published_order": _exact(cell.published),
         "printed": f"{one.place}, in {one.unit}" if one else "",

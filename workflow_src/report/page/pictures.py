@@ -35,7 +35,7 @@ class Pictures:
     @property
     def files(self) -> dict[str, bytes]:
         """All images, and the captions in one file that is there also where no figure is."""
-        captions = json.dumps(self._captions, indent=2, sort_keys=True) + "\n"
+        captions = json.dumps(self._captions, indent=0, sort_keys=True) + "\n"
         return {f"{self.folder}/{CAPTIONS}": captions.encode(), **self._images}
 
     def shown(self, study: str, part: str, figure: Figure) -> dict[str, Any]:
@@ -77,7 +77,11 @@ def _size(suffix: str, data: bytes) -> tuple[int, int]:
         return round(width), round(height)
     try:
         with Image.open(io.BytesIO(data)) as image:
-            width, height = (one * _PIXELS_PER_INCH / DPI for one in image.size)
+            dots = image.info.get("dpi", (DPI, DPI))
+            width, height = (
+                length * _PIXELS_PER_INCH / per_inch
+                for length, per_inch in zip(image.size, dots, strict=True)
+            )
     except Exception:
         return 0, 0
     return round(width), round(height)

@@ -8,6 +8,7 @@ is the templates'.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +34,8 @@ from workflow_src.report.wording import typeset
 
 TEMPLATES = Path(__file__).parent / "templates"
 _COMMIT = 12
+_INDENT = re.compile(r"\n\s+")
+"""Templates are indented for their readers; pages, which have no preformatted text, need not be."""
 
 
 def render_pages(
@@ -78,7 +81,7 @@ def render_pages(
         provenance_script(study["name"]): provenance_file(provenance_lines(evidence, study["name"]))
         for study in studies
     }
-    texts = {name: text.encode() for name, text in pages.items()}
+    texts = {name: _INDENT.sub("\n", text).encode() for name, text in pages.items()}
     return dict(
         itertools.chain(
             texts.items(), asset_files().items(), origins.items(), pictures.files.items()

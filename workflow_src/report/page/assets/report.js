@@ -83,12 +83,15 @@
     };
   }
 
+  function unpacked(text) {
+    const packed = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+    return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip")));
+  }
+
   /* The library comes packed; what is in it is run as a script of its own. */
   async function runPacked(text, fail) {
     try {
-      const packed = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
-      const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
-      const source = await new Response(stream).blob();
+      const source = await unpacked(text).blob();
       const script = document.createElement("script");
       script.src = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
       script.onload = () => URL.revokeObjectURL(script.src);
@@ -238,7 +241,7 @@
 
   function origins() {
     return load(document.body.dataset.provenance, (resolve) => {
-      bench.provenance = resolve;
+      bench.provenance = (text) => resolve(unpacked(text).json());
     });
   }
 
