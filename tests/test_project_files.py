@@ -13,8 +13,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from support import lock
-from support.markdown_pages import anchors, links
+from support import lock, screenshots
+from support.markdown_pages import anchors, blocks, links, prose
 
 from workflow_src.config.data_sets import DATA_SETS
 from workflow_src.config.strict import Likelihood
@@ -218,6 +218,36 @@ def test_every_picture_is_shown_somewhere() -> None:
     assert {path for path in (ROOT / "docs" / "images").iterdir() if path.is_file()} <= shown
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("cd /root/clone", "/root/clone"),
+        ("made in /tmp/a, of no commit", "/tmp/a,, no commit"),
+        ("DENSITY_BENCH_MIRROR='/home/me/data'", "/home/me/data"),
+        ("file:///work/main/results", "/work/main/results"),
+    ],
+)
+def test_a_page_that_shows_a_machine_or_lacks_a_commit_is_not_pictured(
+    text: str, found: str
+) -> None:
+    with pytest.raises(screenshots.NotToBeShownError, match=re.escape(f"page shows {found};")):
+        screenshots.refuse("page", text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "results/work/a",
+        "https://example.org/home",
+        "commit 1a2b3c",
+        "work/tmp",
+        "no commits beyond",
+    ],
+)
+def test_other_pages_are_pictured(text: str) -> None:
+    screenshots.refuse("page", text)
+
+
 def test_no_document_knows_a_machine() -> None:
     for page in [*PAGES, ROOT / "CITATION.cff", ROOT / ".snakemake-workflow-catalog.yml"]:
         assert not re.search(r"/(root|tmp|work)/", page.read_text()), page
@@ -246,19 +276,37 @@ def test_the_changelog_begins_with_this_version() -> None:
     assert set(kinds) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 
 
-def test_what_contributors_are_told_to_run_exists() -> None:
-    page = ROOT / "CONTRIBUTING.md"
+def made(page: Path) -> set[str]:
+    """Targets of make that a document names, in its blocks and in code within its lines."""
+    inline = re.findall(r"`([^`]+)`", prose(page))
+    lines = [line for block in blocks(page) for line in block.commands] + inline
+    return {found for line in lines for found in re.findall(r"(?:^|&& )make ([a-z][a-z-]*)", line)}
+
+
+def test_targets_of_make_that_documents_name_exist() -> None:
     text = (ROOT / "Makefile").read_text()
-    said = set(re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text(), flags=re.MULTILINE))
-    assert {"env", "lint", "test", "architecture"} <= said
-    for target in said:
-        assert re.search(rf"^{target}:", text, flags=re.MULTILINE), target
-    for script in re.findall(r"`python (tests/\S+\.py)`", page.read_text()):
-        assert (ROOT / script).is_file()
+    targets = set(re.findall(r"^([a-z-]+):", text, flags=re.MULTILINE))
+    assert {"env", "lint", "test", "architecture"} <= made(ROOT / "CONTRIBUTING.md")
+    assert {"demo", "test", "help"} <= made(ROOT / "README.md")
+    for page in PAGES:
+        assert made(page) <= targets, page.name
 
 
-def test_the_workflow_catalogue_finds_what_it_asks_for() -> None:
-    shown = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())
+def test_scripts_that_documents_name_exist() -> None:
+    named = r"\bpython ((?:tests|benchmarks)/\S+\.py)"
+    scripts = {found for page in PAGES for found in re.findall(named, page.read_text())}
+    assert "tests/support/columns.py" in scripts
+    assert [name for name in scripts if not (ROOT / name).is_file()] == []
+
+
+def test_what_the_workflow_catalogue_is_told_is_so() -> None:
+    """Its standardised area is closed to a main file at the root, and the comment says that."""
+    page = ROOT / ".snakemake-workflow-catalog.yml"
+    shown = yaml.safe_load(page.read_text())
+    head = page.read_text().split("usage:")[0]
+    assert "generic" in head
+    assert (ROOT / "Snakefile").is_file()
+    assert not (ROOT / "workflow").exists()
     assert shown.keys() == {"usage"}
     usage = shown["usage"]
     assert usage.keys() == {"mandatory-flags", "software-stack-deployment"}

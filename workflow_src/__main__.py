@@ -6,33 +6,45 @@ torch. What a user can mend is told in one line; everything else keeps its trace
 
 from __future__ import annotations
 
-import argparse
-import logging
-import os
 import sys
-import time
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TextIO
 
-from workflow_src.command_line.commands import FOLDER as COMMANDS
-from workflow_src.command_line.parsing import parse
-from workflow_src.config.conflicts import refuse_conflict
-from workflow_src.errors import UserError
-from workflow_src.exit_codes import ExitCode
-from workflow_src.jobs.heartbeat import Journal, StoppedError, stopping_on_signals
-from workflow_src.provenance.record import ATTEMPT_VARIABLE
-from workflow_src.storage import explain
+try:
+    import argparse
+    import errno
+    import logging
+    import os
+    import time
+    from collections.abc import Sequence
+    from datetime import UTC, datetime
+    from pathlib import Path
+    from typing import TextIO
+
+    from workflow_src.command_line.commands import FOLDER as COMMANDS
+    from workflow_src.command_line.parsing import parse
+    from workflow_src.config.conflicts import refuse_conflict
+    from workflow_src.errors import UserError
+    from workflow_src.exit_codes import ExitCode
+    from workflow_src.jobs.heartbeat import Journal, StoppedError, stopping_on_signals
+    from workflow_src.provenance.record import ATTEMPT_VARIABLE
+    from workflow_src.storage import explain
+except KeyboardInterrupt:
+    # These imports are most of the first tenth of a second; main() is not there yet.
+    print("cancelled", file=sys.stderr)
+    sys.exit(130)
 
 log = logging.getLogger("workflow_src")
+
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What may befall a write to standard output that goes to a file."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command that ``words`` (the command line) name; return its exit code."""
     given = sys.argv[1:] if words is None else words
     try:
-        return _execute(parse(given))
+        return _execute(_parsed(given))
+    except OSError as error:
+        return _tell_system_error(error, "--debug" in given)
     except SyntaxError as error:
         print(f"error: {_code_error(error)}", file=sys.stderr)
         return ExitCode.USER_ERROR
@@ -42,6 +54,14 @@ def main(words: Sequence[str] | None = None) -> int:
             print(file=sys.stderr)
         log.error("cancelled")
         return ExitCode.CANCELLED
+
+
+def _parsed(given: Sequence[str]) -> argparse.Namespace:
+    """The arguments; help that was asked for is printed whole, or the error is told."""
+    try:
+        return parse(given)
+    finally:
+        sys.stdout.flush()
 
 
 def _execute(arguments: argparse.Namespace) -> int:
@@ -155,11 +175,22 @@ def _tell_system_error(error: OSError, debug: bool) -> int:
     """A full disk, a missing permission: told as if storage had met it."""
     if isinstance(error, BrokenPipeError):
         # The reader of our output has gone (`... | head`); nobody is left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return ExitCode.NO_READER
-    if error.filename is None or error.errno is None:
+    if error.errno is None:
         raise error
-    return _tell(explain(error, Path(os.fsdecode(error.filename))), debug)
+    if error.filename is not None:
+        return _tell(explain(error, Path(os.fsdecode(error.filename))), debug)
+    if error.errno not in _OF_THE_DISK:
+        raise error
+    # What is written to files is told with their names; printing has none.
+    _drop_output()
+    return _tell(explain(error, Path("standard output")), debug)
+
+
+def _drop_output() -> None:
+    """Let nothing more of what was printed go anywhere, nor fail when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import math
 from typing import Any
 
 import pytest
+from support.studies import study_alone
 
 from workflow_src.config.claims import Comparison, Limit, Ratio
 from workflow_src.config.experiments import Grid
@@ -15,7 +16,7 @@ from workflow_src.config.loading import settings_from_mapping
 from workflow_src.config.metrics import METRICS
 from workflow_src.config.models import hyperparameters_of, metrics_of
 from workflow_src.config.published import PublishedValue
-from workflow_src.config.studies import Study, load_study
+from workflow_src.config.studies import Study
 from workflow_src.layouts import Mixture, Shape, centroid_count, parse
 from workflow_src.models.convolutional_mixtures.mixture_layer import MAXIMUM_ROOT
 from workflow_src.plan.grids import Group, expand
@@ -70,7 +71,7 @@ DRAWS_BETTER = "instance_e_draws_better_than_sum_product_networks_on_fashion_mni
 
 @pytest.fixture(scope="module")
 def study() -> Study:
-    return load_study("dcgmm")
+    return study_alone("dcgmm")
 
 
 @pytest.fixture(scope="module")

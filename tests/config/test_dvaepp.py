@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from support.studies import study_alone
 
 from workflow_src.config.experiments import Grid
 from workflow_src.config.models import hyperparameters_of
 from workflow_src.config.published import PublishedValue, read_published
-from workflow_src.config.studies import STUDIES, Study, load_study
+from workflow_src.config.studies import STUDIES, Study
 
 OVERLAPPING, SPIKE = "overlapping_exponential", "spike_and_exponential"
 DATA = ("binarised_mnist", "mnist", "omniglot", "caltech101_silhouettes", "cifar10_colour")
@@ -100,7 +101,7 @@ OTHER_TABLES: dict[int, dict[tuple[tuple[str, Any], ...], str]] = {
 
 @pytest.fixture(scope="module")
 def study() -> Study:
-    return load_study("dvaepp")
+    return study_alone("dvaepp")
 
 
 def _published(table: int) -> tuple[PublishedValue, ...]:

@@ -6,6 +6,7 @@ import itertools
 import json
 
 import pytest
+from support.studies import study_alone
 
 from workflow_src.config.claims import Comparison, Limit
 from workflow_src.config.experiments import Grid
@@ -13,7 +14,7 @@ from workflow_src.config.grid_entries import GridEntry
 from workflow_src.config.loading import settings_from_mapping
 from workflow_src.config.metrics import METRICS
 from workflow_src.config.models import hyperparameters_of
-from workflow_src.config.studies import Study, load_study
+from workflow_src.config.studies import Study
 from workflow_src.plan.grids import expand
 
 MODEL = "deep_generative_network"
@@ -24,7 +25,7 @@ EM = "expectation_maximisation"
 
 @pytest.fixture(scope="module")
 def study() -> Study:
-    return load_study("emdgn")
+    return study_alone("emdgn")
 
 
 def paper(study: Study, name: str) -> Grid:

@@ -8,19 +8,24 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from support.studies import take_joins_out
 
 from workflow_src.archive.results import Results
 from workflow_src.config import models
 from workflow_src.config.models import ModelDeclaration, discovered
-from workflow_src.config.studies import load_study
+from workflow_src.config.studies import Study, load_study
 from workflow_src.errors import UserError
 from workflow_src.report.claims import judge_claims
-from workflow_src.report.evaluations import MISSING, Evaluation
+from workflow_src.report.evaluations import MISSING, Evaluation, Metric
 from workflow_src.report.evidence import Group
 from workflow_src.report.joined import joined_sentence
+from workflow_src.report.table_files import markdown_text
+from workflow_src.report.tables import build_table
 
 _CACHED = (
     models.model_declarations,
@@ -61,10 +66,11 @@ AddModel = Callable[..., Path]
 
 @pytest.fixture
 def add_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AddModel]:
-    """Adds the folder of a model, with this model.yaml, to a copy of the package."""
+    """Adds the folder of a model, with this model.yaml, to a copy in which nothing else joins."""
     package = tmp_path / "workflow_src"
     hidden = shutil.ignore_patterns("__pycache__", ".*")
     shutil.copytree(_PACKAGE, package, ignore=hidden)
+    take_joins_out(package)
     monkeypatch.setattr(models, "PACKAGE", package)
 
     def add(text: str, name: str = "newcomer") -> Path:
@@ -240,8 +246,8 @@ def test_tables_and_captions_say_whom_the_paper_does_not_have(add_model: AddMode
     assert joined_sentence(study, "sizes", ["newcomer"]) is None
 
 
-def _group(model: str) -> Group:
-    """Of a study's Table 3, on data that the paper does not have, not evaluated yet."""
+def _group(model: str, experiment: str = "table3") -> Group:
+    """Of a study's table, on data that the paper does not have, not evaluated yet."""
     missing = Evaluation(
         fingerprint="0" * 16,
         path=Path("evaluation.json"),
@@ -257,7 +263,7 @@ def _group(model: str) -> Group:
     )
     axes = {"model": model, "data_set": "digits_without_0", "likelihood": "gaussian"}
     way = {"fraction": 1.0, "seed": 0, "protocol": "authors", "stream": "full"}
-    return Group("dcgmm", "table3", {**axes, **way}, missing)
+    return Group("dcgmm", experiment, {**axes, **way}, missing)
 
 
 def test_claims_are_of_the_papers_models_alone(add_model: AddModel) -> None:
@@ -273,3 +279,73 @@ def test_claims_are_of_the_papers_models_alone(add_model: AddModel) -> None:
 
     assert scopes("rat_spn") == {"published", "paper"}
     assert scopes("newcomer") == {"published"}
+
+
+def _measured(model: str, metric: str, value: float, **variant: str) -> Group:
+    """Of likelihoods, with a number, on data that the paper does not have."""
+    group = _group(model, "likelihoods")
+    number = Metric(metric, value, None, "nats", None)
+    return replace(group, variant=variant, evaluation=replace(group.evaluation, metrics=(number,)))
+
+
+def _told(study: Study, groups: list[Group]) -> tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]]:
+    """The table's rows that are marked as best, and those with a note that they are better."""
+    table = build_table(study, "likelihoods", groups)
+    noted = {
+        row
+        for (row, _), cell in table.cells.items()
+        if any("Better than all models of the paper" in table.notes[note] for note in cell.notes)
+    }
+    return {row for (row, _), cell in table.cells.items() if cell.best}, noted
+
+
+@pytest.mark.parametrize(
+    ("numbers", "best", "better"),
+    [
+        ({"rat_spn": 2.0, "pd_spn": 1.0, "newcomer": 3.0}, {"rat_spn"}, {"newcomer"}),
+        ({"rat_spn": 2.0, "pd_spn": 3.0, "newcomer": 1.0}, {"pd_spn"}, set()),
+        ({"rat_spn": 2.0, "pd_spn": 1.0, "newcomer": 2.0}, {"rat_spn"}, set()),
+        ({"rat_spn": 2.0, "newcomer": 3.0}, set(), {"newcomer"}),
+        ({"rat_spn": 2.0, "newcomer": 1.0}, set(), set()),
+        ({"newcomer": 3.0}, set(), set()),
+    ],
+)
+@pytest.mark.parametrize(("metric", "sign"), [("test_log_likelihood", 1), ("parameter_count", -1)])
+def test_the_mark_of_the_best_stays_with_the_papers_models(
+    add_model: AddModel,
+    numbers: dict[str, float],
+    best: set[str],
+    better: set[str],
+    metric: str,
+    sign: int,
+) -> None:
+    add_model(_MODEL + _JOINS)
+    study = load_study("dcgmm")
+    one = study.experiments["likelihoods"]
+    asked = one.model_copy(update={"table": one.table.model_copy(update={"metric": metric})})
+    study.experiments["likelihoods"] = asked
+    groups = [_measured(model, metric, sign * value) for model, value in numbers.items()]
+    marked, noted = _told(study, groups)
+    assert ({row[0] for row in marked}, {row[0] for row in noted}) == (best, better)
+
+
+def test_a_newcomer_without_a_compared_value_leaves_the_papers_comparisons_apart(
+    add_model: AddModel,
+) -> None:
+    add_model(_MODEL + _JOINS)
+    own = {("rat_spn", "A"): 1.0, ("pd_spn", "A"): 2.0, ("rat_spn", "B"): 4.0, ("pd_spn", "B"): 3.0}
+    metric = "test_log_likelihood"
+    groups = [_measured(model, metric, value, layout=name) for (model, name), value in own.items()]
+    study = load_study("dcgmm")
+    with_newcomer = [*groups, _measured("newcomer", metric, 3.5)]
+    for shown in (groups, with_newcomer):
+        marked, noted = _told(study, shown)
+        assert {row[0] for row in marked} == {"rat_spn", "pd_spn"}
+        assert len(marked) == 2
+        # Better than any of layout A, but not than all that it stands beside.
+        assert noted == set()
+    text = markdown_text(
+        build_table(study, "likelihoods", [*groups, _measured("newcomer", metric, 5.0)]), study
+    )
+    assert text.count("**") == 4
+    assert "- [a] Better than all models of the paper; bold compares those alone." in text

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+from support.studies import study_alone
 
 from workflow_src.config.data_sets import data_set
 from workflow_src.config.grid_entries import cells_of
@@ -17,7 +18,7 @@ from workflow_src.config.published import (
     PublishedValue,
     read_published,
 )
-from workflow_src.config.studies import STUDIES, load_study
+from workflow_src.config.studies import STUDIES
 from workflow_src.errors import UserError
 
 MODELS = ("spvae", "vae", "conv_spvae", "conv_vae")
@@ -121,7 +122,7 @@ def test_the_model_sizes_noted_at_table_2_follow_from_the_layers_and_are_cut_to_
 
 
 def test_no_other_cell_of_the_grid_has_as_many_thousands_of_parameters() -> None:
-    grid = load_study("spvae").experiments["table1"].scales["paper"]
+    grid = study_alone("spvae").experiments["table1"].scales["paper"]
     for one in _published(2):
         _, hidden, latent = _noted(one)
         cells = {
@@ -137,7 +138,7 @@ def test_no_other_cell_of_the_grid_has_as_many_thousands_of_parameters() -> None
 
 
 def test_the_winners_that_are_trained_alone_are_those_of_the_counts() -> None:
-    grid = load_study("spvae").experiments["published_winners"].scales["paper"]
+    grid = study_alone("spvae").experiments["published_winners"].scales["paper"]
     for one in _published(2):
         _, hidden, latent = _noted(one)
         cells = list(cells_of(grid.models[one.model], one.data_set, one.likelihood))

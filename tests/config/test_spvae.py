@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.studies import study_alone
 
 from workflow_src.config.experiments import Grid
 from workflow_src.config.grid_entries import cells_of
-from workflow_src.config.studies import load_study
 
 Cells = set[tuple[tuple[str, object], ...]]
 
@@ -49,7 +49,7 @@ WINNERS = {
 
 
 def _paper(experiment: str) -> Grid:
-    return load_study("spvae").experiments[experiment].scales["paper"]
+    return study_alone("spvae").experiments[experiment].scales["paper"]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -89,7 +89,7 @@ def test_figure_2_shrinks_the_training_set_by_tenths_and_then_by_equal_factors()
 
 
 def test_what_is_shown_of_the_same_winners_is_measured_once() -> None:
-    experiments = load_study("spvae").experiments
+    experiments = study_alone("spvae").experiments
     pictures = {"figure3", "inpainting", "leaf_posteriors"}
     for name in experiments.keys() - pictures:
         assert experiments[name].measures == experiments["table1"].measures
@@ -100,7 +100,7 @@ def test_what_is_shown_of_the_same_winners_is_measured_once() -> None:
 
 
 def test_single_cells_of_other_experiments_are_cells_of_table_1() -> None:
-    study = load_study("spvae")
+    study = study_alone("spvae")
     table = study.experiments["table1"].scales
     names = ("published_winners", "unexplained_cells", "cost", "inpainting", "leaf_posteriors")
     for name in (*names, "figure3"):
@@ -137,7 +137,7 @@ def test_single_cells_of_other_experiments_are_cells_of_table_1() -> None:
     ],
 )
 def test_what_is_compared_has_these_values(experiment: str, values: dict[str, set[Any]]) -> None:
-    assert load_study("spvae").experiments[experiment].compare == tuple(values)
+    assert study_alone("spvae").experiments[experiment].compare == tuple(values)
     grid = _paper(experiment)
     for model, entries in grid.models.items():
         own = [entry for entry in entries if "mnist" in entry.get("data_sets", ["mnist"])]
@@ -161,7 +161,7 @@ def test_what_is_compared_has_these_values(experiment: str, values: dict[str, se
 def test_protocols_fix_the_step_size_and_the_stopping_rule(
     protocol: str, model: str, learning_rate: float, stopping: str
 ) -> None:
-    study = load_study("spvae")
+    study = study_alone("spvae")
     grids = study.experiments["table1"].scales
     common = {"importance_samples": 5, "batch_size": 128, "validation_interval": 128}
     expected = {**common, "learning_rate": learning_rate, "stopping": stopping}
@@ -175,7 +175,7 @@ def test_protocols_fix_the_step_size_and_the_stopping_rule(
 def test_config_yaml_names_what_has_both_protocols_and_streams() -> None:
     text = " ".join(line.lstrip("# ") for line in Path("config.yaml").read_text().splitlines())
     (named,) = re.findall(r"default, what has the grids of Table 1 \((.*?)\)(.*?) have both", text)
-    grids = {name: one.scales["paper"] for name, one in load_study("spvae").experiments.items()}
+    grids = {name: one.scales["paper"] for name, one in study_alone("spvae").experiments.items()}
     both = {name for name, grid in grids.items() if len(grid.protocols) == 2}
     assert both == {name for name, grid in grids.items() if len(grid.streams) == 2}
     assert set(re.findall(r"[a-z_0-9]+", " ".join(named))) - {"and"} == both
@@ -184,6 +184,6 @@ def test_config_yaml_names_what_has_both_protocols_and_streams() -> None:
 
 
 def test_published_numbers_are_found_from_the_study() -> None:
-    study = load_study("spvae")
+    study = study_alone("spvae")
     assert len(study.published_values("table1")) == 24
     assert study.published_values("figure2") == ()

@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 
 import pytest
-from support.guides import Followed, follow, steps_of
+from support.guides import Followed, follow, project, steps_of, write
 
 pytestmark = pytest.mark.workflow
 
@@ -84,6 +84,20 @@ def test_what_is_told_before_training_is_what_is_trained(followed: Followed) -> 
 
 def test_the_audit_stands(followed: Followed) -> None:
     assert "every number stands" in followed.only("workflow_src audit")
+
+
+def test_tests_of_studies_pass_with_the_model_in_place(tmp_path: Path) -> None:
+    """Who follows the guide to its end can go on with `make test`."""
+    steps = list(steps_of("adding_a_model.md"))
+    checkout = project(tmp_path / "checkout", steps)
+    for step in steps:
+        if step.file is not None:
+            write(step, checkout.folder)
+    files = [f"tests/config/test_{name}.py" for name in ("dcgmm", "joining", "studies")]
+    words = " ".join(["tests/test_readme.py", *files])
+    said = checkout.must(f"python -m pytest {words} -q -m 'not workflow' -p no:cacheprovider")
+    assert " passed" in said
+    assert f"tests/models/{MODEL}/" in checkout.must("git status --short")
 
 
 def test_all_files_of_the_model_are_in_the_guide() -> None:

@@ -91,21 +91,25 @@ def test_the_commands_of_the_page_make_them_too_from_loose_and_packed_sources(
     record = sorted(Path().glob("results/evaluations/vae/*/*/evaluation.json"))[0]
     commands = Reproduction(Ground(Path("results"))).of_evaluation(record.parent.name[-16:])
     script = [*commands.shared, *commands.own]
-    (patch,) = [line for line in script if line.startswith("git apply ")]
+    (changes,) = [line for line in script if line.startswith("CHANGES=")]
+    assert changes.rpartition("/")[2] in {path.name for path in Path("results/sources").iterdir()}
     assert str(edited.folder) not in "\n".join(script)
     edited.must("python -m workflow_src pack")
-    before = {path.name for path in Path("results/sources").iterdir()}
     shutil.rmtree("results/sources")
+    before = {path: path.read_bytes() for path in Path("results").rglob("*") if path.is_file()}
+    head = edited.must("git status --branch --porcelain && git rev-parse HEAD")
     told = "\n".join(INSTALLED if line.startswith("make env") else line for line in script)
     environment = {k: v for k, v in edited.environment.items() if k != "PYTHONPATH"}
+    # A reader may stand anywhere in the repository.
     done = subprocess.run(
-        ["sh", "-e", "-c", told], env=environment, stdout=-1, stderr=-2, text=True
+        ["sh", "-c", told], cwd="docs", env=environment, stdout=-1, stderr=-2, text=True
     )
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("checkpoint.safetensors: OK") == 1
     assert done.stdout.count("bounds.npz: OK") == 1
-    assert patch.split("/")[-1].strip('"') in before
-    assert {path.name for path in Path("results/sources").iterdir()} >= before
+    after = {path: path.read_bytes() for path in Path("results").rglob("*") if path.is_file()}
+    assert after == before
+    assert edited.must("git status --branch --porcelain && git rev-parse HEAD") == head
 
 
 def altered(world: World, **changes: object) -> str:
@@ -124,8 +128,10 @@ def test_settings_and_digests_are_those_recorded(world: World) -> None:
     assert "'studies=[\"tiny.yaml\"]'" in settings
     assert "'seeds=[0]'" in settings
     assert "mirror" not in settings
-    # The lock, the checkpoint, bounds and what was filled in.
-    assert sum("sha256sum --check" in line for line in told) == 4
+    # The lock for itself; together the checkpoint, bounds and what was filled in.
+    assert sum("sha256sum --check" in line for line in told) == 2
+    compared = [line.split("/")[-1].split("'")[0] for line in told if line.startswith("  '")]
+    assert compared == ["checkpoint.safetensors", "bounds.npz", "inpainting.npz"]
     assert any(line.startswith("make env PYTHON=python3.") for line in told)
 
 

@@ -400,6 +400,18 @@ def test_titles_have_values_as_they_are_written(
     assert claim_title(name, for_each) == (title or "VAE at classifier two highest")
 
 
+def test_a_model_is_compared_with_itself_by_the_settings_that_differ() -> None:
+    checks = load_study("emdgn").claims["em_is_higher_on_circle_from_starting_noise_0_3"].checks
+    (first, *_) = checks
+    assert first.first["method"] != first.second["method"]
+    (line, *_) = described_checks(checks)
+    head, _, tail = line.partition(" higher than ")
+    assert "method EM, starting noise 0.3)" in head
+    settings, _, metric = tail.partition(": ")
+    assert settings == "with method VAE, learning rate 0.005"
+    assert metric
+
+
 def test_checks_that_differ_in_the_fraction_share_a_line() -> None:
     checks = load_study("spvae").claims["better_at_every_fraction"].checks
     (line,) = described_checks(checks)

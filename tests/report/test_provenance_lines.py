@@ -182,10 +182,12 @@ def test_commands_are_those_of_trace_but_for_where_the_clone_comes_from(folder: 
         told = [*lines["commands"][one["commands"]["shared"]], *one["commands"]["own"]]
         traced = commands_for_evaluations(Ground(Path("results")), [name])
         clone = f"density-bench-{COMMIT[:8]}"
-        mine = {'REPOSITORY="$PWD"', f'git clone "$REPOSITORY" ../{clone}', f"cd ../{clone}"}
+        place = f'"$REPOSITORY/../{clone}"'
+        top = 'REPOSITORY="$(git rev-parse --show-toplevel)"'
+        mine = {top, f'git clone "$REPOSITORY" {place}', f"cd {place}"}
         (start,) = [place for place, line in enumerate(told) if line.startswith("# To be started")]
         (address,) = [line for line in traced if line.startswith("git clone ")]
-        others = {address, f"cd {clone}"}
+        others = {address, f"cd ./{clone}"}
         assert [line for line in told if line not in {*mine, told[start]}] == [
             line for line in traced if line not in others and not line.startswith("# Python ")
         ]

@@ -1,11 +1,13 @@
 """Pictures of a report for the documents, taken in Chromium: ``make screenshots``.
 
-Names the folder of a report on the command line; writes `PICTURES` to docs/images.
+Names the folder of a report on the command line; writes `PICTURES` to docs/images, unless a page
+shows what is of one machine, or numbers of code that is in no commit.
 """
 
 from __future__ import annotations
 
 import io
+import re
 import sys
 from pathlib import Path
 
@@ -21,6 +23,9 @@ IMAGES = Path(__file__).parents[2] / "docs" / "images"
 PICTURES = ("report", "study", "provenance", "dark", "narrow")
 LARGEST = 200_000
 """Bytes of one picture."""
+
+OF_A_MACHINE = re.compile(r"(?<![\w.~-])/(?:root|tmp|work|home)\b[^\s'\"]*|\b[Nn]o commit\b")
+"""What no picture may show: a path of one machine, or a number whose code cannot be had again."""
 
 _COLOURS = (256, 128, 64, 32)
 # Images further down are loaded when the reader comes there.
@@ -43,11 +48,30 @@ def main(words: list[str]) -> int:
         print(f"needs one of {', '.join(chromium.PROGRAMS)}", file=sys.stderr)
         return 2
     with chromium.started() as browser:
-        for name, data in taken(browser, folder).items():
-            with replacing_file(IMAGES / f"{name}.png") as temporary:
-                temporary.write_bytes(data)
-            print(f"{IMAGES / name}.png: {len(data):,} bytes")
+        try:
+            pictures = taken(browser, folder)
+        except NotToBeShownError as error:
+            print(error, file=sys.stderr)
+            return 2
+    for name, data in pictures.items():
+        with replacing_file(IMAGES / f"{name}.png") as temporary:
+            temporary.write_bytes(data)
+        print(f"{IMAGES / name}.png: {len(data):,} bytes")
     return 0
+
+
+class NotToBeShownError(Exception):
+    """A page holds a text that belongs into no picture."""
+
+
+def refuse(page: str, text: str) -> None:
+    """Raise `NotToBeShownError` if the text of a page holds what `OF_A_MACHINE` finds."""
+    found = sorted(set(OF_A_MACHINE.findall(text)))
+    if found:
+        raise NotToBeShownError(
+            f"{page} shows {', '.join(found)}; take the pictures of a report of results that were "
+            "made in a clean clone, with paths relative to it"
+        )
 
 
 def taken(browser: Browser, folder: Path) -> dict[str, bytes]:
@@ -80,7 +104,14 @@ def at_first_table(page: Page) -> Page:
 
 
 def shot(page: Page) -> bytes:
-    """What the window shows, as a small PNG file, when nothing in it moves any more."""
+    """What the window shows, as a small PNG file, when nothing in it moves any more.
+
+    Raises
+    ------
+    NotToBeShownError
+        If the page's text, also below the window, holds what no picture may show.
+    """
+    refuse(Path(page.url).name, page.locator("body").inner_text())
     page.wait_for_function(_SEEN)
     page.wait_for_timeout(500)
     with Image.open(io.BytesIO(page.screenshot(animations="disabled"))) as image:

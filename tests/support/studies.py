@@ -1,8 +1,21 @@
-"""A study as small as one can be, as the content of its file."""
+"""Studies for tests: one as small as one can be, and the package's without models that join.
+
+Tests of a study hold what its file says against its paper. A model that joins is none of that, and
+nobody who adds one shall have to mend them.
+"""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from unittest import mock
+
+import yaml
+
+from workflow_src.config import studies
+from workflow_src.config.studies import Study
 
 STEPS, INTERVAL = 24, 8
 
@@ -38,3 +51,24 @@ def tiny_study(**models: list[dict[str, Any]]) -> dict[str, Any]:
             }
         },
     }
+
+
+@contextlib.contextmanager
+def nothing_joins() -> Iterator[None]:
+    """Within, studies that are loaded in this process are what their files say."""
+    with mock.patch.object(studies, "joinings", return_value=()):
+        yield
+
+
+def study_alone(name: str) -> Study:
+    """A study of the package as its file says it, whatever joins it."""
+    with nothing_joins():
+        return studies.load_study(name)
+
+
+def take_joins_out(package: Path) -> None:
+    """Let no model of this copy of ``workflow_src`` join a study."""
+    for path in package.glob("models/*/model.yaml"):
+        content = yaml.safe_load(path.read_text())
+        if content.pop("joins", None) is not None:
+            path.write_text(yaml.safe_dump(content, sort_keys=False))

@@ -32,7 +32,7 @@ from workflow_src.plan.plan import Plan
 from workflow_src.report.manifests import SNAKEMAKE_MARK
 
 _REPORTED = ("tables", "figures", "plots", "report")
-_OTHER_FOLDERS = (JOBS, "logs", "plan", "shards", "states", SOURCES, FOLDER)
+_OTHER_FOLDERS = (JOBS, "comparisons", "logs", "plan", "shards", "states", SOURCES, FOLDER)
 _ENTRY = re.compile(r"[a-z_]+-[a-z0-9_]+\.json")
 _KEPT_IN_GIT = ("README.md", ".gitignore", LOCK_FILE)
 

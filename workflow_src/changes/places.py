@@ -15,6 +15,7 @@ from workflow_src.plan.fingerprints import LENGTH
 from workflow_src.plan.plan import Plan
 
 _LISTED = 5
+_EXPERIMENTS = 8
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ def _ambiguous(text: str, names: list[str], remedy: str) -> UserError:
 
 def _unknown(plan: Plan, experiments: Iterable[str], text: str, start: str) -> UserError:
     known = list(experiments)
+    rest = len(known) - _EXPERIMENTS
     pool = [*known, *(name.partition("/")[2] for name in known)]
     if start:
         pool += [*plan.runs, *(one.fingerprint for one in plan.evaluations)]
@@ -94,5 +96,6 @@ def _unknown(plan: Plan, experiments: Iterable[str], text: str, start: str) -> U
     return UserError(
         f"there is no run, evaluation or experiment {text!r}{guess}",
         expected=f"a fingerprint, the beginning of one, a run's directory, or an experiment "
-        f"({', '.join(known)})",
+        f"({', '.join(known[:_EXPERIMENTS])}{f' and {rest} more' if rest > 0 else ''})",
+        remedy="`plan` lists the experiments",
     )

@@ -1,7 +1,7 @@
 """Completion for shells, as a script that the shell reads once.
 
 Names that come with the program (studies, experiments, data sets) are written into the script;
-releases are listed when the key is pressed. Options that take a path complete files.
+releases are listed when the key is pressed. What takes a path completes files.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ SHELLS = ("bash", "zsh", "tcsh")
 _DEVICES = ("cpu", "cuda", "cuda:0", "cuda:1")
 _FOLDERS = ("DIR", "DIRECTORY")
 
-_RELEASED = (("release", "name"), ("compare", "before"), ("compare", "after"))
+_RELEASED = (("release", "name"),)
 """Arguments that name a release."""
+
+_SIDES = (("compare", "before"), ("compare", "after"))
+"""Arguments that name a release or a path."""
 
 _RELEASES = {
     "bash": "_density_bench_releases",
@@ -31,9 +34,31 @@ _RELEASES = {
 }
 """How each shell lists the releases that are there."""
 
+_RELEASES_AND_FILES = {
+    "bash": "_density_bench_sides",
+    "zsh": "_density_bench_sides",
+    "tcsh": "`ls releases; ls -d *`",
+}
+
 _PREAMBLES = {
-    "bash": '_density_bench_releases() {\n  compgen -W "$(ls releases 2>/dev/null)" -- "$1"\n}\n',
-    "zsh": "_density_bench_releases() {\n  compadd -- $(ls releases 2>/dev/null)\n}\n",
+    "bash": """\
+_density_bench_releases() {
+  compgen -W "$(ls releases 2>/dev/null)" -- "$1"
+}
+_density_bench_sides() {
+  _density_bench_releases "$1"
+  compgen -f -- "$1"
+}
+""",
+    "zsh": """\
+_density_bench_releases() {
+  compadd -- $(ls releases 2>/dev/null)
+}
+_density_bench_sides() {
+  _density_bench_releases
+  _files
+}
+""",
     "tcsh": "",
 }
 
@@ -60,6 +85,8 @@ def _complete(name: str, action: argparse.Action) -> None:
         return
     if (name, action.dest) in _RELEASED:
         action.complete = _RELEASES  # type: ignore[attr-defined]
+    elif (name, action.dest) in _SIDES:
+        action.complete = _RELEASES_AND_FILES  # type: ignore[attr-defined]
     elif choices := _choices(name, action.dest):
         action.choices = choices
     elif action.type is Path:
@@ -74,11 +101,11 @@ def _choices(name: str, argument: str) -> tuple[str, ...]:
         return tuple(sorted(DATA_SETS))
     wanted = (name, argument)
     if wanted == ("show", "what"):
-        return (*study_names(), *_experiments())
+        return (*study_names(), *_experiments(), *_of_studies("/"))
     if wanted == ("why", "what"):
-        return _experiments()
+        return (*_experiments(), *_of_studies("/"))
     if wanted == ("trace", "table"):
-        return (*_experiments(), *_tables())
+        return (*_experiments(), *_of_studies("/"), *_of_studies("_"))
     return ()
 
 
@@ -87,7 +114,10 @@ def _experiments() -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def _tables() -> tuple[str, ...]:
+def _of_studies(between: str) -> tuple[str, ...]:
+    """Every experiment with its study before it, as commands and as files name tables."""
     return tuple(
-        f"{study}_{name}" for study in study_names() for name in load_study(study).experiments
+        f"{study}{between}{name}"
+        for study in study_names()
+        for name in load_study(study).experiments
     )

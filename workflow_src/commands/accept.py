@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from rich.console import Console
-
 from workflow_src.changes.acceptance import Request, accept, not_covered
 from workflow_src.changes.explaining import explain
 from workflow_src.changes.telling import say, tell
+from workflow_src.command_line.consoles import OutputConsole
 from workflow_src.config.command_line import add_configfile, settings_files
 from workflow_src.exit_codes import ExitCode
 
@@ -65,7 +64,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Try, write the acceptance, and say what is still to be made."""
-    console = Console()
+    console = OutputConsole()
     files = settings_files(arguments)
     answer = accept(
         Request(

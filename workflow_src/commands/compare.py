@@ -11,8 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from rich.console import Console
-
+from workflow_src.command_line.consoles import OutputConsole
 from workflow_src.config.command_line import add_configfile, settings_files
 from workflow_src.exit_codes import ExitCode
 
@@ -61,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     files = settings_files(arguments)
     comparison = compare(arguments.before, arguments.after, files, level=arguments.level)
-    console = Console()
+    console = OutputConsole()
     if arguments.json:
         print(json.dumps(described(comparison), sort_keys=True))
     else:

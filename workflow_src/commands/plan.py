@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from workflow_src.changes.description import described
 from workflow_src.cluster.drivers import earlier_drivers
 from workflow_src.cluster.profile import partition_of
 from workflow_src.cluster.queue import time_limit_minutes
+from workflow_src.command_line.consoles import OutputConsole
 from workflow_src.config.command_line import add_configfile, settings_files
 from workflow_src.config.loading import load_layered
 from workflow_src.jobs.journal import State, entry_path, read_entry
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(content, sort_keys=True))
         return 0
     notes = [*_notes(plan, packed, limit), *complaints(plan, limit)]
-    _print(_rows(plan), notes, Console())
+    _print(_rows(plan), notes, OutputConsole())
     return 0
 
 
@@ -213,7 +213,7 @@ def _time(hours: float) -> str:
     return f"{hours * 60:.1f} min" if hours * 60 >= 1 else f"{hours * 3600:.1f} s"
 
 
-def _print(rows: list[tuple[str, ...]], notes: list[str], console: Console) -> None:
+def _print(rows: list[tuple[str, ...]], notes: list[str], console: OutputConsole) -> None:
     if console.is_terminal:
         table = Table()
         for place, heading in enumerate(_HEADINGS):

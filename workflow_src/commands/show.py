@@ -1,6 +1,7 @@
 """`python -m workflow_src show`: print tables and verdicts, and where everything else lies.
 
-It opens with the verdicts on every paper's claims in numbers and ends with the path of the report.
+Without a name it prints the verdicts on every paper's claims in numbers, one line per table, and
+where the report is; with names, those tables.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-from rich.markdown import Markdown
+from rich.table import Table
+from rich.text import Text
 
+from workflow_src.command_line.consoles import OutputConsole
+from workflow_src.command_line.markdown import print_markdown
 from workflow_src.config.command_line import add_configfile, settings_files
 from workflow_src.config.loading import load_layered
 from workflow_src.errors import UserError
@@ -26,9 +29,9 @@ from workflow_src.storage import explain
 
 GROUP = "results"
 EXAMPLES = (
-    ("all tables and verdicts", "show"),
-    ("one table", "show table1"),
-    ("a study's tables, cut to 120 columns", "show spvae --width 120"),
+    ("verdicts in numbers, and which tables there are", "show"),
+    ("one table", "show spvae/table1"),
+    ("a study's tables and verdicts, within 120 columns", "show spvae --width 120"),
     ("what became of a study's claims, each with its reasons", "show spvae --claims"),
 )
 
@@ -36,7 +39,7 @@ EXAMPLES = (
 _SCOPES = {"paper": "", "elsewhere": "on data sets that the paper has not "}
 """Which of our verdicts the first lines count, with the words before them."""
 
-_SHOWN = 12
+_SHOWN = 8
 _NARROWEST = 20
 
 
@@ -74,12 +77,20 @@ class Shelf:
         return Shelf(tuple(tables), tuple(claims))
 
     def _is_named(self, path: Path, name: str) -> bool:
-        studies = (study for study in self.studies() if path.stem.startswith(f"{study}_"))
-        study = max(studies, key=len, default=None)
+        study = self._study_of(path)
         if study is None:
             # Of a study without claims, whose name nothing tells.
             return path.stem == name or path.stem.endswith(f"_{name}")
         return name in (path.stem, study) or path.stem == f"{study}_{name}"
+
+    def _study_of(self, path: Path) -> str | None:
+        studies = (study for study in self.studies() if path.stem.startswith(f"{study}_"))
+        return max(studies, key=len, default=None)
+
+    def name_of(self, path: Path) -> str:
+        """What a table is called here: its study and its own name, as far as they are known."""
+        study = self._study_of(path)
+        return path.stem if study is None else f"{study}/{path.stem.removeprefix(f'{study}_')}"
 
     def names(self) -> list[str]:
         """Everything that may be named."""
@@ -102,6 +113,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "may be named",
     )
     parser.add_argument(
+        "--all", action="store_true", help="all tables and verdicts, whole, as if all were named"
+    )
+    parser.add_argument(
         "--claims",
         action="store_true",
         help="no tables, but the verdicts on claims at length: every check with its numbers",
@@ -120,12 +134,12 @@ def run(arguments: argparse.Namespace) -> int:
     results = load_layered(settings_files(arguments)).directories.results
     shelf = _shelf(results)
     chosen = shelf.chosen(arguments.what)
-    console = Console(width=arguments.width)
+    console = OutputConsole(width=arguments.width)
     _print_overview(chosen if arguments.what else shelf, console)
     if arguments.claims:
         for path in _claims_of(chosen, shelf):
             _print(_text(path), console, arguments.width)
-    else:
+    elif arguments.what or arguments.all:
         for path in chosen.tables:
             _print(_text(path), console, arguments.width)
         for path in chosen.claims:
@@ -133,6 +147,8 @@ def run(arguments: argparse.Namespace) -> int:
             short, _, rest = _text(path).partition(f"\n{CLAIMS_DETAILS}")
             told = f"What every verdict rests on: {path}\n" if rest else ""
             _print(f"{short}\n{told}", console, arguments.width)
+    else:
+        _print_list(shelf, console, arguments.width)
     for title, path in _places(results):
         console.print(f"{title:<9}{path}", highlight=False, soft_wrap=True)
     return ExitCode.FINE
@@ -162,16 +178,19 @@ def _claims_of(chosen: Shelf, shelf: Shelf) -> Sequence[Path]:
 def _nothing_named(word: str, shelf: Shelf) -> UserError:
     names = shelf.names()
     near = difflib.get_close_matches(word, names, n=3)
-    listed = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+    rest = len(names) - _SHOWN
+    listed = ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
     return UserError(
         f"no study and no table is called {word!r}",
         place=str(shelf.tables[0].parent),
         expected=f"one of {listed}" if not near else "",
-        remedy=f"did you mean {' or '.join(near)}?" if near else "",
+        remedy=f"did you mean {' or '.join(near)}?"
+        if near
+        else "see what there is by `show` without a name",
     )
 
 
-def _print_overview(shelf: Shelf, console: Console) -> None:
+def _print_overview(shelf: Shelf, console: OutputConsole) -> None:
     """One line per study: how many of its claims hold with our numbers, and how many do not."""
     width = max(map(len, shelf.studies()), default=0)
     for path in shelf.claims:
@@ -188,8 +207,62 @@ def _print_overview(shelf: Shelf, console: Console) -> None:
         console.print()
 
 
+def _print_list(shelf: Shelf, console: OutputConsole, width: int | None) -> None:
+    """One line per table, and how to see them."""
+    lines = [
+        (shelf.name_of(path), _cells(path.with_suffix(".csv")), _title(path), str(path))
+        for path in shelf.tables
+    ]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    if console.is_terminal or width is not None:
+        table = Table.grid(padding=(0, 2))
+        # Names are there to be copied, so that titles wrap before them.
+        is_whole = sum(widths[:2]) + _NARROWEST <= console.width
+        table.add_column(overflow="fold", no_wrap=is_whole)
+        table.add_column(justify="right", no_wrap=True)
+        table.add_column(overflow="fold")
+        table.add_column(overflow="fold")
+        # In a narrow window the folder that is told below has to do.
+        has_paths = sum(widths) + 2 * len(widths) <= console.width
+        for line in lines:
+            table.add_row(*map(Text, line if has_paths else line[:-1]))
+        console.print(table)
+    else:
+        for line in lines:
+            padded = (word.ljust(size) for word, size in zip(line, widths, strict=True))
+            print("  ".join(padded).rstrip())
+    name = lines[0][0]
+    study = name.partition("/")[0]
+    ways = [f"show {one}" for one in dict.fromkeys((study, name))]
+    console.print(
+        f"\nTo see them: {', '.join(f'`{way}`' for way in ways)}, or all by `show --all`.\n",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _title(path: Path) -> str:
+    """The heading of a table; empty where it has none."""
+    first, _, _ = _text(path).partition("\n")
+    return first.removeprefix("# ").strip() if first.startswith("# ") else ""
+
+
+def _cells(path: Path) -> str:
+    """How many cells a table has, and how many of them have a number where not all do."""
+    values = [
+        value
+        for row in _rows(path)
+        for name, value in row.items()
+        if name and name.endswith(".ours")
+    ]
+    numbers = sum(bool(value) for value in values)
+    counted = f"{len(values)} {'cell' if len(values) == 1 else 'cells'}"
+    return counted if numbers == len(values) else f"{numbers} of {counted}"
+
+
 def _rows(path: Path) -> list[dict[str, str]]:
-    """The verdicts of a study; none where the file is not there."""
+    """The lines of a CSV file; none where it is not there."""
     try:
         with path.open(newline="", encoding="utf-8") as lines:
             return list(csv.DictReader(lines))
@@ -228,19 +301,12 @@ def _text(path: Path) -> str:
         raise explain(error, path) from error
 
 
-def _print(text: str, console: Console, width: int | None) -> None:
-    if console.is_terminal and not console.is_dumb_terminal:
-        console.print(Markdown(text))
-        console.print()
+def _print(text: str, console: OutputConsole, width: int | None) -> None:
+    is_drawn = console.is_terminal and not console.is_dumb_terminal
+    if is_drawn or width is not None:
+        print_markdown(text, console)
     else:
-        print("\n".join(_cut(line, width) for line in text.split("\n")))
-
-
-def _cut(line: str, width: int | None) -> str:
-    """A line of a table no longer than that; text is left whole, as a pager folds it."""
-    if width is None or len(line) <= width or not line.startswith("|"):
-        return line
-    return f"{line[: width - 1]}\N{HORIZONTAL ELLIPSIS}"
+        print(text)
 
 
 def _places(results: Path) -> list[tuple[str, Path]]:

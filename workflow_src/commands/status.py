@@ -7,8 +7,7 @@ import contextlib
 import json
 from pathlib import Path
 
-from rich.console import Console
-
+from workflow_src.command_line.consoles import OutputConsole
 from workflow_src.config.command_line import add_configfile, settings_files
 from workflow_src.exit_codes import ExitCode
 from workflow_src.status.scanning import Scanner
@@ -55,7 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the status; 1 where a job failed whose result is missing. No result is written."""
-    scanner, console = Scanner(_results(arguments)), Console()
+    scanner, console = Scanner(_results(arguments)), OutputConsole()
     if arguments.watch is not None:
         status = watch(scanner, arguments.watch, console)
     else:

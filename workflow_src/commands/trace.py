@@ -21,8 +21,8 @@ EXAMPLES = (
         "where a number of a table comes from, down to data and code",
         "trace spvae_table1 spvae gaussian.digits",
     ),
-    ("the same of a run", "trace --run 0123456789abcdef"),
-    ("the commands that make it again", "trace --run 0123456789abcdef --reproduce"),
+    ("the same of a run", "trace --run RUN"),
+    ("the commands that make it again", "trace --run RUN --reproduce"),
 )
 
 _COLOURS = {"ok": "green", "differs": "bold red", "not here": "yellow", "not kept": "yellow"}
@@ -75,9 +75,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print(link: Link) -> None:
-    from rich.console import Console
+    from workflow_src.command_line.consoles import OutputConsole
 
-    console = Console()
+    console = OutputConsole()
     if console.is_terminal:
         console.print(_tree(link))
     else:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from rich.console import Console
-
 from workflow_src.changes.details import tell_place
 from workflow_src.changes.explaining import explain
 from workflow_src.changes.orphans import results_of
 from workflow_src.changes.places import find
 from workflow_src.changes.telling import tell
+from workflow_src.command_line.consoles import OutputConsole
 from workflow_src.config.command_line import add_configfile, settings_files
 from workflow_src.config.loading import load_layered
 from workflow_src.errors import UserError
@@ -42,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the reasons; nothing is written."""
-    console = Console()
+    console = OutputConsole()
     files = settings_files(arguments)
     if arguments.since is not None:
         if arguments.what is not None:

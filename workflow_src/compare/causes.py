@@ -1,7 +1,7 @@
 """What may explain the differences: settings, code and machines of both sides, in short.
 
-One evaluation of every model is looked into, and the training of its winner, as far as their
-records are here: a report's evaluations are all of one plan. A commit's plan tells its code.
+Of the evaluations that differ, one of every model and data set is looked into, and the training of
+its winner, as far as their records are here. A commit's plan tells its code.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pandas as pd
+
 from workflow_src.changes.causes import value_changes
 from workflow_src.changes.modules import CHANGED, ModuleChange, changed_names
-from workflow_src.compare.reading import CELL
+from workflow_src.compare.reading import ROW
 from workflow_src.compare.sources import Source, directory_of
 
 Text = Callable[[str], str | None]
@@ -40,6 +42,8 @@ class Causes:
         Prepared data by fingerprint, versions and hardware.
     unknown:
         Models of which one side's records are not here.
+    looked_into, differing:
+        How many evaluations were looked into, of how many that differ.
     """
 
     settings: tuple[str, ...]
@@ -47,40 +51,84 @@ class Causes:
     code: tuple[tuple[str, tuple[str, ...]], ...]
     circumstances: tuple[str, ...]
     unknown: tuple[str, ...]
+    looked_into: int = 0
+    differing: int = 0
 
 
-def causes(before: Source, after: Source, models: Iterable[str], text: Text) -> Causes:
-    """What differs between the sides, of the code that made these models' numbers."""
+def causes(before: Source, after: Source, differing: pd.DataFrame, text: Text) -> Causes:
+    """What differs between the sides, of the code that made the numbers of these rows."""
+    pairs = _pairs(before, after, differing)
+    samples = {name: _both(before, after, *name, found) for name, found in pairs.items()}
     steps: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    specs: dict[str, list[str]] = defaultdict(list)
-    circumstances: dict[str, list[str]] = defaultdict(list)
+    specs: dict[str, list[_Sample]] = defaultdict(list)
+    circumstances: dict[str, list[_Sample]] = defaultdict(list)
     unknown = []
-    for model in sorted(models):
-        old, new = _both(before, after, model)
+    for name, (old, new) in samples.items():
         if not old.code or not new.code:
-            unknown.append(model)
+            unknown.append(name)
             continue
         for step in sorted(old.code.keys() & new.code.keys()):
             lines = tuple(_module_lines(old.code[step], new.code[step], text))
-            if lines:
+            if lines and step not in steps[lines]:
                 steps[lines].append(step)
         for line in value_changes(old.spec, new.spec):
-            specs[line].append(model)
+            specs[line].append(name)
         for line in value_changes(old.circumstances, new.circumstances):
-            circumstances[line].append(model)
+            circumstances[line].append(name)
     known = before.settings and after.settings
     return Causes(
         settings=tuple(value_changes(before.settings, after.settings)) if known else (),
-        specs=tuple(_with_models(specs)),
-        code=tuple((", ".join(names), lines) for lines, names in steps.items()),
-        circumstances=tuple(_with_models(circumstances)),
-        unknown=tuple(unknown),
+        specs=tuple(_with_models(specs, samples)),
+        code=tuple((", ".join(names), lines) for lines, names in steps.items() if names),
+        circumstances=tuple(_with_models(circumstances, samples)),
+        unknown=tuple(_called(unknown, samples)),
+        looked_into=sum(min(1, len(found)) for found in pairs.values()),
+        differing=sum(map(len, pairs.values())),
     )
 
 
-def _with_models(lines: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    for line, models in lines.items():
-        yield f"{line} ({', '.join(models)})"
+_Sample = tuple[str, str]
+"""A model and a data set, of which one evaluation is looked into."""
+
+
+def _pairs(
+    before: Source, after: Source, differing: pd.DataFrame
+) -> dict[_Sample, list[tuple[str, str]]]:
+    """Records of both sides that differ, of common cells and seeds; those trained anew first."""
+    old, new = (side.rows[side.rows["winner"] != ""] for side in (before, after))
+    common = old.merge(differing[[*ROW]], on=[*ROW]).merge(
+        new, on=[*ROW, "seed"], suffixes=("_before", "_after")
+    )
+    common = common[common["value_before"] != common["value_after"]]
+    same_run = common["winner_before"] == common["winner_after"]
+    common = common.assign(same_run=same_run).sort_values("same_run", kind="stable")
+    # One evaluation has several metrics, and several experiments may show it.
+    common = common.drop_duplicates(["evaluation_before", "evaluation_after"])
+    cells = differing[["model", "data_set"]].drop_duplicates().sort_values(["model", "data_set"])
+    found: dict[_Sample, list[tuple[str, str]]] = {
+        (str(model), str(data_set)): [] for model, data_set in cells.itertuples(index=False)
+    }
+    names = ["model", "data_set", "record_before", "record_after"]
+    for model, data_set, *records in common[names].itertuples(index=False):
+        found[model, data_set].append((str(records[0]), str(records[1])))
+    return found
+
+
+def _with_models(
+    lines: Mapping[str, Sequence[_Sample]], samples: Iterable[_Sample]
+) -> Iterator[str]:
+    for line, found in lines.items():
+        yield f"{line} ({', '.join(_called(found, samples))})"
+
+
+def _called(found: Iterable[_Sample], samples: Iterable[_Sample]) -> Iterator[str]:
+    """A model by its name where all its data sets are meant, else with those that are."""
+    by_model: dict[str, list[str]] = defaultdict(list)
+    for model, data_set in found:
+        by_model[model].append(data_set)
+    for model, data_sets in by_model.items():
+        every = len(data_sets) == sum(one == model for one, _ in samples)
+        yield model if every else f"{model} on {', '.join(data_sets)}"
 
 
 @dataclass(frozen=True)
@@ -92,19 +140,21 @@ class _Made:
     circumstances: Mapping[str, Any]
 
 
-def _both(before: Source, after: Source, model: str) -> tuple[_Made, _Made]:
-    """Of a cell and seed that both sides have, where there is one."""
-    old, new = (side.rows[(side.rows["model"] == model)] for side in (before, after))
-    old, new = (rows[rows["winner"] != ""].drop_duplicates("evaluation") for rows in (old, new))
-    common = old.merge(new, on=[*CELL, "seed"], suffixes=("_before", "_after"))
-    if common.empty:
-        first, second = ("".join(rows["record"].head(1)) for rows in (old, new))
-    else:
-        first, second = (str(common.loc[0, f"record_{side}"]) for side in ("before", "after"))
-    made, remade = _made(before, model, first), _made(after, model, second)
-    if common.empty:
-        return replace(made, spec={}), replace(remade, spec={})
-    return made, remade
+def _both(
+    before: Source, after: Source, model: str, data_set: str, pairs: Sequence[tuple[str, str]]
+) -> tuple[_Made, _Made]:
+    """Of the first pair; without one, of any evaluations, whose trainings are not compared."""
+    sides = (before, after)
+    if pairs:
+        old, new = (_made(side, model, path) for side, path in zip(sides, pairs[0], strict=True))
+        return old, new
+    old, new = (_made(side, model, _any_record(side.rows, model, data_set)) for side in sides)
+    return replace(old, spec={}), replace(new, spec={})
+
+
+def _any_record(rows: pd.DataFrame, model: str, data_set: str) -> str:
+    chosen = (rows["model"] == model) & (rows["data_set"] == data_set) & (rows["winner"] != "")
+    return "".join(rows.loc[chosen, "record"].head(1))
 
 
 def _made(side: Source, model: str, path: str) -> _Made:

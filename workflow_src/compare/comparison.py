@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from workflow_src.compare.causes import Causes, causes
 from workflow_src.compare.commits import source_of_commit
 from workflow_src.compare.names import Kind, Name, release_folder, resolved
 from workflow_src.compare.sources import NOW, Source, source_of_path, source_of_release
-from workflow_src.compare.verdicts import BEYOND, FINDINGS, LEVEL, Verdict, judged
+from workflow_src.compare.verdicts import BEYOND, EXACT, FINDINGS, LEVEL, Verdict, judged
 from workflow_src.config.loading import load_layered
 
 
@@ -56,9 +57,11 @@ class Comparison:
         return counted
 
     def sorted_rows(self, *, every: bool) -> pd.DataFrame:
-        """The rows to show: by verdict, the largest relative difference first.
+        """The rows to show: by verdict, the largest difference in units of its error first.
 
-        Where not ``every``, those that are beyond noise or lack a number for another reason.
+        Then the largest relative one: the zero of a log likelihood is arbitrary, so that its
+        relative differences say little. Where not ``every``, those that are beyond noise or lack a
+        number for another reason.
         """
         rows = self.rows
         if not every:
@@ -66,12 +69,14 @@ class Comparison:
         order = {one.value: place for place, one in enumerate(Verdict)}
         first = {one.value for one in BEYOND}
         place = rows["verdict"].map(lambda one: -1 if one in first else order[one])
+        errors = (rows["difference"] / rows["error"]).abs()
+        # Counts have no error: any change of one is certain. What has none otherwise comes last.
+        errors = errors.fillna((rows["method"] == EXACT).map({True: math.inf, False: -1.0}))
         # A change from zero has no relative size; nothing is larger.
-        size = rows["relative"].abs().fillna(float("inf"))
-        ranked = rows.assign(_place=place, _size=-size)
-        return ranked.sort_values(["_place", "_size"], kind="stable").drop(
-            columns=["_place", "_size"]
-        )
+        size = rows["relative"].abs().fillna(math.inf)
+        ranked = rows.assign(_place=place, _errors=-errors, _size=-size)
+        names = ["_place", "_errors", "_size"]
+        return ranked.sort_values(names, kind="stable").drop(columns=names)
 
 
 def compare(
@@ -121,7 +126,7 @@ def compared(before: Source, after: Source, *, level: float, results: Path) -> C
     """The same of sources that are there; texts of code are looked for in ``results``."""
     rows = judged(before.rows, after.rows, level=level)
     # Of what one side has alone, or what is the same, there is nothing to explain.
-    open_ = (rows["seeds_common"] > rows["same_runs"]) & (rows["verdict"] != Verdict.SAME)
+    open_ = (rows["seeds_common"] > 0) & (rows["verdict"] != Verdict.SAME)
     differ = rows[open_ | (rows["verdict"] == Verdict.REASON)]
-    found = causes(before, after, set(differ["model"]), Results(results).source)
+    found = causes(before, after, differ, Results(results).source)
     return Comparison(before, after, level, rows, found)

@@ -15,11 +15,16 @@ _LONGEST = 250
 
 
 class Kind(enum.StrEnum):
-    """The kinds of sources; each is the prefix that says so on the command line."""
+    """The kinds of sources; all but the last are prefixes that say so on the command line."""
 
     RELEASE = "release"
     COMMIT = "commit"
     PATH = "path"
+    NOW = "now"
+
+
+NAMED = (Kind.RELEASE, Kind.COMMIT, Kind.PATH)
+"""The kinds that have names; the results as they are now are those that nobody names."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +47,11 @@ def resolved(text: str, *, root: Path) -> Name:
         For a text that names nothing, or two things.
     """
     word, _, rest = text.partition(":")
-    if word in list(Kind):
+    if word in NAMED:
         name = Name(Kind(word), rest)
         _must_exist(name, root)
         return name
-    found = [name for kind in Kind if _exists(name := Name(kind, text), root)]
+    found = [name for kind in NAMED if _exists(name := Name(kind, text), root)]
     if not found:
         raise UserError(
             f"{text!r} is neither a release, nor a git revision, nor a path",

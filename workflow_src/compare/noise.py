@@ -1,10 +1,14 @@
 """How large a difference is against its noise: tests over seeds, or of estimates, row by row.
 
-Three or more common seeds: a paired t test (Student 1908). Seeds that differ, two or more on each
-side: Welch's t test (1947). Two common seeds: their spread and the errors of the estimates
-together, with the degrees of freedom of Welch and Satterthwaite. Else: the errors of the estimates
-alone, which do not tell how trainings vary. Many tests are judged together by the false discovery
-rate (Benjamini and Hochberg 1995).
+Two or more common seeds: a paired t test (Student 1908). Seeds that differ, two or more on each
+side: Welch's t test (1947). Several seeds on one side and one on the other: whether the one is to
+be expected of the spread of the others (a prediction interval). One run that both sides measured:
+the errors of the estimates, normal. One seed on each side, of different runs: the same errors, but
+no test, since they do not tell how trainings vary. Many tests are judged together by the false
+discovery rate (Benjamini and Hochberg 1995).
+
+Nothing is without noise. Seeds that do not vary leave the errors of the estimates, with the seeds'
+degrees of freedom; a standard error of zero counts as not known.
 """
 
 from __future__ import annotations
@@ -17,11 +21,14 @@ from scipy import stats
 from workflow_src.report.intervals import CONFIDENCE
 
 PAIRED = "paired seeds"
-TWO_SEEDS = "two seeds"
 WELCH = "unpaired seeds"
+PREDICTION = "spread of one side"
 ERRORS = "standard errors"
+ONE_SEED = "one seed"
 
-FEWEST_PAIRED = 3
+FEWEST_PAIRED = 2
+ROUNDING = 1e-9
+"""Relative size up to which numbers differ by rounding: sums in another order, other machines."""
 
 Numbers = NDArray[np.float64]
 
@@ -33,7 +40,8 @@ def differences(lines: pd.DataFrame, rows: int) -> pd.DataFrame:
     ----------
     lines:
         One per row and seed: ``row``, ``value_before``, ``value_after``, ``standard_error_before``,
-        ``standard_error_after``; a value that is not there is NaN.
+        ``standard_error_after`` (a value that is not there is NaN), ``same_run`` (whether both
+        sides measured one run) and ``equal`` (whether both have one number).
     rows:
         How many there are; they are numbered from 0.
 
@@ -41,9 +49,12 @@ def differences(lines: pd.DataFrame, rows: int) -> pd.DataFrame:
     -------
     By row: ``seeds_before``, ``seeds_after``, ``seeds_common``, ``before``, ``after`` (means over
     the seeds that the method takes), ``difference``, ``error`` (its standard error), ``degrees`` of
-    freedom (inf: normal), ``low``, ``high`` (the 95 % interval), ``p`` and ``method``; NaN and an
-    empty method where nothing can be told.
+    freedom (inf: normal), ``low``, ``high`` (the 95 % interval), ``p``, ``method`` and
+    ``no_spread`` (whether its seeds do not vary); NaN and an empty method where nothing can be
+    told, and no p where the method is no test.
     """
+    errors = [f"standard_error_{side}" for side in ("before", "after")]
+    lines = lines.assign(**{name: lines[name].where(lines[name] > 0) for name in errors})
     common = lines["value_before"].notna() & lines["value_after"].notna()
     paired = _moments(lines[common], rows)
     sides = {side: _side_moments(lines, side, rows) for side in ("before", "after")}
@@ -54,15 +65,17 @@ def differences(lines: pd.DataFrame, rows: int) -> pd.DataFrame:
             "seeds_common": paired["count"],
         }
     )
-    take_common = _takes_common(found)
+    method = _methods(found, paired)
+    take_common = (found["seeds_common"] > 0) & ~np.isin(method, (WELCH, PREDICTION))
     for side in ("before", "after"):
         found[side] = paired[side].where(take_common, sides[side]["mean"])
     found["difference"] = paired["difference"].where(take_common, found["after"] - found["before"])
-    method = _methods(found, take_common)
-    error, degrees = _errors(method, paired, sides)
-    found["error"], found["degrees"] = error, degrees
+    variance, degrees, no_spread = _variances(method, paired, sides, _scale(lines, rows))
+    error = np.sqrt(np.where(variance > 0, variance, np.nan))
+    found["error"], found["degrees"], found["no_spread"] = error, degrees, no_spread
     found["method"] = np.where(np.isfinite(error), method, "")
     found["p"] = _p_values(found["difference"].to_numpy(), error, degrees)
+    found["p"] = found["p"].where(found["method"] != ONE_SEED)
     half = stats.t.ppf((1 + CONFIDENCE) / 2, degrees) * error
     found["low"], found["high"] = found["difference"] - half, found["difference"] + half
     return found
@@ -97,8 +110,11 @@ def _moments(lines: pd.DataFrame, rows: int) -> pd.DataFrame:
         # Of the mean; NaN where an estimate has no error.
         estimate=(groups["squares"].sum() ** 0.5 / count).where(whole),
     )
+    for name in ("same_run", "equal"):
+        found[name] = lines[name].groupby(lines["row"]).sum()
     found = found.reindex(range(rows))
-    return found.assign(count=found["count"].fillna(0).astype(int))
+    whole_numbers = ("count", "same_run", "equal")
+    return found.assign(**{name: found[name].fillna(0).astype(int) for name in whole_numbers})
 
 
 def _side_moments(lines: pd.DataFrame, side: str, rows: int) -> pd.DataFrame:
@@ -124,66 +140,79 @@ def _side_moments(lines: pd.DataFrame, side: str, rows: int) -> pd.DataFrame:
     return found.assign(count=found["count"].fillna(0).astype(int))
 
 
-def _takes_common(found: pd.DataFrame) -> pd.Series:
-    """Whether a row's means are over common seeds: Welch's are over all, as are those without."""
+def _scale(lines: pd.DataFrame, rows: int) -> pd.Series:
+    """The size of a row's numbers, which rounding is relative to."""
+    sizes = lines[["value_before", "value_after"]].abs().max(axis=1)
+    return sizes.groupby(lines["row"]).max().reindex(range(rows))
+
+
+def _methods(found: pd.DataFrame, paired: pd.DataFrame) -> NDArray[np.str_]:
     common = found["seeds_common"]
-    return (common > 0) & ~_is_welch(found)
+    sides = found[["seeds_before", "seeds_after"]]
+    fewest, most = sides.min(axis=1), sides.max(axis=1)
+    # One common seed says more than the spread of others where its run or its number is the same.
+    same_run, equal = ((common == 1) & (paired[name] == 1) for name in ("same_run", "equal"))
+    choices = [
+        fewest == 0,
+        common >= FEWEST_PAIRED,
+        fewest >= 2,
+        same_run,
+        (most >= 2) & ~equal,
+    ]
+    return np.select(choices, ["", PAIRED, WELCH, ERRORS, PREDICTION], ONE_SEED)
 
 
-def _is_welch(found: pd.DataFrame) -> pd.Series:
-    common, before, after = (found[f"seeds_{name}"] for name in ("common", "before", "after"))
-    several = (before >= 2) & (after >= 2)
-    return several & (common < FEWEST_PAIRED) & ((common < before) | (common < after))
+def _variances(
+    method: NDArray[np.str_],
+    paired: pd.DataFrame,
+    sides: dict[str, pd.DataFrame],
+    scale: pd.Series,
+) -> tuple[Numbers, Numbers, NDArray[np.bool_]]:
+    """Variance and degrees of freedom of the difference by each row's method; what has no spread.
 
-
-def _methods(found: pd.DataFrame, take_common: pd.Series) -> NDArray[np.str_]:
-    common = found["seeds_common"]
-    there = (found["seeds_before"] > 0) & (found["seeds_after"] > 0)
-    choices = [~there, _is_welch(found), common >= FEWEST_PAIRED, common == 2, take_common]
-    return np.select(choices, ["", WELCH, PAIRED, TWO_SEEDS, ERRORS], ERRORS)
-
-
-def _errors(
-    method: NDArray[np.str_], paired: pd.DataFrame, sides: dict[str, pd.DataFrame]
-) -> tuple[Numbers, Numbers]:
-    """Standard error and degrees of freedom of the difference, by the method of each row."""
+    NaN for what is not known.
+    """
     before, after = sides["before"], sides["after"]
-    one, other = (side["spread"] ** 2 / side["count"] for side in (before, after))
-    seeds = paired["spread"] ** 2 / paired["count"]
-    estimates = paired["estimate"].fillna(0.0) ** 2
-    of_means = before["estimate"] ** 2 + after["estimate"] ** 2
-    alone = (paired["estimate"] ** 2).where(paired["count"] > 0, of_means)
-    variances = {
-        PAIRED: (seeds, paired["count"] - 1),
-        TWO_SEEDS: (seeds + estimates, _satterthwaite(seeds + estimates, seeds**2)),
-        WELCH: (
-            one + other,
-            _satterthwaite(
-                one + other, one**2 / (before["count"] - 1) + other**2 / (after["count"] - 1)
-            ),
-        ),
-        ERRORS: (alone, pd.Series(np.inf, paired.index)),
-    }
-    names = list(variances)
-    chosen = [method == name for name in names]
-    variance = np.select(chosen, [variances[name][0].to_numpy() for name in names], np.nan)
-    degrees = np.select(
-        chosen, [variances[name][1].to_numpy(dtype=float) for name in names], np.nan
+    still = {name: _is_still(one, scale) for name, one in {"paired": paired, **sides}.items()}
+    one, other = (_of_mean(sides[name], still[name]) for name in ("before", "after"))
+    parts = one**2 / (before["count"] - 1) + other**2 / (after["count"] - 1)
+    is_before = before["count"] > after["count"]
+    many = before["count"].where(is_before, after["count"])
+    # Of a further value about the mean of several: s^2 (1 + 1/n), where s^2/n is that mean's own.
+    further = one.where(is_before, other) * (many + 1)
+    alone = (paired["estimate"] ** 2).where(
+        paired["count"] > 0, before["estimate"] ** 2 + after["estimate"] ** 2
     )
-    return np.sqrt(variance), degrees
+    known = pd.Series(np.inf, paired.index)
+    nowhere = pd.Series(False, paired.index)
+    by_method = {
+        PAIRED: (_of_mean(paired, still["paired"]), paired["count"] - 1, still["paired"]),
+        WELCH: (one + other, (one + other) ** 2 / parts, still["before"] | still["after"]),
+        PREDICTION: (further, many - 1, still["before"].where(is_before, still["after"])),
+        ERRORS: (alone, known, nowhere),
+        ONE_SEED: (alone, known, nowhere),
+    }
+    chosen = [method == name for name in by_method]
+    variance, degrees, no_spread = (
+        np.select(chosen, [told[place].to_numpy(dtype=float) for told in by_method.values()], empty)
+        for place, empty in enumerate((np.nan, np.nan, 0.0))
+    )
+    return variance, degrees, no_spread.astype(bool)
 
 
-def _satterthwaite(variance: pd.Series, parts: pd.Series) -> pd.Series:
-    """Degrees of freedom of a sum of variances; ``parts`` is the sum of each squared by its own."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        degrees = variance**2 / parts
-    # No spread at all: what is left of the error is known as it is.
-    return degrees.where(parts > 0, np.inf)
+def _is_still(moments: pd.DataFrame, scale: pd.Series) -> pd.Series:
+    """Whether several seeds do not vary, but for rounding."""
+    return moments["spread"] <= ROUNDING * scale
+
+
+def _of_mean(moments: pd.DataFrame, still: pd.Series) -> pd.Series:
+    """The variance of a mean over seeds; that of its estimates where seeds do not vary."""
+    spread = moments["spread"] ** 2 / moments["count"]
+    return spread.where(~still, moments["estimate"] ** 2)
 
 
 def _p_values(difference: Numbers, error: Numbers, degrees: Numbers) -> Numbers:
-    """Of two sides; a difference without any error is certain, and none at all is nothing."""
+    """Of two sides; NaN where the error is not known."""
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = np.abs(difference) / error
-    p = 2 * stats.t.sf(statistic, degrees)
-    return np.where(np.isfinite(error) & (difference == 0), 1.0, p)
+    return np.asarray(2 * stats.t.sf(statistic, degrees))

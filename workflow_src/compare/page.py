@@ -14,7 +14,7 @@ import pandas as pd
 
 from workflow_src.compare import wording
 from workflow_src.compare.comparison import Comparison
-from workflow_src.compare.noise import ERRORS, PAIRED, TWO_SEEDS, WELCH
+from workflow_src.compare.noise import ERRORS, ONE_SEED, PAIRED, PREDICTION, WELCH
 from workflow_src.compare.reading import CELL
 from workflow_src.compare.telling import facts, notes
 from workflow_src.compare.verdicts import EXACT, Verdict
@@ -25,10 +25,14 @@ TEMPLATES = Path(__file__).parent / "templates"
 ROWS_SHOWN = 2000
 """More rows make a page slow; the rest is in the CSV file alone."""
 
+_APART = ("study", "experiment", "model")
+_AXES = tuple(name for name in CELL if name not in _APART)
 _NUMBERS = (
     ("before", "Before"),
     ("after", "After"),
     ("difference", "Difference, 95 % interval"),
+)
+_LAST = (
     ("relative", "Relative"),
     ("p_adjusted", "p, adjusted"),
     ("seeds_common", "Seeds"),
@@ -46,15 +50,21 @@ _GUIDE = (
      "adjusting for the number of differences that were tested; changed where neither direction is "
      "better."),
     (Verdict.WITHIN, "Noise of this size is to be expected. It does not say that nothing changed."),
-    (Verdict.SAME, "Equal numbers in all common seeds."),
-    (Verdict.REASON, "A seed has a number on one side alone, or none for different reasons."),
-    (Verdict.UNTOLD, "One seed, and no standard error: nothing says how large noise is."),
+    (Verdict.SAME, "Equal numbers in all common seeds, but for rounding."),
+    (Verdict.REASON, "A seed has a number on one side alone, or none for different reasons, and the "
+     "common seeds are not beyond noise."),
+    (Verdict.UNTOLD, "Nothing says how large noise is: no standard error, or seeds that do not vary. "
+     "Or the sides have different units."),
+    (f"{Verdict.LARGER}; {Verdict.INSIDE}", "One seed of different trainings: the error of the "
+     "estimates is known, how trainings vary is not. No test and no finding."),
     (Verdict.NOT_HERE, "The evaluation is planned, and its result is not here."),
-    (PAIRED, "Three or more common seeds: paired t test."),
+    (PAIRED, "Two or more common seeds: paired t test."),
     (WELCH, "Seeds that differ, two or more on each side: Welch's t test."),
-    (TWO_SEEDS, "Two common seeds: their spread together with the errors of the estimates."),
-    (ERRORS, "The errors of the estimates alone. On the same test images they are too large for a "
-     "difference, which is conservative; how trainings vary is not in them."),
+    (PREDICTION, "One seed on one side, several on the other: a t test of whether the one is to be "
+     "expected of the spread of the others."),
+    (ERRORS, "Both sides measured the same run: the errors of the estimates. On the same test "
+     "images they are too large for a difference, which is conservative."),
+    (ONE_SEED, "One run each, trained apart: the interval is that of the estimates alone."),
     (EXACT, "Counts: any change is one."),
 )  # fmt: skip
 
@@ -63,7 +73,7 @@ def page_text(comparison: Comparison, *, made: datetime) -> str:
     """The page as HTML; it needs the assets of the report beside it."""
     rows = comparison.sorted_rows(every=True)
     shown = rows.head(ROWS_SHOWN)
-    words = tuple(name for name in (*CELL, "metric") if rows[name].nunique() > 1) or ("metric",)
+    words = tuple(name for name in _AXES if rows[name].nunique() > 1)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -81,7 +91,7 @@ def page_text(comparison: Comparison, *, made: datetime) -> str:
         tiles=list(_tiles(comparison)),
         notes=list(notes(comparison)),
         causes=list(_causes(comparison)),
-        fixed=", ".join(wording.shared(rows, words)),
+        fixed=", ".join(wording.shared(rows, (*_APART, *words))),
         columns=_columns(words),
         rows=[_row(row, words, scale) for row in shown.to_dict("records")],  # type: ignore[arg-type]
         left_out=len(rows) - len(shown),
@@ -110,28 +120,38 @@ def _causes(comparison: Comparison) -> Iterator[dict[str, Any]]:
 
 
 def _columns(words: tuple[str, ...]) -> list[dict[str, Any]]:
-    titles = [("verdict", "Verdict"), *((one, one.replace("_", " ").capitalize()) for one in words)]
-    columns = [{"name": name, "title": title, "word": True} for name, title in titles]
-    columns += [{"name": name, "title": title, "word": False} for name, title in _NUMBERS]
-    return [*columns, {"name": "how", "title": "How", "word": True}]
+    where = [("place", "Experiment"), *((one, one.replace("_", " ").capitalize()) for one in words)]
+    parts = (
+        ([("verdict", "Verdict"), ("model", "Model"), ("metric", "Metric")], True),
+        (_NUMBERS, False),
+        (where, True),
+        (_LAST, False),
+        ([("how", "How")], True),
+    )
+    return [
+        {"name": name, "title": title, "word": word}
+        for titles, word in parts
+        for name, title in titles
+    ]
 
 
 def _row(row: Mapping[str, Any], words: tuple[str, ...], scale: float) -> dict[str, Any]:
-    texts = [
-        wording.metric(row) if name == "metric" else wording.axis(name, row[name]) for name in words
-    ]
     return {
         "verdict": row["verdict"],
-        "words": texts,
-        "numbers": [
-            {
-                "text": _TEXTS[name](row),
-                "order": "" if math.isnan(row[name]) else repr(float(row[name])),
-                "heat": _heat(row, scale) if name in ("difference", "relative") else None,
-            }
-            for name, _ in _NUMBERS
-        ],
+        "names": [row["model"], wording.metric(row)],
+        "numbers": [_number(row, name, scale) for name, _ in _NUMBERS],
+        "where": [wording.place(row), *(wording.axis(name, row[name]) for name in words)],
+        "last": [_number(row, name, scale) for name, _ in _LAST],
+        "method": row["method"] or "details",
         "told": wording.told_of(row),
+    }
+
+
+def _number(row: Mapping[str, Any], name: str, scale: float) -> dict[str, Any]:
+    return {
+        "text": _TEXTS[name](row),
+        "order": "" if math.isnan(row[name]) else repr(float(row[name])),
+        "heat": _heat(row, scale) if name in ("difference", "relative") else None,
     }
 
 

@@ -25,7 +25,7 @@ from workflow_src.release.releases import CRATE, RELEASE, read_release
 from workflow_src.storage import digest, explain, read_json_object
 
 METRICS_FILE = "metrics.parquet"
-NOW = "now"
+NOW = Kind.NOW.value
 
 Records = Callable[[str], Mapping[str, Any] | None]
 """The record in a result directory (``evaluations/...``, ``runs/...``); None where it is not here.
@@ -46,7 +46,7 @@ class Source:
     stem:
         The same as part of a file's name.
     kind:
-        ``release``, ``commit``, ``path`` or ``now``.
+        One of `workflow_src.compare.names.Kind`.
     place:
         The file or commit that it was read from.
     rows:
@@ -105,7 +105,7 @@ def source_of_path(path: Path, name: str | None = None) -> Source:
     return Source(
         name=str(path) if name is None else name,
         stem=_stem(path) if name is None else name,
-        kind=Kind.PATH.value if name is None else name,
+        kind=(Kind.PATH if name is None else Kind.NOW).value,
         place=str(file),
         rows=rows,
         settings=manifest.get("content", {}).get("settings", {}),

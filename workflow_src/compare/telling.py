@@ -16,15 +16,17 @@ from workflow_src.compare import wording
 from workflow_src.compare.comparison import Comparison
 from workflow_src.compare.reading import NO_SAMPLES, ROW
 from workflow_src.compare.sources import Source
-from workflow_src.compare.verdicts import BEYOND, Verdict
+from workflow_src.compare.verdicts import Verdict
 
 SCHEMA = 1
 LINES_SHOWN = 12
 """Of what may explain the differences, per kind."""
 
-_HEADINGS = ("verdict", "what", "metric", "before", "after", "difference", "relative", "p", "seeds")
-_LEFT = 3
-_LEFT_OUT = ("relative", "p", "seeds", "how")
+_WORDS = ("verdict", "model", "metric")
+_NUMBERS = ("before", "after", "difference")
+_LAST = ("relative", "p", "seeds")
+_HEADINGS = (*_WORDS, *_NUMBERS, "where", *_LAST, "how")
+_LEFT_OUT = (*_LAST, "how")
 _WIDE = 130
 """Columns of a terminal; a narrower one shows less of each row."""
 
@@ -50,6 +52,7 @@ _TOLD = (
     "same_evaluations",
     "same_runs",
     "same_choices",
+    "note",
     "reasons",
 )
 """The columns of rows for programs, in the order of the CSV file."""
@@ -61,7 +64,7 @@ def tell(comparison: Comparison, console: Console, *, every: bool = False) -> No
         say(console, line)
     rows = comparison.sorted_rows(every=every)
     axes = wording.varying(rows)
-    shared = ", ".join(wording.shared(rows, ("study", "experiment", *axes)))
+    shared = ", ".join(wording.shared(rows, ("study", "experiment", "model", *axes)))
     if shared:
         say(console, f"of all rows below: {shared}")
     if len(rows):
@@ -94,18 +97,24 @@ def notes(comparison: Comparison) -> Iterator[str]:
             f"{comparison.tests} differences tested together; of those called beyond noise at most "
             f"{100 * comparison.level:.3g} % are expected to be chance (Benjamini-Hochberg)"
         )
-    beyond = rows[rows["verdict"].isin([one.value for one in BEYOND])]
-    weak = int(beyond["method"].isin(wording.WEAK).sum())
-    if weak:
+    alone = int((rows["verdict"] == Verdict.LARGER).sum())
+    if alone:
         yield (
-            f"{weak} of {len(beyond)} beyond noise rest on one or two seeds: the errors of their "
-            "estimates tell little of how trainings vary"
+            f"{alone} rows of one seed differ by more than the errors of their estimates, which do "
+            "not tell how trainings vary: other random numbers alone may do that; more seeds would "
+            "tell"
         )
     for name, count in comparison.absent.items():
         side = next(one for one in (comparison.before, comparison.after) if one.name == name)
         yield f"{count} evaluations of {name} are not here; to get them: {side.remedy}"
-    if comparison.causes.unknown:
-        yield f"code not compared, for want of records: {', '.join(comparison.causes.unknown)}"
+    causes = comparison.causes
+    if causes.looked_into < causes.differing:
+        yield (
+            f"what may explain the differences is from {causes.looked_into} of the "
+            f"{causes.differing} evaluations that differ: one of every model and data set"
+        )
+    if causes.unknown:
+        yield f"code not compared, for want of records: {', '.join(causes.unknown)}"
 
 
 def described(comparison: Comparison) -> dict[str, Any]:
@@ -122,6 +131,8 @@ def described(comparison: Comparison) -> dict[str, Any]:
             "training_settings": list(comparison.causes.specs),
             "code": [{"steps": s, "modules": list(m)} for s, m in comparison.causes.code],
             "circumstances": list(comparison.causes.circumstances),
+            "looked_into": comparison.causes.looked_into,
+            "differing": comparison.causes.differing,
         },
         "not_here": dict(comparison.absent),
         "rows": records(comparison),
@@ -180,11 +191,12 @@ def cells(row: Mapping[str, Any], axes: tuple[str, ...]) -> tuple[str, ...]:
     """A row under the headings of the table, and last what else there is to say."""
     return (
         str(row["verdict"]),
-        wording.what(row, axes),
+        str(row["model"]),
         wording.metric(row),
         wording.value(row, "before"),
         wording.value(row, "after"),
         wording.difference(row),
+        wording.what(row, axes),
         wording.relative(row),
         wording.p_value(row),
         wording.seeds(row),
@@ -194,7 +206,7 @@ def cells(row: Mapping[str, Any], axes: tuple[str, ...]) -> tuple[str, ...]:
 
 def _once(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows that rest on the same evaluations as one, which says how many ``others`` there are."""
-    same = ["key", "metric", "importance_samples", "before", "after", "verdict"]
+    same = ["key", "model", "metric", "importance_samples", "before", "after", "verdict"]
     groups = rows.groupby(same, sort=False, dropna=False)["metric"]
     return rows.assign(others=groups.transform("size") - 1).drop_duplicates(same)
 
@@ -202,24 +214,34 @@ def _once(rows: pd.DataFrame) -> pd.DataFrame:
 def _print_rows(rows: pd.DataFrame, axes: tuple[str, ...], console: Console) -> None:
     lines = [cells(row, axes) for row in rows.to_dict("records")]  # type: ignore[arg-type]
     if not console.is_terminal:
-        # The last column holds words again, which begin at one place.
-        longest = max(len(line[-1]) for line in lines)
-        padded = [(*line[:-1], line[-1].ljust(longest)) for line in lines]
-        print_table((*_HEADINGS, "how".ljust(longest)), padded, console, left=_LEFT)
+        _print_plain(lines, console)
         return
-    headings = (*_HEADINGS, "how")
-    shown = [name for name in headings if console.width >= _WIDE or name not in _LEFT_OUT]
+    wide = console.width >= _WIDE
     table = Table()
-    for heading in shown:
-        is_number = headings.index(heading) in range(_LEFT, len(_HEADINGS))
-        table.add_column(
-            heading,
-            justify="right" if is_number else "left",
-            no_wrap=is_number,
-            overflow="fold",
-        )
+    for heading in _HEADINGS:
+        if wide or heading not in _LEFT_OUT:
+            is_number = heading in (*_NUMBERS, *_LAST)
+            # What may be long is cut, so that a row is one line; a pipe has all of it.
+            table.add_column(
+                heading,
+                justify="right" if is_number else "left",
+                no_wrap=is_number or wide,
+                overflow="ellipsis" if wide else "fold",
+                ratio=1 if heading == "how" else None,
+            )
     for line in lines:
-        told = dict(zip(headings, map(Text, line), strict=True))
+        told = dict(zip(_HEADINGS, map(Text, line), strict=True))
         told["verdict"].stylize(_STYLES.get(Verdict(line[0]), ""))
-        table.add_row(*(told[name] for name in shown))
+        table.add_row(*(one for name, one in told.items() if wide or name not in _LEFT_OUT))
     console.print(table)
+
+
+def _print_plain(lines: Sequence[tuple[str, ...]], console: Console) -> None:
+    """Columns of words begin at one place, also where they stand among numbers."""
+    columns = list(zip(_HEADINGS, *lines, strict=True))
+    for place, heading in enumerate(_HEADINGS):
+        if heading in ("where", "how"):
+            longest = max(map(len, columns[place]))
+            columns[place] = tuple(word.ljust(longest) for word in columns[place])
+    headings, *rest = zip(*columns, strict=True)
+    print_table(headings, rest, console, left=len(_WORDS))

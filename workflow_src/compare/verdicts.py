@@ -6,12 +6,14 @@ Rows of several experiments that rest on the same evaluations are one test, not 
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from workflow_src.compare.noise import adjusted, differences
+from workflow_src.compare.noise import ONE_SEED, ROUNDING, WELCH, adjusted, differences
 from workflow_src.compare.pairing import ABSENT, NONE, NOT_HERE, NUMBER, SIDES, paired
+from workflow_src.compare.units import in_one_unit
 from workflow_src.config.metrics import METRICS
 
 LEVEL = 0.05
@@ -21,12 +23,18 @@ EXACT = "exact"
 """The method of metrics that are counted, not estimated."""
 
 COUNTED = ("parameter_count", "centroid_count", "judge_count")
+_MEASURES = ("error", "degrees", "low", "high", "p")
+_NUMBERS_IN_TEXT = r"[-+]?(?:\d[\d.,]*(?:e[-+]?\d+)?|\bnan\b|\binf\b)"
+
 SECONDS = "s"
 """Unit of what depends on the machine and its load, and is told without a verdict."""
 
 
 class Verdict(enum.StrEnum):
-    """The verdicts, in the order in which they are told."""
+    """The verdicts, in the order in which their counts are told.
+
+    Rows stand in the same order, but that those beyond noise are one group.
+    """
 
     WORSE = "worse beyond noise"
     BETTER = "better beyond noise"
@@ -34,10 +42,12 @@ class Verdict(enum.StrEnum):
     REASON = "reason changed"
     GONE = "gone"
     APPEARED = "appeared"
+    LARGER = "one seed, larger than its error"
     NOT_HERE = "not here"
     UNTOLD = "cannot be told"
     TIMING = "time (not judged)"
     WITHIN = "within noise"
+    INSIDE = "one seed, within its error"
     SAME = "same"
 
 
@@ -60,36 +70,88 @@ def judged(before: pd.DataFrame, after: pd.DataFrame, *, level: float = LEVEL) -
     -------
     `workflow_src.compare.reading.ROW`, the columns of `workflow_src.compare.noise.differences`, and
     ``unit``, ``better`` (1 higher, -1 lower, 0 neither), ``relative`` (difference by the size of
-    before), ``p_adjusted``, ``verdict``, ``reasons``, and in how many common seeds something stayed
-    the same: ``same_evaluations``, ``same_runs``, ``same_choices`` (of hyperparameters).
+    before), ``p_adjusted``, ``verdict``, ``reasons``, ``note``, and in how many common seeds
+    something stayed the same: ``same_evaluations``, ``same_runs``, ``same_choices`` (of
+    hyperparameters).
     """
     rows, lines = paired(before, after)
-    states = _states(lines, len(rows))
-    found = rows.join(differences(lines, len(rows))).join(states)
+    lines, units = in_one_unit(lines, len(rows))
+    lines = lines.assign(
+        same_run=_same(lines, "winner"), equal=_equal(lines, rows["metric"].isin(COUNTED))
+    )
+    found = rows.join(differences(lines, len(rows))).join(_states(lines, len(rows))).join(units)
     found["better"] = found["metric"].map(_direction).astype(int)
     found["timing"] = found["unit"] == SECONDS
     found["counted"] = found["metric"].isin(COUNTED)
+    _take_back(found, found["units"] != "", (*_MEASURES, "difference"))
     found["verdict"] = _without_test(found)
     exact = found["counted"] & (found["verdict"] == "")
     found.loc[exact, "method"] = EXACT
-    found.loc[exact, ["error", "degrees", "low", "high", "p"]] = np.nan
+    _take_back(found, exact, _MEASURES)
     open_ = (found["verdict"] == "") & ~exact
     found["p_adjusted"] = _together(found, open_)
     # Nothing was asked of rows without a test; equal numbers have no noise either.
     found["p"] = found["p"].where(open_)
     equal = found["verdict"] == Verdict.SAME
-    found.loc[equal, ["error", "degrees", "low", "high"]] = np.nan
+    _take_back(found, equal, _MEASURES)
     found["method"] = found["method"].mask(equal, "")
-    beyond = exact | (found["p_adjusted"] <= level)
-    untold = open_ & found["p_adjusted"].isna()
-    found.loc[found["verdict"] == "", "verdict"] = np.select(
-        [untold, beyond], [Verdict.UNTOLD.value, _beyond(found)], Verdict.WITHIN.value
-    )[found["verdict"] == ""]
+    found["verdict"] = found["verdict"].mask(found["verdict"] == "", _tested(found, exact, level))
+    # Beside a change beyond noise the reason stands as well; it hides none.
+    quiet = ~found["verdict"].isin([one.value for one in BEYOND])
+    found.loc[quiet & (found["reason_changed"] > 0), "verdict"] = Verdict.REASON.value
     with np.errstate(divide="ignore", invalid="ignore"):
         size = found["before"].abs()
         found["relative"] = (found["difference"] / size).where(size > 0)
     found["reasons"] = _reasons(lines, len(rows))
-    return found.drop(columns=["timing", "counted"])
+    found["note"] = _notes(found)
+    return found.drop(columns=["timing", "counted", "units", "no_spread"])
+
+
+def _take_back(found: pd.DataFrame, rows: pd.Series, names: Sequence[str]) -> None:
+    found.loc[rows, list(names)] = np.nan
+
+
+def _tested(
+    found: pd.DataFrame, exact: pd.Series, level: float
+) -> np.ndarray[tuple[int], np.dtype[np.str_]]:
+    """The verdicts that a test, or the size of an error, decides."""
+    one_seed = ~exact & (found["method"] == ONE_SEED)
+    larger = (found["low"] > 0) | (found["high"] < 0)
+    choices = [
+        one_seed & larger,
+        one_seed,
+        ~exact & found["p_adjusted"].isna(),
+        exact | (found["p_adjusted"] <= level),
+    ]
+    names = [Verdict.LARGER.value, Verdict.INSIDE.value, Verdict.UNTOLD.value, _beyond(found)]
+    return np.select(choices, names, Verdict.WITHIN.value)
+
+
+def _equal(lines: pd.DataFrame, counted: pd.Series) -> pd.Series:
+    """Whether both sides have one number, but for rounding; counts have none."""
+    sizes = [f"{name}_{side}" for name in ("value", "standard_error") for side in SIDES]
+    scale = lines[sizes].abs().max(axis=1).mask(lines["row"].map(counted).astype(bool), 0.0)
+    return (lines["value_after"] - lines["value_before"]).abs() <= ROUNDING * scale
+
+
+def _notes(found: pd.DataFrame) -> pd.Series:
+    """What is to be said of how the numbers were compared."""
+    same = found["verdict"] == Verdict.SAME
+    rounded = same & (found["equal_bits"] < found["equal_numbers"])
+    still = found["no_spread"] & ~same
+    choices = [
+        found["units"] != "",
+        rounded,
+        still & (found["method"] == ""),
+        still & (found["method"] != EXACT),
+    ]
+    texts = [
+        "units do not convert: " + found["units"],
+        "equal to rounding",
+        "seeds do not vary, and their estimates have no standard error",
+        "seeds do not vary: the errors of the estimates instead",
+    ]
+    return pd.Series(np.select(choices, texts, ""), found.index)
 
 
 def _direction(metric: str) -> int:
@@ -102,8 +164,8 @@ def _states(lines: pd.DataFrame, rows: int) -> pd.DataFrame:
     before, after = (lines[f"status_{side}"] for side in SIDES)
     both = (before == NUMBER) & (after == NUMBER)
     without = (before == NONE) & (after == NONE)
-    equal = both & (lines["value_before"] == lines["value_after"])
-    same_reason = without & (lines["reason_before"] == lines["reason_after"])
+    equal = both & lines["equal"]
+    same_reason = without & (_kind_of(lines["reason_before"]) == _kind_of(lines["reason_after"]))
     known = before.isin([NUMBER, NONE]) & after.isin([NUMBER, NONE])
     counted = pd.DataFrame(
         {
@@ -111,6 +173,7 @@ def _states(lines: pd.DataFrame, rows: int) -> pd.DataFrame:
             "lines": 1,
             "equal_lines": equal | same_reason,
             "equal_numbers": equal,
+            "equal_bits": both & (lines["value_before"] == lines["value_after"]),
             "reason_changed": known & ~both & ~same_reason,
             **{f"not_here_{s}": lines[f"status_{s}"] == NOT_HERE for s in SIDES},
             **{f"numbers_{s}": lines[f"status_{s}"] == NUMBER for s in SIDES},
@@ -125,9 +188,12 @@ def _states(lines: pd.DataFrame, rows: int) -> pd.DataFrame:
     numbers = groups[[name for name in counted if name not in ("row", "key")]].sum()
     # What rows of several experiments have in common: their evaluations, seed by seed.
     keys = groups["key"].agg("\n".join)
-    units = lines["unit_after"].where(lines["unit_after"] != "", lines["unit_before"])
-    unit = units[units != ""].groupby(lines["row"]).first()
-    return numbers.assign(key=keys, unit=unit).reindex(range(rows)).fillna({"unit": ""})
+    return numbers.assign(key=keys).reindex(range(rows))
+
+
+def _kind_of(reasons: pd.Series) -> pd.Series:
+    """Reasons without their numbers: the step at which something diverged is no other reason."""
+    return reasons.str.replace(_NUMBERS_IN_TEXT, "#", regex=True)
 
 
 def _same(lines: pd.DataFrame, name: str) -> pd.Series:
@@ -144,10 +210,12 @@ def _without_test(found: pd.DataFrame) -> pd.Series:
     """The verdicts that need no test; empty where one has to decide."""
     none_before, none_after = (found[f"numbers_{side}"] == 0 for side in SIDES)
     equal = (found["seeds_common"] > 0) & (found["equal_numbers"] == found["seeds_common"])
+    # The means of that test are over all seeds, and say something else than the common ones.
+    equal &= found["method"] != WELCH
     alike = found["counted"] & (found["difference"] == 0)
     choices = [
+        found["units"] != "",
         (found["equal_lines"] == found["lines"]),
-        found["reason_changed"] > 0,
         none_before & none_after & (found["absent_before"] == found["lines"]),
         none_before & none_after & (found["absent_after"] == found["lines"]),
         none_before & (found["not_here_before"] > 0),
@@ -160,8 +228,8 @@ def _without_test(found: pd.DataFrame) -> pd.Series:
         found["timing"],
     ]
     names = [
+        Verdict.UNTOLD,
         Verdict.SAME,
-        Verdict.REASON,
         Verdict.APPEARED,
         Verdict.GONE,
         Verdict.NOT_HERE,

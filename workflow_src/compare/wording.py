@@ -9,15 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from workflow_src.compare.noise import ERRORS, TWO_SEEDS
 from workflow_src.compare.reading import CELL, NO_SAMPLES
 from workflow_src.report.wording import NOTHING, number, signed
 
-WEAK = (ERRORS, TWO_SEEDS)
-"""Methods that know little or nothing of how trainings vary."""
-
-_PLACE = ("study", "experiment")
-_ALWAYS = ("model", "data_set", "likelihood")
+_APART = ("study", "experiment", "model")
+"""Axes that have a place of their own."""
+_ALWAYS = ("data_set", "likelihood")
 
 
 def varying(rows: pd.DataFrame) -> tuple[str, ...]:
@@ -25,7 +22,7 @@ def varying(rows: pd.DataFrame) -> tuple[str, ...]:
     return tuple(
         name
         for name in CELL
-        if name not in _PLACE and (name in _ALWAYS or rows[name].nunique() > 1)
+        if name not in _APART and (name in _ALWAYS or rows[name].nunique() > 1)
     )
 
 
@@ -38,18 +35,23 @@ def shared(rows: pd.DataFrame, shown: Collection[str]) -> list[str]:
 
 
 def what(row: Mapping[str, Any], axes: Collection[str]) -> str:
-    """Which cell a row is of: ``spvae table1: vae digits gaussian``."""
+    """Which cell of its model a row is of: ``spvae table1: digits gaussian``."""
     texts = [axis(name, row[name]) for name in axes]
-    place = f"{row['study']} {row['experiment']}"
     others = int(row.get("others", 0))
     more = f" and {others} more" if others else ""
-    return f"{place}{more}: {' '.join(text for text in texts if text)}"
+    return f"{place(row)}{more}: {' '.join(text for text in texts if text)}"
+
+
+def place(row: Mapping[str, Any]) -> str:
+    """The experiment with its study: ``spvae table1``."""
+    return f"{row['study']} {row['experiment']}"
 
 
 def metric(row: Mapping[str, Any]) -> str:
-    """The metric's name, with its importance samples where it takes some."""
+    """The metric's name, its importance samples where it takes some, and its unit."""
     samples = row["importance_samples"]
-    return str(row["metric"]) if samples == NO_SAMPLES else f"{row['metric']} ({samples})"
+    name = str(row["metric"]) if samples == NO_SAMPLES else f"{row['metric']} ({samples})"
+    return f"{name} [{row['unit']}]" if row["unit"] else name
 
 
 def value(row: Mapping[str, Any], side: str) -> str:
@@ -110,7 +112,8 @@ def made(row: Mapping[str, Any]) -> str:
 
 def told_of(row: Mapping[str, Any]) -> str:
     """What else there is to say: how it was tested, what was made, why numbers lack."""
-    return "; ".join(text for text in (row["method"], made(row), row["reasons"]) if text)
+    texts = (row["method"], row["note"], made(row), row["reasons"])
+    return "; ".join(text for text in texts if text)
 
 
 def axis(name: str, given: Any) -> str:

@@ -50,10 +50,16 @@ def unknown(key: KeyPath, what: str, given: object, allowed: Iterable[str]) -> C
     """A name that is not among the allowed ones; the nearest spelling is offered."""
     names = sorted(allowed)
     close = nearest(given, names)
+    listed = ", ".join(names)
+    if close and len(names) > _LISTED:
+        # The long list would bury what was meant.
+        near = difflib.get_close_matches(str(given).lower(), names, n=_LISTED, cutoff=0.0)
+        listed = ", ".join(dict.fromkeys((close, *near[: _LISTED - 1])))
+        listed += f" and {len(names) - _LISTED} more"
     return Complaint(
         key,
         f"unknown {what} {shown(given)}",
-        expected="one of " + ", ".join(names) if names else f"no {what} here",
+        expected=f"one of {listed}" if names else f"no {what} here",
         remedy=f"write {close}" if close else None,
     )
 
@@ -84,6 +90,9 @@ def validate(model: type[Model], value: Mapping[str, Any], place: Place) -> Mode
             first = replace(first, problem=f"{first.problem} (the first of {count} problems)")
         raise first.error(place) from None
 
+
+_LISTED = 8
+"""Names that are told where one of them is probably meant."""
 
 _EXPECTED = {
     "int_type": "a whole number",

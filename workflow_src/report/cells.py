@@ -79,8 +79,8 @@ class Cell:
     choice:
         What was chosen among, where the experiment shows the best of several variants.
     best:
-        Whether this is the best of the cells of several models that differ from it in the model,
-        and in compared hyperparameters that only some of the models have, alone.
+        Whether this is the best of the cells of several of the study's own models that differ
+        from it in the model, and in compared hyperparameters that only some of them have, alone.
     """
 
     sources: tuple[Source, ...]

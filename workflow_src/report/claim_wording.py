@@ -114,7 +114,8 @@ def _phrase(check: Check) -> str:
         where += f" ({_listed('likelihood', check.likelihoods)})"
     match check:
         case Comparison():
-            return f"{first} {check.relation} than {subject(check.second)}: {title}{where}"
+            second = _other_subject(check.first, check.second)
+            return f"{first} {check.relation} than {second}: {title}{where}"
         case Ratio():
             return f"{first} / {subject(check.second)} {_bounds(check)}: {title}{where}"
         case Limit():
@@ -141,12 +142,22 @@ def _listed(axis: str, values: Iterable[str]) -> str:
 def subject(chosen: Mapping[str, Any]) -> str:
     """What is compared, as people call it."""
     title = axis_value("model", chosen["model"])
-    others = [
-        f"{axis_title(name).lower()} {axis_value(name, value)}"
-        for name, value in chosen.items()
-        if name != "model"
-    ]
-    return f"{title} ({', '.join(others)})" if others else title
+    others = _settings_text({name: one for name, one in chosen.items() if name != "model"})
+    return f"{title} ({others})" if others else title
+
+
+def _other_subject(first: Mapping[str, Any], second: Mapping[str, Any]) -> str:
+    """What ``first`` is compared with: of the same model, the settings that tell it from that."""
+    others = {name: value for name, value in second.items() if first.get(name) != value}
+    if "model" in others or not others or not first.keys() <= second.keys():
+        return subject(second)
+    return f"with {_settings_text(others)}"
+
+
+def _settings_text(chosen: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{axis_title(name).lower()} {axis_value(name, value)}" for name, value in chosen.items()
+    )
 
 
 def way_text(one: Verdict) -> str:

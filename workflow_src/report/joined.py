@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from workflow_src.config.studies import Study
 from workflow_src.report.wording import axis_value, listed
 
+BETTER = "Better than all models of the paper; bold compares those alone."
+"""Of a number of a model that joined; the mark of the best stays with the paper's own."""
+
 
 def joined_sentence(study: Study, experiment: str, models: Iterable[str]) -> str | None:
     """A sentence about those of the models shown that joined the experiment; None of none."""

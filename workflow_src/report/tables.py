@@ -7,7 +7,7 @@ that it came from. A cell without a number is there too, with its reason. How ta
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from workflow_src.config.studies import Study
 from workflow_src.report.cells import OF_ESTIMATE, OVER_SEEDS, Cell, cell_of, remarks
 from workflow_src.report.cuts import OF_RUNS, Cut, CutIndex
 from workflow_src.report.evidence import Group
+from workflow_src.report.joined import BETTER
 from workflow_src.report.wording import converted
 
 _ALWAYS_SHOWN = ("protocol", "stream")
@@ -137,9 +138,10 @@ def build_table(
             cell = cell_of(own, table.metric, asked.best_over, there)
             cells[row, column] = _finished(cell, table, (row, column), there, published, notes)
     samples = {s.importance_samples for cell in cells.values() for s in cell.sources} - {None}
+    table = replace(table, cells=cells)
     return replace(
         table,
-        cells=_with_best(replace(table, cells=cells)),
+        cells=_with_best(table, study.joined(experiment), notes),
         importance_samples=max((s for s in samples if s is not None), default=None),
         notes=tuple(notes),
     )
@@ -266,34 +268,52 @@ def _with_published(
     return cell
 
 
-def _with_best(table: Table) -> dict[tuple[Key, Key], Cell]:
-    """The cells, with the best of each comparison between models marked."""
+def _with_best(
+    table: Table, joined: Collection[str], notes: dict[str, int]
+) -> dict[tuple[Key, Key], Cell]:
+    """The cells, with the best of each comparison between the study's own models marked.
+
+    A model that joined takes no mark from them; a cell of it that is better has a note instead.
+    """
     if table.metric.better == "neither":
         return dict(table.cells)
-    apart = {"model", *_of_some_models(table)}
-    comparisons: dict[Key, list[tuple[Key, Key]]] = {}
-    for place, cell in table.cells.items():
-        if cell.ours is not None:
-            axes = table.axes_of(*place)
-            rest = tuple(value for name, value in axes.items() if name not in apart)
-            comparisons.setdefault(rest, []).append(place)
-    cells = dict(table.cells)
     pick = max if table.metric.better == "higher" else min
-    for places in comparisons.values():
-        if len({table.axes_of(*place)["model"] for place in places}) > 1:
-            best = pick(cells[place].ours or 0.0 for place in places)
+    numbers = {place: cell.ours for place, cell in table.cells.items() if cell.ours is not None}
+    model = {place: table.axes_of(*place)["model"] for place in numbers}
+    own = [place for place in numbers if model[place] not in joined]
+    cells = dict(table.cells)
+    for places in _comparisons(table, own):
+        if len({model[place] for place in places}) > 1:
+            best = pick(numbers[place] for place in places)
             for place in places:
-                cells[place] = replace(cells[place], best=cells[place].ours == best)
+                cells[place] = replace(cells[place], best=numbers[place] == best)
+    for places in _comparisons(table, numbers):
+        rivals = {numbers[place] for place in places if model[place] not in joined}
+        for place in places if rivals else ():
+            if model[place] in joined and pick({numbers[place], *rivals}) not in rivals:
+                told = notes.setdefault(BETTER, len(notes))
+                cells[place] = replace(cells[place], notes=(*cells[place].notes, told))
     return cells
 
 
-def _of_some_models(table: Table) -> set[str]:
-    """Compared hyperparameters that a model with numbers lacks: its cells have no value of them."""
+def _comparisons(
+    table: Table, places: Collection[tuple[Key, Key]]
+) -> Iterable[list[tuple[Key, Key]]]:
+    """Those of the places that differ in the model, or in what only some of the models have."""
+    axes = {place: table.axes_of(*place) for place in places}
+    apart = {"model", *_of_some_models(axes.values())}
+    found: dict[Key, list[tuple[Key, Key]]] = {}
+    for place, values in axes.items():
+        rest = tuple(value for name, value in values.items() if name not in apart)
+        found.setdefault(rest, []).append(place)
+    return found.values()
+
+
+def _of_some_models(cells: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Compared hyperparameters that a model of the cells lacks: its axes have no value of them."""
     having: dict[str, set[str]] = {}
-    for place, cell in table.cells.items():
-        if cell.ours is not None:
-            axes = table.axes_of(*place)
-            told = {name for name, value in axes.items() if name not in _AXES and value is not None}
-            having.setdefault(axes["model"], set()).update(told)
+    for axes in cells:
+        told = {name for name, value in axes.items() if name not in _AXES and value is not None}
+        having.setdefault(axes["model"], set()).update(told)
     told = {name for names in having.values() for name in names}
     return {name for name in told if not all(name in names for names in having.values())}

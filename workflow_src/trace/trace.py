@@ -29,6 +29,7 @@ from workflow_src.trace.lineage import Lineage
 from workflow_src.trace.links import Link, followed, sha256_or_none
 
 _SHARED = ("metric", "unit", "importance_samples")
+_TABLES = "`show` lists the tables"
 _FIELDS = frozenset({"published", "difference", "spread_kind", "reason", "notes", "evaluations"})
 
 
@@ -64,7 +65,7 @@ def find_cell(results: Path, table: str, row: str, column: str) -> Cell:
             place=str(results / "tables"),
             remedy="run `snakemake --profile local` first, or trace a run with --run",
         )
-    path = tables[_chosen("table", table.replace("/", "_"), tables, _after_study)]
+    path = tables[_chosen("table", table.replace("/", "_"), tables, _after_study, _TABLES)]
     header, lines = _read(path)
     first = header.index(_SHARED[0])
     rows = {".".join(line[:first]): line for line in lines}
@@ -132,7 +133,14 @@ def find_run(ground: Ground, name: str) -> str:
     for fingerprint, directory in runs.items():
         if path == directory or path.endswith(f"/{directory}"):
             return fingerprint
-    return _chosen("run", Path(path).name.rpartition("-")[2] or name, runs)
+    root = ground.shown_results.as_posix()
+    return _chosen(
+        "run",
+        Path(path).name.rpartition("-")[2] or name,
+        runs,
+        remedy=f"`ls -d {root}/runs/*/*/*` lists those that are not packed; {counted(len(runs), 'run')} "
+        "here in all",
+    )
 
 
 def trace_run(ground: Ground, fingerprint: str) -> Link:
@@ -140,8 +148,17 @@ def trace_run(ground: Ground, fingerprint: str) -> Link:
     return Lineage(ground).run(fingerprint)
 
 
-def _chosen(what: str, name: str, known: Iterable[str], shorten: Any = lambda name: name) -> str:
-    """The one of ``known`` that is meant: exactly, by its first part, or by its beginning."""
+def _chosen(
+    what: str,
+    name: str,
+    known: Iterable[str],
+    shorten: Any = lambda name: name,
+    remedy: str | None = None,
+) -> str:
+    """The one of ``known`` that is meant: exactly, by its first part, or by its beginning.
+
+    ``remedy`` is told where there is none.
+    """
     names = list(known)
     stages = (
         [one for one in names if name in (one, shorten(one))],
@@ -154,15 +171,17 @@ def _chosen(what: str, name: str, known: Iterable[str], shorten: Any = lambda na
         if found:
             raise UserError(f"{what} {name!r} may be {_listed(found)}", remedy="give more of it")
     near = difflib.get_close_matches(name, [*names, *map(shorten, names)], n=3)
-    guess = f"; did you mean {', '.join(dict.fromkeys(near))}?" if near else ""
-    raise UserError(f"there is no {what} {name!r}{guess}", expected=_listed(names) or "none")
+    guess = f"; did you mean {' or '.join(dict.fromkeys(near))}?" if near else ""
+    raise UserError(
+        f"there is no {what} {name!r}{guess}", expected=_listed(names) or "none", remedy=remedy
+    )
 
 
 def _after_study(name: str) -> str:
     return name.partition("_")[2] or name
 
 
-def _listed(names: Sequence[str], most: int = 20) -> str:
+def _listed(names: Sequence[str], most: int = 8) -> str:
     rest = len(names) - most
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 

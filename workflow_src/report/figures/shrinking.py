@@ -28,9 +28,12 @@ _NUMBER = re.compile(r"-?\d+\.\d{3,}(?!\d*e)")
 _LONG_NUMBER = re.compile(r"-?\d*\.?\d+(?:e[-+]?\d+)?")
 _USED = re.compile(r"url\(#([^)]+)\)")
 _CLIP = "clip-path"
+_FONT = re.compile(r"font-family:([^;]*);? ?")
 _LEVEL = re.compile(r"rotate\(-?0 [^)]*\)")
 _SPACES = re.compile(r"\s+")
-_TIGHT = re.compile(r" ?([MLQCZz]) ?")
+_STEP = re.compile(r"([MLQCz])([^MLQCz]*)")
+_STEPS = {"M": 2, "L": 2, "Q": 4, "C": 6}
+"""Numbers of a step of a path: to a point, straight there, and by one or two others."""
 
 _COLOURS = 64
 """Of a picture with lines and letters in colour, whose edges need shades."""
@@ -38,7 +41,7 @@ _GRAYS = 24
 """Of a picture of gray images; more of them are not told apart in squares of a few pixels."""
 _TINT = 24
 """Difference of red, green and blue, of 255, up to which a colour counts as a gray, as ink does."""
-_LARGE = 40_000
+_LARGE = 15_000
 """Bytes of a picture in colour from which it is worth a coarser one."""
 _COARSER = 96
 """Dots per inch of that, as many as pages have; the finer one lies in ``results/figures``."""
@@ -83,7 +86,7 @@ def coarser_png(data: bytes) -> bytes:
         return data
     width, height = (round(length * _COARSER / DPI) for length in image.size)
     coarse = image.resize((width, height), Image.Resampling.LANCZOS)
-    smaller = _png_bytes(_in_colours(coarse), dpi=(_COARSER, _COARSER))
+    smaller = _png_bytes(_in_rare_colours(coarse), dpi=(_COARSER, _COARSER))
     return smaller if len(smaller) < len(data) else data
 
 
@@ -109,9 +112,10 @@ def smaller_svg(data: bytes) -> bytes:
             _clip_by_style(element)
     _rename(root, {name: f"n{place}" for place, name in enumerate(sorted(used))})
     _unwrap(root)
+    _share_font(root)
     _share_styles(root)
     for element in root.iter():
-        if element.tag.rpartition("}")[2] != "text" and not (element.text or "").strip():
+        if not (element.text or "").strip():
             element.text = None
         element.tail = element.tail if (element.tail or "").strip() else None
     ElementTree.register_namespace("", _SVG)
@@ -157,14 +161,40 @@ def _shorten(element: ElementTree.Element) -> None:
     for name in _PLACES:
         if (value := element.get(name)) is None:
             continue
-        value = _NUMBER.sub(_rounded, _LEVEL.sub("", value)).strip()
-        value = _SPACES.sub(" ", value)
-        if name == "d":
-            value = _TIGHT.sub(r"\1", value)
+        value = _by_steps(value) if name == "d" else _NUMBER.sub(_rounded, _LEVEL.sub("", value))
+        value = _SPACES.sub(" ", value).strip()
         if value:
             element.set(name, value)
         else:
             del element.attrib[name]
+
+
+def _by_steps(path: str) -> str:
+    """A path by the steps between its points, each of which is at a hundredth of a point."""
+    told: list[str] = []
+    x = y = 0
+    start = (0, 0)
+    for letter, text in _STEP.findall(path):
+        if letter == "z":
+            told.append("z")
+            x, y = start
+            continue
+        places = [round(100 * float(number)) for number in text.split()]
+        if len(places) != _STEPS[letter]:
+            return path
+        steps = [place - (y if turn % 2 else x) for turn, place in enumerate(places)]
+        told.append(letter.lower() + " ".join(map(_hundredths, steps)))
+        x, y = places[-2:]
+        if letter == "M":
+            start = (x, y)
+    return "".join(told).replace(" -", "-")
+
+
+def _hundredths(count: int) -> str:
+    """A hundredth of a whole number, as short as it can be written."""
+    sign, (whole, part) = "-" if count < 0 else "", divmod(abs(count), 100)
+    decimals = f".{part:02d}".rstrip("0").rstrip(".")
+    return f"{sign}{whole or ''}{decimals}" if count else "0"
 
 
 def _rounded(number: re.Match[str]) -> str:
@@ -181,6 +211,20 @@ def _unwrap(element: ElementTree.Element) -> None:
     element[:] = children
 
 
+def _share_font(root: ElementTree.Element) -> None:
+    """The font of all words becomes that of the drawing."""
+    fonts = Counter(
+        found[1] for one in root.iter() if (found := _FONT.search(one.get("style", "")))
+    )
+    if len(fonts) != 1:
+        return
+    (font,) = fonts
+    root.set("font-family", font.strip())
+    for element in root.iter():
+        if style := element.get("style"):
+            element.set("style", _FONT.sub("", style).rstrip("; "))
+
+
 def _share_styles(root: ElementTree.Element) -> None:
     """Styles that several elements have become classes."""
     counts = Counter(one.get("style", "") for one in root.iter() if one.tag in _SHAPES)
@@ -191,6 +235,8 @@ def _share_styles(root: ElementTree.Element) -> None:
         if element.tag in _SHAPES and style in names:
             del element.attrib["style"]
             element.set("class", names[style])
+        elif style:
+            element.set("style", _tight(style))
     if names:
         sheet = ElementTree.Element(f"{{{_SVG}}}style")
         sheet.text = "".join(f".{name}{{{_tight(style)}}}" for style, name in names.items())
@@ -214,6 +260,14 @@ def _in_grays(image: Image.Image) -> Image.Image:
     steps = _GRAYS - 1
     few = image.convert("L").point([round(value * steps / 255) for value in range(256)])
     few.putpalette([round(255 * gray / steps) for gray in range(_GRAYS) for _ in "RGB"])
+    return few
+
+
+def _in_rare_colours(image: Image.Image) -> Image.Image:
+    """Colours far from each other, so that those of few points, as labels have, are kept."""
+    few = image.quantize(_COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    # White comes out as nearly that.
+    few.putpalette([255 if one == 254 else one for one in few.getpalette() or ()])
     return few
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -22,6 +23,8 @@ from workflow_src.report.claims import ClaimCell, JudgedClaim, Verdict
 from workflow_src.report.page.addresses import claim_anchor, experiment_anchor
 from workflow_src.report.wording import axis_value
 
+_OF = ": "
+"""Stands between what a check says and the metric, and the places, that it says it of."""
 _OUTCOMES = (HOLDS, FAILS, UNDECIDED, NOT_RUN)
 
 
@@ -49,7 +52,7 @@ def _claim(
         "statement": one.claim.statement,
         "place": one.claim.place,
         "note": one.claim.note,
-        "checks": described_checks(one.claim.checks),
+        **_checks(described_checks(one.claim.checks)),
         "tables": [
             {
                 "id": experiment_anchor(study.name, name) if name in shown else None,
@@ -62,6 +65,14 @@ def _claim(
         # No number of ours, and none of the paper's: there is nothing to list.
         "told": any(cell.judgement.value is not None for v in one.verdicts for cell in v.cells),
     }
+
+
+def _checks(texts: Sequence[str]) -> dict[str, Any]:
+    """The checks in words; what all of them are of, which ends each, is told once where it can."""
+    shared = {text.rpartition(_OF)[2] for text in texts}
+    if len(texts) == 1 or len(shared) > 1:
+        return {"checks": texts, "checked": ""}
+    return {"checks": [text.rpartition(_OF)[0] for text in texts], "checked": shared.pop()}
 
 
 def _counts(way: str, claims: Sequence[JudgedClaim]) -> dict[str, Any]:
@@ -92,15 +103,34 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "badge": _badge(verdict),
         "counts": counts_text(verdict),
         # Of numbers that are not there at all, one line says why.
-        "cells": [_cell(cell) for cell in verdict.cells] if run else [],
+        "cells": _cells(verdict.cells) if run else [],
         "reason": "; ".join([*([] if run else _reasons(verdict)), *verdict.caveats]),
     }
+
+
+def _cells(cells: Sequence[ClaimCell]) -> list[dict[str, Any]]:
+    """A row per cell; one for neighbours that differ in the check alone, as absent ones do."""
+    rows = []
+    for words, alike in itertools.groupby(cells, _cell):
+        checks = [cell.number + 1 for cell in alike]
+        rows.append({"checks": _ranges(checks), **words})
+    return rows
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Rising numbers as people list them: "1, 3 to 6"."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)
 
 
 def _cell(cell: ClaimCell) -> dict[str, Any]:
     one = cell.judgement
     return {
-        "check": cell.number + 1,
         "data_set": axis_value("data_set", cell.data_set),
         "likelihood": axis_value("likelihood", cell.likelihood),
         "first": number_text(one.first, cell),
