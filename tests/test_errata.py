@@ -133,20 +133,27 @@ def test_equation_3_of_dvaepp_as_printed_is_no_number_for_many_logits(beta: int)
     assert np.mean((zeta < 0) | (zeta > 1)) > 0.03
 
 
-def parameters_of_rat_spn(depth: int, repetitions: int, components: int, per_leaf: int) -> int:
-    """Leaves of 28 x 28 pixels, products of all pairs below every sum, the root and its mixture."""
-    leaves = per_leaf * 28 * 28 * repetitions * components
-    inner = repetitions * (2**depth - 2) * components**3
-    return leaves + inner + repetitions * components**2 + repetitions
+def parameters_of_rat_spn(depth: int, repetitions: int, inputs: int, sums: int, each: int) -> int:
+    """Leaves of 28 x 28 pixels, products of all pairs below every sum, the root and its mixture.
+
+    A leaf region has ``inputs`` distributions of ``each`` parameters a pixel, any other ``sums``.
+    """
+    leaves = each * 28 * 28 * repetitions * inputs
+    if depth == 1:
+        return leaves + repetitions * inputs**2 + repetitions
+    above_leaves = 2 ** (depth - 1) * sums * inputs**2
+    inner = (2 ** (depth - 1) - 2) * sums**3
+    return leaves + repetitions * (above_leaves + inner + sums**2 + 1)
 
 
 def test_no_rat_spn_of_the_grid_has_the_printed_number_of_parameters() -> None:
     # Two counts that programs of others print for networks beside the grid.
-    assert parameters_of_rat_spn(4, 10, 10, per_leaf=1) == 219_410
-    assert parameters_of_rat_spn(5, 10, 20, per_leaf=1) == 2_560_810
-    grid = itertools.product((1, 5, 9), (10, 25, 40), (5, 20, 40), (1, 2))
+    assert parameters_of_rat_spn(4, 10, 10, 10, each=1) == 219_410
+    assert parameters_of_rat_spn(5, 10, 20, 20, each=1) == 2_560_810
+    widths = (5, 20, 40)
+    grid = itertools.product((1, 5, 9), (10, 25, 40), widths, widths, (1, 2))
     counts = [parameters_of_rat_spn(*cell) for cell in grid]
-    assert len(counts) == 54
+    assert len(counts) == 162
     assert min(abs(count - 1_187_840) for count in counts) > 10_000
 
 

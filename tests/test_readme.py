@@ -136,6 +136,7 @@ def test_both_queries_find_what_the_records_hold(world: World) -> None:
 
 @pytest.mark.workflow
 @pytest.mark.skipif("DENSITY_BENCH_LONG" not in os.environ, reason="long: DENSITY_BENCH_LONG=1")
+@pytest.mark.timeout(4 * 3600)
 def test_the_readme_from_top_to_bottom_in_a_clone(tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)

@@ -79,6 +79,18 @@ def test_a_figure_taken_out_of_the_report_and_of_its_page(world: World) -> None:
     assert "missing" in kinds(world, figure)
 
 
+@pytest.mark.parametrize("folder", ["results/report", "results/tables"])
+def test_a_mark_of_snakemake_holds_nothing(world: World, folder: str) -> None:
+    mark = Path(folder, ".snakemake_timestamp")
+    mark.write_bytes(b"")
+    assert kinds(world, mark) == set()
+    mark.write_text("vae,1.0")
+    assert kinds(world, mark) == {"extra"}
+    mark.unlink()
+    mark.symlink_to("tiny_comparison.csv")
+    assert kinds(world, mark) == {"extra"}
+
+
 @pytest.mark.parametrize("moved", ["elsewhere", "deeper/below"])
 def test_results_may_be_moved(world: World, moved: str) -> None:
     Path(moved).parent.mkdir(exist_ok=True)

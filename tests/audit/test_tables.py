@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import base64
 import gzip
+import io
 from pathlib import Path
+from typing import Any
 
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from support.forging import settle
 from support.spoiling import World
 
@@ -75,6 +79,41 @@ def test_origins_packed_otherwise_are_the_same(world: World) -> None:
 
 
 def test_pictures_are_those_of_the_figures(world: World) -> None:
-    path = world.file(f"{FOLDER}/figures/*/*/*/*.png", f"{FOLDER}/figures/*/*/*/*.svg")
-    assert forged(world, path, path.read_bytes() + b"another picture")
+    for kind in ("png", "svg"):
+        for path in Path().glob(f"{FOLDER}/figures/*/*/*/*.{kind}"):
+            assert forged(world, path, path.read_bytes() + b"another picture")
     assert world.audit().findings == ()
+
+
+def encoded(image: Image.Image, **settings: Any) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, format="png", **settings)
+    return stream.getvalue()
+
+
+def test_pictures_are_compared_by_what_they_show(world: World) -> None:
+    path = world.file(f"{FOLDER}/figures/*/*/*/*.png")
+    with Image.open(path) as image:
+        dots = image.info.get("dpi")
+        colours = image.convert("RGB")
+    told = {} if dots is None else {"dpi": dots}
+    # Another version of Pillow or zlib packs the same pixels otherwise.
+    assert not forged(world, path, encoded(colours, compress_level=1, **told))
+    words = PngInfo()
+    words.add_text("Comment", CLAIM)
+    assert forged(world, path, encoded(colours, pnginfo=words, **told))
+    assert forged(world, path, encoded(colours, dpi=(30, 30)))
+    assert forged(world, path, encoded(colours.resize((9, 9)), **told))
+    red, green, blue = colours.getpixel((3, 3))
+    colours.putpixel((3, 3), (red, green, blue ^ 1))
+    assert forged(world, path, encoded(colours, **told))
+    assert forged(world, path, path.read_bytes()[:-20])
+
+
+@pytest.mark.parametrize("damage", [b"", b"no image", b"\x89PNG\r\n\x1a\nno image"])
+def test_figures_that_are_no_images_are_told(world: World, damage: bytes) -> None:
+    path = world.file("results/figures/*.png")
+    path.write_bytes(damage)
+    settle()
+    texts = [one.text for one in world.audit().findings if one.place == str(path)]
+    assert any("expected an image" in text for text in texts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.terminals import ROOT
 
 from workflow_src import __main__ as command_line
 from workflow_src.command_line.commands import command_names
@@ -155,7 +157,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     table.parent.mkdir(parents=True)
     table.write_text("| more than a pipe holds |\n" * 100_000)
     done = subprocess.run(
-        f"{sys.executable} -m workflow_src show | head -n 1",
+        f"{sys.executable} -m workflow_src show --all | head -n 1",
         cwd=tmp_path,
         shell=True,
         capture_output=True,
@@ -163,6 +165,121 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     )
     assert done.stdout == "| more than a pipe holds |\n"
     assert done.stderr == ""
+
+
+HUNDRED = {
+    "plan": """
+from workflow_src.commands import plan
+plan._rows = lambda plan: [("study",) * 8] * 9
+plan._notes = lambda *given: ["more than a pipe holds"] * 100_000
+""",
+    "show": "",
+    "why": """
+from workflow_src.commands import why
+from workflow_src.changes.telling import say
+why.tell = lambda found, console: [say(console, "more than a pipe holds") for _ in range(100_000)]
+""",
+    "trace": """
+from workflow_src.trace import trace
+from workflow_src.trace.links import Link
+trace.find_run = lambda ground, name: name
+trace.trace_run = lambda *given: Link("run", ("more than a pipe holds",) * 100_000, None, ())
+""",
+    "compare": """
+from workflow_src.changes.telling import say
+from workflow_src.compare import comparison, telling
+comparison.compare = lambda *given, **more: None
+def tell(found, console, every):
+    for _ in range(100_000):
+        say(console, "more than a pipe holds")
+telling.tell = tell
+""",
+}
+"""What has a command print more than a pipe holds."""
+
+GIVEN = {"trace": ["--run", "0"], "compare": ["first"]}
+
+
+@pytest.mark.parametrize("name", sorted(HUNDRED))
+def test_without_a_reader_the_code_is_the_documented_one(name: str, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("studies: [spvae]\nexperiments: [table1]\nseeds: [0]\n")
+    claims = tmp_path / "results" / "tables" / "x_claims.csv"
+    claims.parent.mkdir(parents=True)
+    for number in range(3000):
+        (claims.parent / f"x_table{number}.md").write_text(f"# {'more than a pipe holds ' * 4}\n")
+    words = [name, *GIVEN.get(name, [])]
+    program = f"{HUNDRED[name]}\nimport sys\nfrom workflow_src.__main__ import main\nsys.exit(main({words}))"
+    (tmp_path / "program.py").write_text(program)
+    reading, writing = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "program.py"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writing)
+    assert os.read(reading, 1)
+    os.close(reading)
+    _, said = process.communicate(timeout=240)
+    assert (process.returncode, said) == (141, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("is_buffered", [True, False])
+@pytest.mark.parametrize("words", [["show"], ["completion", "bash"]], ids=" ".join)
+def test_output_to_a_full_disk_is_told_in_one_line(
+    words: list[str], is_buffered: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "config.yaml").touch()
+    table = tmp_path / "results" / "tables" / "a.md"
+    table.parent.mkdir(parents=True)
+    table.write_text("# A table\n")
+    inherited = {name: text for name, text in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    more = {} if is_buffered else {"PYTHONUNBUFFERED": "1"}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "workflow_src", *words],
+            cwd=tmp_path,
+            env=inherited | {"PYTHONPATH": str(ROOT)} | more,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: standard output: cannot be used (No space left")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_nameless_system_error_of_another_kind_keeps_its_traceback(
+    report_does: Callable[..., None],
+) -> None:
+    report_does(raising(OSError(errno.ECONNRESET, "reset")))
+    with pytest.raises(OSError, match="reset"):
+        command_line.main(WORDS)
+
+
+@pytest.mark.parametrize("name", ["argparse", "workflow_src.errors", "workflow_src.jobs.heartbeat"])
+def test_ctrl_c_while_the_program_is_loaded_is_a_word(name: str) -> None:
+    program = f"""
+import runpy, sys
+class Pressed:
+    def find_spec(self, name, path=None, target=None):
+        if name == {name!r}:
+            raise KeyboardInterrupt
+sys.modules.pop({name!r}, None)
+sys.meta_path.insert(0, Pressed())
+sys.argv = ["workflow_src", "plan"]
+runpy.run_module("workflow_src", run_name="__main__")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "cancelled\n")
 
 
 @pytest.mark.parametrize(

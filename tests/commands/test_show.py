@@ -33,7 +33,7 @@ def test_tables_first_then_the_places_that_exist(
     (tables / "b.md").write_text("| second |\n")
     (tables / "a.md").write_text("| first |\n")
     (project / "elsewhere" / "metrics.parquet").touch()
-    assert command_line.main(["show"]) == 0
+    assert command_line.main(["show", "--all"]) == 0
     told = capsys.readouterr().out
     assert told.index("| first |") < told.index("| second |") < told.index("metrics.parquet")
     assert "figures" not in told
@@ -46,7 +46,7 @@ def test_claims_come_after_the_tables_and_in_short(
     tables.mkdir(parents=True)
     (tables / "x_table.md").write_text("| a number |\n")
     (tables / "x_claims.md").write_text("# Claims\n\n| holds |\n\n## One of them\n\nat length\n")
-    assert command_line.main(["show"]) == 0
+    assert command_line.main(["show", "--all"]) == 0
     told = capsys.readouterr().out
     assert told.index("| a number |") < told.index("| holds |") < told.index("x_claims.md")
     assert "at length" not in told
@@ -145,11 +145,76 @@ def test_claims_at_length(words: list[str], asked: Asked) -> None:
     assert "first of one" not in told
 
 
-def test_lines_of_tables_are_cut_to_the_width(asked: Asked) -> None:
-    told = asked("one/table1", "--width", "20").splitlines()
-    assert "| first of one |" in told
-    assert f"| {'-' * 17}\N{HORIZONTAL ELLIPSIS}" in told
-    assert f"| {'-' * 40} |" in asked("one/table1").splitlines()
+def test_without_a_name_every_table_has_one_line(two_studies: Path, asked: Asked) -> None:
+    (two_studies / "one_table1.csv").write_text("model,a.ours,b.ours\nvae,1.5,\nspvae,2.5,3.5\n")
+    (two_studies / "other_table1.csv").write_text("model,a.ours\nvae,1.5\n")
+    told = asked().splitlines()
+    assert told[3].split() == [
+        "one/table1",
+        "3",
+        "of",
+        "4",
+        "cells",
+        "T",
+        f"{TABLES}/one_table1.md",
+    ]
+    assert told[4].split() == ["other/table1", "1", "cell", "T", f"{TABLES}/other_table1.md"]
+    assert told[5].split()[0] == "other/table12"
+    assert told[7] == "To see them: `show one`, `show one/table1`, or all by `show --all`."
+    assert not any("first of" in line for line in told)
+    assert "first of one" in asked("--all")
+
+
+WIDE = """\
+# Table 1
+
+Words of the paper, of which there are more than the narrowest of terminals has columns for.
+
+| Model | Protocol | Stream | Layout | Gaussian | published | difference | Binomial | published |
+| --- | --- | --- | --- | ---: | ---: | ---: | ---: | ---: |
+| SPVAE | authors | full | A_8 | **1234.5678 ± 0.1234** (12) [a] | - | - | -9876.5432 ± 0.5 (5) | -1 |
+| Conv-VAE | authors | full | - | not run | - | - | **1 ± 0** (1) | - |
+
+- [a] Training of the winner was ended by maximum_steps, not by its stopping rule, as it says here.
+"""
+TABLES = "elsewhere/tables"
+NUMBERS = ("1234.5678 ± 0.1234", "-9876.5432 ± 0.5", "1 ± 0")
+
+
+@pytest.mark.parametrize("columns", [80, 60, 40])
+def test_a_window_too_narrow_for_a_table_loses_no_digit(
+    columns: int, two_studies: Path, project: Path
+) -> None:
+    (two_studies / "one_table1.md").write_text(WIDE)
+    told = seen(["-m", "workflow_src", "show", "one/table1"], project, columns=columns)
+    assert told.code == 0
+    assert "\N{HORIZONTAL ELLIPSIS}" not in told.text
+    words = " ".join(told.text.split())
+    assert [number for number in NUMBERS if number not in words] == []
+    assert "left out for want of room: published, difference" in words
+    # The other column of that name has a number.
+    assert "-1" in words.split()
+    lines = told.text.replace("\r", "").split("\n")
+    assert [line for line in lines if len(line.rstrip()) > columns and "claims:" not in line] == []
+
+
+def test_what_has_no_digits_to_lose_stays_as_it_is(two_studies: Path, project: Path) -> None:
+    (two_studies / "one_table1.md").write_text(WIDE)
+    told = seen(["-m", "workflow_src", "show", "one/table1"], project, columns=160)
+    assert "left out" not in told.text
+    (heading,) = (line for line in told.lines if line.startswith("Model"))
+    assert heading.count("published") == 2
+
+
+def test_a_width_holds_for_words_and_tables_in_a_pipe(two_studies: Path, asked: Asked) -> None:
+    (two_studies / "one_table1.md").write_text(WIDE)
+    told = asked("one/table1", "--width", "60")
+    lines = told[told.index("# Table 1") :].splitlines()
+    assert max(map(len, lines)) <= 60
+    assert [number for number in NUMBERS if number not in " ".join(told.split())] == []
+    assert "**1 ± 0** (1)" in told, "without bold letters its signs stay"
+    assert "\n  maximum_steps" in told or "\n  was ended" in told or "\n  ended" in told
+    assert asked("one/table1").count(WIDE) == 1
 
 
 def test_a_table_of_a_study_without_claims_has_its_name_too(

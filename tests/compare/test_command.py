@@ -9,10 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from support.comparisons import rows, without, write_parquet
 from support.documents import Document
 
 from workflow_src.__main__ import main
+from workflow_src.compare.comparison import compared
+from workflow_src.compare.sources import source_of_path
+from workflow_src.compare.telling import tell
 
 Compare = Callable[..., str]
 
@@ -49,15 +53,17 @@ def test_what_is_beyond_noise_is_told(compare: Compare) -> None:
     assert told[1] == "after:  now, results/metrics.parquet (of no known commit)"
     assert told[2] == "2 rows: 1 better beyond noise, 1 same"
     (line,) = (one for one in told if one.startswith("better beyond noise"))
-    assert "paper table1: vae digits gaussian" in line
-    assert re.search(r"test_log_likelihood +2\.33 +12\.34 +\+10\.01 ± 0\.02 +\+429 %", line)
+    assert "paper table1: digits gaussian" in line
+    assert re.search(
+        r" vae +test_log_likelihood \[nats\] +2\.33 +12\.34 +\+10\.01 ± 0\.02 .+ \+429 %", line
+    )
     assert line.endswith("3  paired seeds; the same evaluations")
     assert told[-1] == "1 more rows with --all"
 
 
 def test_all_shows_what_is_the_same(compare: Compare) -> None:
     told = compare("before.parquet", "--all", code=1)
-    assert re.search(r"^same +paper table1: vae digits gaussian +test_elbo", told, re.MULTILINE)
+    assert re.search(r"^same +vae +test_elbo .+ paper table1: digits gaussian", told, re.MULTILINE)
     assert "more rows" not in told
 
 
@@ -103,11 +109,57 @@ def test_a_level_is_a_share(
     assert "is not a share between 0 and 1" in capsys.readouterr().err
 
 
-def test_one_seed_is_told_to_be_weak(compare: Compare, project: Path) -> None:
+def test_one_seed_trained_anew_is_told_and_no_finding(compare: Compare, project: Path) -> None:
     write_parquet(project / "one.parquet", rows([1.0], errors=0.1))
-    write_parquet(project / "other.parquet", rows([2.0], errors=0.1))
-    told = compare("one.parquet", "other.parquet", code=1)
-    assert "1 of 1 beyond noise rest on one or two seeds" in told
+    write_parquet(project / "other.parquet", rows([2.0], errors=0.1, winner="anew"))
+    told = compare("one.parquet", "other.parquet", code=0)
+    assert "1 rows: 1 one seed, larger than its error" in told
+    assert "1 rows of one seed differ by more than the errors of their estimates" in told
+    assert "differences tested together" not in told
+
+
+def test_rows_are_ordered_by_their_errors(compare: Compare, project: Path) -> None:
+    """The zero of a log likelihood is arbitrary; a noisy one near it stands below a sure one."""
+    for name, shifts in (("one", (0.0, 0.0)), ("other", (100.0, 5.0))):
+        parts = [
+            rows([0.5 + shifts[0]], "test_elbo", 10.0),
+            rows([-900.0 + shifts[1]], "test_log_likelihood", 0.1),
+            rows([100.0 + shifts[1]], "parameter_count"),
+            rows([-700.0 + 2 * shifts[1]], "test_bound", 0.1),
+        ]
+        write_parquet(project / f"{name}.parquet", *parts)
+    found = json.loads(compare("one.parquet", "other.parquet", "--json", code=1))["rows"]
+    expected = ["test_bound", "test_log_likelihood", "test_elbo", "parameter_count"]
+    assert [row["metric"] for row in found] == expected
+    assert {row["verdict"] for row in found} == {"better beyond noise", "worse beyond noise"}
+
+
+def test_rows_are_one_line_of_a_wide_terminal(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = project / "results"
+    found = compared(
+        source_of_path(project / "before.parquet"),
+        source_of_path(results),
+        level=0.05,
+        results=results,
+    )
+    for width, headings in (
+        (220, "verdict model metric before after difference where relative p seeds how"),
+        (160, "verdict model metric before after difference where relative p seeds"),
+        (150, "verdict model metric before after difference where relative seeds"),
+        (125, "verdict model metric before after difference where"),
+    ):
+        tell(found, Console(width=width, force_terminal=True, color_system=None))
+        told = capsys.readouterr().out
+        (line,) = (one for one in told.splitlines() if "verdict" in one)
+        assert re.findall(r"\w+", line) == headings.split()
+        (row,) = (one for one in told.splitlines() if "test_log_likelihood" in one)
+        assert "better beyond noise" in row
+        assert "paper table1: digits gaussian" in row
+        # The heading, three rules, and that row are all of the table.
+        assert sum(one[0] in "┏┡│└┃" for one in told.splitlines() if one) == 5
+        assert ("for want of columns: how" in told) == (width < 220)
 
 
 def test_experiments_that_share_evaluations_are_told_once(compare: Compare, project: Path) -> None:
@@ -117,7 +169,7 @@ def test_experiments_that_share_evaluations_are_told_once(compare: Compare, proj
     told = compare("one.parquet", "other.parquet", code=1)
     assert "4 better beyond noise" in told
     assert told.count("\nbetter beyond noise") == 1
-    assert "paper table0 and 3 more: vae" in told
+    assert "paper table0 and 3 more: digits" in told
     assert "1 differences tested together" in told
 
 
@@ -149,6 +201,15 @@ def test_a_written_comparison_is_a_whole_folder(compare: Compare, project: Path)
     assert {one[1:] for one in page.addresses if one.startswith("#")} <= set(page.ids)
     (table,) = page.all("table", "comparison")
     assert "better beyond noise" in table.text
+    heads = [one.text.strip() for one in page.all("th") if one.attributes.get("data-name")]
+    assert heads[:6] == [
+        *("Verdict", "Model", "Metric", "Before", "After"),
+        "Difference, 95 % interval",
+    ]
+    assert heads[6] == "Experiment"
+    assert heads[-1] == "How"
+    assert "test_log_likelihood [nats]" in table.text
+    assert len(page.all("details")) == 2
     with (folder / "differences.csv").open() as file:
         lines = list(csv.DictReader(file))
     assert [line["verdict"] for line in lines] == ["better beyond noise", "same"]

@@ -8,8 +8,8 @@ import pytest
 from scipy import stats
 from support.comparisons import Row, rows, side, without
 
-from workflow_src.compare.noise import ERRORS, PAIRED
-from workflow_src.compare.verdicts import BEYOND, EXACT, Verdict, judged
+from workflow_src.compare.noise import ERRORS, ONE_SEED, PAIRED, PREDICTION, WELCH
+from workflow_src.compare.verdicts import BEYOND, EXACT, FINDINGS, Verdict, judged
 
 NEAR = [1.0, 2.0, 4.0]
 HIGHER = [11.01, 12.02, 14.0]
@@ -30,16 +30,47 @@ def test_equal_numbers_are_the_same() -> None:
     assert np.isnan(row["p_adjusted"])
 
 
-def test_the_last_bit_is_enough_not_to_be_the_same() -> None:
-    last = np.nextafter(4.0, 5.0)
-    row = only(rows(NEAR), rows([1.0, 2.0, last]))
+@pytest.mark.parametrize("errors", [None, 0.1])
+@pytest.mark.parametrize("values", [[1.0], NEAR])
+def test_rounding_is_no_change_and_is_told(values: list[float], errors: float | None) -> None:
+    rounded = [one * (1 + 1e-13) for one in values]
+    row = only(rows(values, errors=errors), rows(rounded, errors=errors, winner="anew"))
+    assert (row["verdict"], row["note"]) == (Verdict.SAME, "equal to rounding")
+    assert only(rows(values), rows(values))["note"] == ""
+
+
+def test_more_than_rounding_is_a_change() -> None:
+    row = only(rows(NEAR), rows([1.0, 2.0, 4.0 * (1 + 1e-8)]))
     assert row["verdict"] == Verdict.WITHIN
+
+
+def test_seeds_that_all_change_alike_cannot_be_told_without_another_error() -> None:
+    row = only(rows([0.1, 0.2, 0.7]), rows([0.4, 0.5, 1.0]))
+    assert (row["verdict"], row["method"]) == (Verdict.UNTOLD, "")
+    assert row["note"] == "seeds do not vary, and their estimates have no standard error"
+    row = only(rows([0.1, 0.2, 0.7], errors=0.3), rows([0.4, 0.5, 1.0], errors=0.3))
+    assert (row["verdict"], row["method"]) == (Verdict.WITHIN, PAIRED)
+    assert row["note"] == "seeds do not vary: the errors of the estimates instead"
+
+
+def test_an_estimate_without_error_is_not_certain() -> None:
+    """An accuracy of 1 has a standard error of 0."""
+    row = only(rows([1.0], errors=0.0), rows([0.99], errors=0.0))
+    assert row["verdict"] == Verdict.UNTOLD
 
 
 def test_common_seeds_that_are_equal_are_the_same_whatever_else_there_is() -> None:
     row = only(rows(NEAR), rows([*NEAR, 100.0]))
     assert row["verdict"] == Verdict.SAME
     assert (row["seeds_before"], row["seeds_after"], row["seeds_common"]) == (3, 4, 3)
+
+
+def test_a_common_seed_does_not_hide_what_the_others_became() -> None:
+    before = rows({0: 1.0, 1: 1.1})
+    row = only(before, rows({0: 1.0, 2: 1000.0, 3: 1000.1}))
+    assert (row["verdict"], row["method"]) == (Verdict.WITHIN, WELCH)
+    assert row["difference"] == pytest.approx(2001.1 / 3 - 1.05)
+    assert only(before, rows({0: 1.0}))["verdict"] == Verdict.SAME
 
 
 @pytest.mark.parametrize(
@@ -68,6 +99,41 @@ def test_one_seed_is_judged_by_the_errors_of_the_estimates() -> None:
     assert only(rows([1.0], errors=0.3), rows([1.9], errors=0.4))["verdict"] == Verdict.WITHIN
     row = only(rows([1.0], errors=0.3), rows([2.1], errors=0.4))
     assert (row["verdict"], row["method"]) == (Verdict.BETTER, ERRORS)
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(1.9, Verdict.INSIDE), (2.1, Verdict.LARGER)])
+def test_one_seed_trained_anew_is_no_finding(value: float, verdict: Verdict) -> None:
+    row = only(rows([1.0], errors=0.3), rows([value], errors=0.4, winner="anew"))
+    assert (row["verdict"], row["method"]) == (verdict, ONE_SEED)
+    assert verdict not in FINDINGS
+    assert np.isnan(row["p"])
+    assert np.isnan(row["p_adjusted"])
+    assert row["high"] - row["difference"] == pytest.approx(1.959963984540054 * 0.5)
+
+
+def test_a_run_without_a_name_is_not_the_same_run() -> None:
+    sides = (rows([one], errors=0.1, winner=None) for one in (1.0, 9.0))
+    assert only(*sides)["verdict"] == Verdict.LARGER
+
+
+def test_one_seed_trained_anew_makes_others_no_less_certain() -> None:
+    """It is not among the tests that are judged together."""
+    tested = [rows([1.0], errors=0.3), rows([2.1], errors=0.4)]
+    single = [rows([1.0], errors=0.3, model=f"m{one}", winner="a") for one in range(50)]
+    anew = [rows([1.0001], errors=0.3, model=f"m{one}", winner="b") for one in range(50)]
+    found = judged(side(tested[0], *single), side(tested[1], *anew)).set_index("model")
+    assert found.loc["vae", "verdict"] == Verdict.BETTER
+    assert found.loc["vae", "p_adjusted"] == found.loc["vae", "p"]
+
+
+def test_one_seed_is_held_against_the_spread_of_several() -> None:
+    several = rows({0: 1.0, 1: 2.0, 2: 3.0}, errors=0.01)
+    near, far = (rows({0: one}, errors=0.01, winner="anew") for one in (2.9, 20.0))
+    assert [only(several, one)["verdict"] for one in (near, far)] == [
+        Verdict.WITHIN,
+        Verdict.BETTER,
+    ]
+    assert only(several, far)["method"] == PREDICTION
 
 
 def test_one_seed_without_errors_cannot_be_told() -> None:
@@ -111,6 +177,14 @@ def test_a_number_that_became_none_has_another_reason() -> None:
     assert row["reasons"] == "seed 1: a number -> the bound was nan"
 
 
+def test_a_reason_does_not_hide_what_the_common_seeds_became() -> None:
+    before = rows([11.0, 12.0, 14.0, 1.0])
+    row = only(before, rows({0: 1.01, 1: 2.02, 2: 4.0, 3: None}))
+    assert row["verdict"] == Verdict.WORSE
+    assert row["p"] == pytest.approx(stats.ttest_rel([1.01, 2.02, 4.0], [11.0, 12.0, 14.0]).pvalue)
+    assert row["reasons"] == "seed 3: a number -> the bound was nan"
+
+
 def test_a_cell_that_diverged_loses_every_metric() -> None:
     before = [*rows([1.0], "test_bound"), *rows([2.0], "test_elbo")]
     found = judged(side(before), side(without("no_winner", [0])))
@@ -122,10 +196,38 @@ def test_a_cell_that_diverged_loses_every_metric() -> None:
 def test_the_same_reason_is_the_same_and_another_is_not() -> None:
     diverged = without("no_winner", [0])
     assert only(diverged, diverged)["verdict"] == Verdict.SAME
-    later = without("no_winner", [0], reason="diverged at step 9")
-    row = only(diverged, later)
-    assert row["verdict"] == Verdict.REASON
-    assert row["reasons"] == "seed 0: diverged at step 3 -> diverged at step 9"
+    later = only(diverged, without("no_winner", [0], reason="diverged at step 1e4"))
+    assert later["verdict"] == Verdict.SAME
+    assert later["reasons"] == "seed 0: diverged at step 3 -> diverged at step 1e4"
+    killed = only(diverged, without("no_winner", [0], reason="out of memory at step 3"))
+    assert killed["verdict"] == Verdict.REASON
+    assert killed["reasons"] == "seed 0: diverged at step 3 -> out of memory at step 3"
+
+
+def test_units_that_convert_are_one() -> None:
+    percent = rows([10.0, 20.0, 40.0], "anomaly_auc", 1.0, unit="percent")
+    share = rows([0.1, 0.2, 0.4], "anomaly_auc", 0.01, unit="share")
+    for sides in ((percent, share), (share, percent)):
+        row = only(*sides)
+        assert (row["verdict"], row["unit"]) == (Verdict.SAME, "share")
+        assert (row["before"], row["after"]) == pytest.approx((0.7 / 3, 0.7 / 3))
+    one = only(
+        rows([10.0], "anomaly_auc", 3.0, unit="percent"),
+        rows([0.2], "anomaly_auc", 0.04, unit="share"),
+    )
+    assert one["error"] == pytest.approx(0.05)
+
+
+def test_units_that_do_not_convert_cannot_be_compared() -> None:
+    row = only(rows(NEAR, unit="nats"), rows(HIGHER, unit="bits per dimension"))
+    assert row["verdict"] == Verdict.UNTOLD
+    assert row["note"] == "units do not convert: nats and bits per dimension"
+    assert row[["difference", "p", "error", "relative"]].isna().all()
+
+
+def test_a_file_without_units_is_taken_to_have_the_other_side_s() -> None:
+    row = only(rows(NEAR, unit=None), rows(NEAR, unit="nats"))
+    assert (row["verdict"], row["unit"]) == (Verdict.SAME, "nats")
 
 
 def test_what_is_not_here_is_not_gone() -> None:

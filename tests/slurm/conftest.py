@@ -17,6 +17,13 @@ CONFIG = "studies: [slow.yaml]\nseeds: [0]\nshard: {maximum_runs: 1}\n"
 """Two runs of one model, each with a job of its own."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each start of Snakemake on a SLURM has its own patience, and tests start it several times."""
+    for item in items:
+        if item.get_closest_marker("slurm") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(3600))
+
+
 @pytest.fixture(scope="session")
 def one_slurm() -> Iterator[Slurm]:
     """The SLURM of this process."""

@@ -177,11 +177,11 @@ def _check_listing(plan: Plan, vouched: Collection[str], notes: Notes, *, interi
     for entry in listed(plan.root / shown):
         if entry.name in _REPORTED and entry.is_dir():
             below = files_below(plan.root / shown / entry.name)
-            # Snakemake marks the directories that it knows as outputs.
+            # Snakemake marks the directories that it knows as outputs, by an empty file.
             names += [
                 path.relative_to(plan.root / shown).as_posix()
                 for path in below
-                if path.name != SNAKEMAKE_MARK
+                if path.name != SNAKEMAKE_MARK or path.lstat().st_size
             ]
         elif entry.name not in (*folders, *_KEPT_IN_GIT) and not entry.name.endswith(".dvc"):
             names.append(entry.name)

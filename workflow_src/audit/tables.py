@@ -18,8 +18,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from workflow_src.audit.findings import Notes
-from workflow_src.audit.galleries import figure_files, illustrated
-from workflow_src.audit.origins import disagreement, origins_in
+from workflow_src.audit.galleries import (
+    figure_files,
+    illustrated,
+    same_picture,
+    without_damage,
+)
+from workflow_src.audit.origins import Published, disagreement, origins_in
 from workflow_src.plan.memberships import membership_text, report_membership
 from workflow_src.plan.plan import Plan
 
@@ -52,13 +57,14 @@ def check_report(plan: Plan, manifest: Mapping[str, Any], notes: Notes) -> None:
             with notes.reading(report):
                 chapters = illustrated(_as_here(evidence), chapters)
                 files |= figure_files(evidence.results, chapters)
-                pages = _pages(then, chapters, manifest)
+                pages = _pages(then, chapters, manifest, notes)
                 files |= {report / name for name in pages}
                 _check_names(evidence, files, manifest, notes)
+                published = {one.fingerprint: one.recipe["files"] for one in plan.prepared}
                 for name, expected in pages.items():
                     if _is_there(report / name, notes):
                         found = unpacked((report / name).read_bytes())
-                        _compare_page(report / name, found, unpacked(expected), notes)
+                        _compare_page(report / name, found, unpacked(expected), published, notes)
 
 
 def _as_then(evidence: Any, manifest: Mapping[str, Any]) -> Any:
@@ -190,12 +196,21 @@ def _check_texts(results: Path, evidence: Any, chapters: Sequence[Any], notes: N
     return set(texts)
 
 
-def _pages(then: Any, chapters: Sequence[Any], manifest: Mapping[str, Any]) -> dict[str, bytes]:
+def _pages(
+    then: Any, chapters: Sequence[Any], manifest: Mapping[str, Any], notes: Notes
+) -> dict[str, bytes]:
     """Every file of the report's folder; the pixels in it are those of the figures' files."""
     from workflow_src.report.page.rendering import render_pages
 
-    made = datetime.fromisoformat(manifest["time"]["started"])
-    return render_pages(then, chapters, git=manifest["git"], made=made)
+    told: dict[str, Any] = {
+        "git": manifest["git"],
+        "made": datetime.fromisoformat(manifest["time"]["started"]),
+    }
+    try:
+        return render_pages(then, chapters, **told)
+    except Exception:
+        # Images that are none raise anything; what has another cause is raised again.
+        return render_pages(then, without_damage(then.results, chapters, notes), **told)
 
 
 def _is_there(place: Path, notes: Notes) -> bool:
@@ -204,11 +219,16 @@ def _is_there(place: Path, notes: Notes) -> bool:
     return place.is_file()
 
 
-def _compare_page(place: Path, found: bytes, expected: bytes, notes: Notes) -> None:
+def _compare_page(
+    place: Path, found: bytes, expected: bytes, published: Published, notes: Notes
+) -> None:
     origins, wanted = origins_in(found), origins_in(expected)
-    if origins is None or wanted is None:
+    if place.suffix == ".png":
+        if not same_picture(found, expected):
+            notes.find("number", place, "another picture than the figure's file gives")
+    elif origins is None or wanted is None:
         _compare_text(place, found, expected, 0, notes)
-    elif (told := disagreement(origins, wanted)) is not None:
+    elif (told := disagreement(origins, wanted, published)) is not None:
         notes.find("number", place, told)
 
 

@@ -91,11 +91,13 @@ def _unknown(plan: Plan, experiments: Iterable[str], text: str, start: str) -> U
     pool = [*known, *(name.partition("/")[2] for name in known)]
     if start:
         pool += [*plan.runs, *(one.fingerprint for one in plan.evaluations)]
-    near = difflib.get_close_matches(start or text, pool, n=3)
+    near = difflib.get_close_matches(start or text, dict.fromkeys(pool), n=3)
     guess = f"; did you mean {' or '.join(near)}?" if near else ""
     return UserError(
         f"there is no run, evaluation or experiment {text!r}{guess}",
-        expected=f"a fingerprint, the beginning of one, a run's directory, or an experiment "
+        expected=""
+        if near
+        else f"a fingerprint, the beginning of one, a run's directory, or an experiment "
         f"({', '.join(known[:_EXPERIMENTS])}{f' and {rest} more' if rest > 0 else ''})",
         remedy="`plan` lists the experiments",
     )

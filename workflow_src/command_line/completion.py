@@ -37,8 +37,9 @@ _RELEASES = {
 _RELEASES_AND_FILES = {
     "bash": "_density_bench_sides",
     "zsh": "_density_bench_sides",
-    "tcsh": "`ls releases; ls -d *`",
+    "tcsh": "`ls releases`",
 }
+"""Where a release or a path may stand; tcsh has one source for a word, and offers releases."""
 
 _PREAMBLES = {
     "bash": """\

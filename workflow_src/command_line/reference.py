@@ -40,8 +40,9 @@ On a terminal, what takes long shows bars on stderr: how much is done, how fast,
 in training the best validation bound. Into a pipe or a file, in a job of Snakemake (`--journal`)
 and where `TERM=dumb`, there are lines and no bars. `NO_COLOR` takes the colours away.
 
-Once Python has started, Ctrl-C ends every command with exit code 130 and a word. What trains saves its states first and
-ends with 75; the second Ctrl-C ends it at once. The next start goes on from what was saved.
+Once Python itself has started, Ctrl-C ends every command with exit code 130 and a word. What trains
+saves its states first and ends with 75; the second Ctrl-C ends it at once. The next start goes on
+from what was saved.
 
 """
 

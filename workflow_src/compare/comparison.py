@@ -14,7 +14,7 @@ from workflow_src.compare.causes import Causes, causes
 from workflow_src.compare.commits import source_of_commit
 from workflow_src.compare.names import Kind, Name, release_folder, resolved
 from workflow_src.compare.sources import NOW, Source, source_of_path, source_of_release
-from workflow_src.compare.verdicts import BEYOND, EXACT, FINDINGS, LEVEL, Verdict, judged
+from workflow_src.compare.verdicts import BEYOND, FINDINGS, LEVEL, Verdict, judged
 from workflow_src.config.loading import load_layered
 
 
@@ -69,9 +69,8 @@ class Comparison:
         order = {one.value: place for place, one in enumerate(Verdict)}
         first = {one.value for one in BEYOND}
         place = rows["verdict"].map(lambda one: -1 if one in first else order[one])
-        errors = (rows["difference"] / rows["error"]).abs()
-        # Counts have no error: any change of one is certain. What has none otherwise comes last.
-        errors = errors.fillna((rows["method"] == EXACT).map({True: math.inf, False: -1.0}))
+        # What has no error, such as a count, comes after what has one.
+        errors = (rows["difference"] / rows["error"]).abs().fillna(-1.0)
         # A change from zero has no relative size; nothing is larger.
         size = rows["relative"].abs().fillna(math.inf)
         ranked = rows.assign(_place=place, _errors=-errors, _size=-size)

@@ -51,10 +51,10 @@ _GUIDE = (
      "better."),
     (Verdict.WITHIN, "Noise of this size is to be expected. It does not say that nothing changed."),
     (Verdict.SAME, "Equal numbers in all common seeds, but for rounding."),
-    (Verdict.REASON, "A seed has a number on one side alone, or none for different reasons, and the "
+    (Verdict.REASON, "A seed has a number on one side alone, or none for different reasons; the "
      "common seeds are not beyond noise."),
-    (Verdict.UNTOLD, "Nothing says how large noise is: no standard error, or seeds that do not vary. "
-     "Or the sides have different units."),
+    (Verdict.UNTOLD, "Nothing says how large noise is: no standard error, or seeds that do not "
+     "vary. Or the sides have different units."),
     (f"{Verdict.LARGER}; {Verdict.INSIDE}", "One seed of different trainings: the error of the "
      "estimates is known, how trainings vary is not. No test and no finding."),
     (Verdict.NOT_HERE, "The evaluation is planned, and its result is not here."),

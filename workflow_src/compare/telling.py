@@ -26,9 +26,10 @@ _WORDS = ("verdict", "model", "metric")
 _NUMBERS = ("before", "after", "difference")
 _LAST = ("relative", "p", "seeds")
 _HEADINGS = (*_WORDS, *_NUMBERS, "where", *_LAST, "how")
-_LEFT_OUT = (*_LAST, "how")
-_WIDE = 130
-"""Columns of a terminal; a narrower one shows less of each row."""
+_LEFT_OUT = ("how", "p", "seeds", "relative")
+"""What a terminal does not show that is too narrow for all, in this order."""
+_RULE = 3
+"""Columns of a terminal that a column of a table takes beside its text."""
 
 _STYLES = {Verdict.BETTER: "green", Verdict.WORSE: "bold red", Verdict.REASON: "yellow"}
 _TOLD = (
@@ -216,24 +217,34 @@ def _print_rows(rows: pd.DataFrame, axes: tuple[str, ...], console: Console) -> 
     if not console.is_terminal:
         _print_plain(lines, console)
         return
-    wide = console.width >= _WIDE
+    shown = _fitting(lines, console.width)
     table = Table()
-    for heading in _HEADINGS:
-        if wide or heading not in _LEFT_OUT:
-            is_number = heading in (*_NUMBERS, *_LAST)
-            # What may be long is cut, so that a row is one line; a pipe has all of it.
-            table.add_column(
-                heading,
-                justify="right" if is_number else "left",
-                no_wrap=is_number or wide,
-                overflow="ellipsis" if wide else "fold",
-                ratio=1 if heading == "how" else None,
-            )
+    for heading in shown:
+        is_number = heading in (*_NUMBERS, *_LAST)
+        table.add_column(
+            heading,
+            justify="right" if is_number else "left",
+            no_wrap=is_number,
+            overflow="fold",
+        )
     for line in lines:
         told = dict(zip(_HEADINGS, map(Text, line), strict=True))
         told["verdict"].stylize(_STYLES.get(Verdict(line[0]), ""))
-        table.add_row(*(one for name, one in told.items() if wide or name not in _LEFT_OUT))
+        table.add_row(*(told[name] for name in shown))
     console.print(table)
+    if left_out := [name for name in _HEADINGS if name not in shown]:
+        say(console, f"not shown, for want of columns: {', '.join(left_out)} (a pipe has them)")
+
+
+def _fitting(lines: Sequence[tuple[str, ...]], width: int) -> list[str]:
+    """The headings to show so that a row is one line, where leaving some out can do that."""
+    columns = zip(_HEADINGS, *lines, strict=True)
+    widths = {column[0]: max(map(len, column)) for column in columns}
+    shown = list(_HEADINGS)
+    for name in _LEFT_OUT:
+        if sum(widths[one] + _RULE for one in shown) + 1 > width:
+            shown.remove(name)
+    return shown
 
 
 def _print_plain(lines: Sequence[tuple[str, ...]], console: Console) -> None:

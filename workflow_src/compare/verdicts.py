@@ -121,10 +121,14 @@ def _tested(
         one_seed & larger,
         one_seed,
         ~exact & found["p_adjusted"].isna(),
-        exact | (found["p_adjusted"] <= level),
+        ~exact & (found["p_adjusted"] > level),
     ]
-    names = [Verdict.LARGER.value, Verdict.INSIDE.value, Verdict.UNTOLD.value, _beyond(found)]
-    return np.select(choices, names, Verdict.WITHIN.value)
+    names = [Verdict.LARGER, Verdict.INSIDE, Verdict.UNTOLD, Verdict.WITHIN]
+    return np.where(
+        np.any(choices, axis=0),
+        np.select(choices, [one.value for one in names], ""),
+        _beyond(found),
+    )
 
 
 def _equal(lines: pd.DataFrame, counted: pd.Series) -> pd.Series:
@@ -137,21 +141,17 @@ def _equal(lines: pd.DataFrame, counted: pd.Series) -> pd.Series:
 def _notes(found: pd.DataFrame) -> pd.Series:
     """What is to be said of how the numbers were compared."""
     same = found["verdict"] == Verdict.SAME
-    rounded = same & (found["equal_bits"] < found["equal_numbers"])
-    still = found["no_spread"] & ~same
-    choices = [
-        found["units"] != "",
-        rounded,
-        still & (found["method"] == ""),
-        still & (found["method"] != EXACT),
-    ]
-    texts = [
-        "units do not convert: " + found["units"],
-        "equal to rounding",
-        "seeds do not vary, and their estimates have no standard error",
-        "seeds do not vary: the errors of the estimates instead",
-    ]
-    return pd.Series(np.select(choices, texts, ""), found.index)
+    still = found["no_spread"] & ~same & (found["method"] != EXACT)
+    told = found["method"] != ""
+    notes = found["units"].where(found["units"] == "", "units do not convert: " + found["units"])
+    texts = {
+        "equal to rounding": same & (found["equal_bits"] < found["equal_numbers"]),
+        "seeds do not vary: the errors of the estimates instead": still & told,
+        "seeds do not vary, and their estimates have no standard error": still & ~told,
+    }
+    for text, chosen in texts.items():
+        notes = notes.mask((notes == "") & chosen, text)
+    return notes
 
 
 def _direction(metric: str) -> int:

@@ -25,6 +25,15 @@ _OF_LAYERS = {
     f"layer_{number}_{what}": number for number in range(1, 5) for what in ("loss", "anomaly_auc")
 }
 
+_OF_ENCODERS = (
+    "test_elbo",
+    "encoder_kl_divergence",
+    "amortisation_gap",
+    "encoder_imputation_error",
+    "encoder_imputation_error_of_second_half",
+)
+_WITHOUT_ENCODER = "expectation_maximisation"
+
 NO_DENSITY = "no normalised density of images"
 
 
@@ -35,6 +44,8 @@ def cannot_have(spec: Mapping[str, Any], name: str) -> str | None:
         return None
     if "layout" in spec and (reason := _of_layout(spec, name)) is not None:
         return reason
+    if spec.get("method") == _WITHOUT_ENCODER and name in _OF_ENCODERS:
+        return "no encoder"
     measured = any(name in one.metrics for one in evaluation_declarations().values())
     return _of_model(str(model), name) if measured and name not in metrics_of(str(model)) else None
 

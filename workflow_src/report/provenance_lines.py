@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from workflow_src.archive.results import CHECKPOINT
+from workflow_src.lineage.cloning import NoCommandsError
 from workflow_src.lineage.records import Ground, parents_of
-from workflow_src.lineage.reproduce import NoCommandsError, Reproduction
+from workflow_src.lineage.reproduce import Reproduction
 from workflow_src.report.evaluations import MISSING, Evaluation, Run
 from workflow_src.report.evidence import Evidence
 from workflow_src.report.provenance_shape import (

@@ -32,6 +32,7 @@ from workflow_src.report.wording import (
 )
 
 _SHARED = ("metric", "unit", "importance_samples")
+_SEEDS = "in parentheses"
 
 
 def csv_text(table: Table) -> str:
@@ -89,9 +90,12 @@ def grid(table: Table) -> tuple[list[str], list[list[str]]]:
     return header, body
 
 
-def legend(table: Table, study: Study) -> list[str]:
-    """What the cells are, and what the protocols and streams of the table mean."""
-    cells = f"Cells: {_cells_phrase(table)}. {_spread_sentence(table)}"
+def legend(table: Table, study: Study, seeds: str = _SEEDS) -> list[str]:
+    """What the cells are, and what the protocols and streams of the table mean.
+
+    ``seeds`` says where a cell has the number of its seeds.
+    """
+    cells = f"Cells: {_cells_phrase(table)}. {_spread_sentence(table, seeds)}"
     sentences = [cells]
     if table.metric.shares_judges:
         sentences += judges_sentences(table)
@@ -194,9 +198,9 @@ def _titles(axis: str, values: Iterable[Any]) -> list[str]:
     return [axis_value(axis, value) for value in values]
 
 
-def _spread_sentence(table: Table) -> str:
+def _spread_sentence(table: Table, seeds: str) -> str:
     kinds = table.spread_kinds
-    ours = "Ours is the mean over seeds, their number in parentheses"
+    ours = f"Ours is the mean over seeds, their number {seeds}"
     if not kinds:
         return f"{ours}."
     over = "" if table.metric.errors_over is None else f" over {table.metric.errors_over}"

@@ -38,7 +38,8 @@ class CostRow:
     device_seconds:
         Of training: each run's share of the time of its bank.
     evaluations, evaluation_seconds:
-        How many were made, and their wall time: choosing winners and measuring them.
+        How many were made, and their wall time: choosing winners and measuring them. What was
+        measured before or for another evaluation counts once, whichever needed it.
     steps:
         Taken by all runs together.
     parameters:
@@ -111,7 +112,7 @@ def _row(
         diverged=sum(run.state == DIVERGED for run in runs),
         device_seconds=sum(run.device_seconds or 0.0 for run in runs),
         evaluations=len(made),
-        evaluation_seconds=sum(_seconds(archive, one) for one in made),
+        evaluation_seconds=_evaluation_seconds(archive, made),
         steps=sum(run.steps or 0 for run in runs),
         parameters=(min(parameters), max(parameters)) if parameters else None,
         peak_host_bytes=_largest(peaks, "host_bytes"),
@@ -124,9 +125,30 @@ def _peak(archive: RememberedResults, run: Run) -> Mapping[str, Any]:
     return record.get("peak_memory") or {}
 
 
-def _seconds(archive: RememberedResults, evaluation: Evaluation) -> float:
-    record = _record(archive, evaluation.path.parent) or {}
-    return float((record.get("time") or {}).get("seconds") or 0.0)
+def _evaluation_seconds(archive: RememberedResults, evaluations: Sequence[Evaluation]) -> float:
+    """Of the evaluations, and of each measurement that was made in the time of none of them."""
+    times: list[Mapping[str, Any]] = []
+    users: dict[Path, list[Mapping[str, Any]]] = {}
+    for one in evaluations:
+        times.append(_time(archive, one.path.parent))
+        if one.measurement is not None:
+            users.setdefault(one.measurement, []).append(times[-1])
+    for place, of_users in users.items():
+        measured = _time(archive, place)
+        if not any(_is_within(measured, time) for time in of_users):
+            times.append(measured)
+    return sum(float(time.get("seconds") or 0.0) for time in times)
+
+
+def _is_within(inner: Mapping[str, Any], outer: Mapping[str, Any]) -> bool:
+    """Whether one time lies in another; both are of ISO 8601 in UTC, which sorts as text."""
+    if not all(time.get(name) for time in (inner, outer) for name in ("started", "ended")):
+        return False
+    return bool(outer["started"] <= inner["started"] and inner["ended"] <= outer["ended"])
+
+
+def _time(archive: RememberedResults, directory: Path) -> Mapping[str, Any]:
+    return (_record(archive, directory) or {}).get("time") or {}
 
 
 def _record(archive: RememberedResults, directory: Path) -> Mapping[str, Any] | None:

@@ -134,13 +134,18 @@ def find_run(ground: Ground, name: str) -> str:
         if path == directory or path.endswith(f"/{directory}"):
             return fingerprint
     root = ground.shown_results.as_posix()
-    return _chosen(
-        "run",
-        Path(path).name.rpartition("-")[2] or name,
-        runs,
-        remedy=f"`ls -d {root}/runs/*/*/*` lists those that are not packed; {counted(len(runs), 'run')} "
-        "here in all",
-    )
+    if not runs:
+        raise UserError("there are no runs yet", place=f"{root}/runs")
+    try:
+        return _chosen("run", Path(path).name.rpartition("-")[2] or name, runs)
+    except UserError as error:
+        raise UserError(
+            error.problem,
+            place=error.place,
+            expected=f"one of the {counted(len(runs), 'run')} in {root}/runs",
+            remedy=error.remedy
+            or f"list them by `ls -d {root}/runs/*/*/*`, where packs hold none of them",
+        ) from error
 
 
 def trace_run(ground: Ground, fingerprint: str) -> Link:
@@ -173,7 +178,9 @@ def _chosen(
     near = difflib.get_close_matches(name, [*names, *map(shorten, names)], n=3)
     guess = f"; did you mean {' or '.join(dict.fromkeys(near))}?" if near else ""
     raise UserError(
-        f"there is no {what} {name!r}{guess}", expected=_listed(names) or "none", remedy=remedy
+        f"there is no {what} {name!r}{guess}",
+        expected="" if near else _listed(names) or "none",
+        remedy=remedy,
     )
 
 

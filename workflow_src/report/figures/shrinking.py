@@ -25,7 +25,6 @@ _IMAGE = f"{{{_SVG}}}image"
 _PLACES = ("d", "x", "y", "transform", "points", "width", "height", "style")
 
 _NUMBER = re.compile(r"-?\d+\.\d{3,}(?!\d*e)")
-_LONG_NUMBER = re.compile(r"-?\d*\.?\d+(?:e[-+]?\d+)?")
 _USED = re.compile(r"url\(#([^)]+)\)")
 _CLIP = "clip-path"
 _FONT = re.compile(r"font-family:([^;]*);? ?")

@@ -29,6 +29,7 @@ from workflow_src.report.wording import (
 )
 
 _KINDS = ("ours", "published", "difference")
+_SEEDS = "below it"
 
 
 def table_values(table: Table, study: Study) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def table_values(table: Table, study: Study) -> dict[str, Any]:
         "compared": _is_compared(table),
         "rows": [_row(table, place, row, titles, scale) for place, row in enumerate(table.rows)],
         "everywhere": _everywhere(table, titles),
-        "legend": legend(table, study),
+        "legend": legend(table, study, _SEEDS),
         "direction": _direction(table),
         "full_heat": None if scale is None else f"{number(scale, table.metric.unit)}",
         "unit": table.metric.unit,

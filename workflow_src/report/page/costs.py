@@ -50,7 +50,8 @@ def _values(
         "total": [*total[0], *_texts(total[1], on_device)],
         "notes": [
             "Training is the runs' shares of their devices' time, evaluating is wall time of "
-            "choosing winners and measuring them.",
+            "choosing winners and measuring them; a measurement that several evaluations use "
+            "counts once.",
             PEAK_NOTE,
         ],
     }

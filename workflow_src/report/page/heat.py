@@ -6,15 +6,17 @@ from workflow_src.report.cells import Cell
 from workflow_src.report.tables import Table
 
 _SIGNS = {"higher": 1.0, "lower": -1.0}
+_COUNTS = "parameters"
 
 
 def heat_scale(table: Table) -> float | None:
     """The difference that has the full tint: the largest of the table without its sign.
 
     None where nothing is tinted: no cell has a published number beside ours, none differs from it,
-    or neither direction is better.
+    or neither direction is better. Nor are counts of parameters: with fewer than the paper has, a
+    model is another one and no better.
     """
-    if table.metric.better not in _SIGNS:
+    if table.metric.better not in _SIGNS or table.metric.unit == _COUNTS:
         return None
     found = (cell.difference for cell in table.cells.values())
     largest = max((abs(one) for one in found if one is not None), default=0.0)

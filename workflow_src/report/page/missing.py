@@ -1,4 +1,4 @@
-"""What is not there and why: cells without a number for all of their seeds, runs that diverged."""
+"""What is not there and why: cells that lack the number of a planned seed, runs that diverged."""
 
 from __future__ import annotations
 

@@ -29,6 +29,7 @@ def overview_values(
     diverged = sum(run.state == DIVERGED for run in evidence.runs)
     return {
         "tiles": _tiles(evidence, missing, diverged),
+        "is_demo": evidence.settings.get("scale") == "demo",
         "scope": [
             {"term": axis_title(axis), "values": listed(_values(evidence, axis))} for axis in _SCOPE
         ],
@@ -67,7 +68,7 @@ def _tiles(evidence: Evidence, missing: int, diverged: int) -> list[dict[str, st
         ),
         _tile(
             f"{missing:,}",
-            "cells without a number" if missing != 1 else "cell without a number",
+            "cells lacking a seed's number" if missing != 1 else "cell lacking a seed's number",
             f"{counted(diverged, 'run')} diverged",
             href="#missing",
         ),

@@ -12,11 +12,10 @@ from typing import Any
 
 from PIL import Image
 
+from workflow_src.plan.captions import CAPTIONS
 from workflow_src.report.figures.shrinking import is_drawing, report_image
 from workflow_src.report.figures.style import DPI, Figure
 from workflow_src.report.page.addresses import figures_folder
-
-CAPTIONS = "captions.json"
 
 _PIXELS_PER_INCH = 96
 _POINTS_PER_INCH = 72
@@ -42,7 +41,7 @@ class Pictures:
         """What the template of a figure shows; ``part`` is its experiment."""
         own = figure.name.removeprefix(f"{study}_{part}").lstrip("_") or part
         name = f"{study}/{part}/{own}"
-        suffix, data = _image(figure)
+        suffix, data = report_image(figure)
         address = f"{self.folder}/{name}{suffix}"
         self._images[address] = data
         self._captions[name] = {"title": figure.title, "caption": figure.caption}
@@ -57,31 +56,18 @@ class Pictures:
         }
 
 
-def _image(figure: Figure) -> tuple[str, bytes]:
-    """The image that suits pages; of files that are damaged, as audits meet them, one as it is."""
-    try:
-        return report_image(figure)
-    except Exception:
-        # What decoders raise on bytes that are no image is anything; a report draws no such.
-        suffix = min(figure.images)
-        return suffix, figure.images[suffix]
-
-
 def _size(suffix: str, data: bytes) -> tuple[int, int]:
-    """Width and height of an image in CSS pixels; nothing of what is no image."""
+    """Width and height of an image in CSS pixels."""
     if suffix == ".svg":
         opening = _OPENING.search(data)
         found = [opening and length.search(opening[0]) for length in _LENGTHS]
         points = [float(one[1]) if one else 0.0 for one in found]
         width, height = (one * _PIXELS_PER_INCH / _POINTS_PER_INCH for one in points)
         return round(width), round(height)
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            dots = image.info.get("dpi", (DPI, DPI))
-            width, height = (
-                length * _PIXELS_PER_INCH / per_inch
-                for length, per_inch in zip(image.size, dots, strict=True)
-            )
-    except Exception:
-        return 0, 0
+    with Image.open(io.BytesIO(data)) as image:
+        dots = image.info.get("dpi", (DPI, DPI))
+        width, height = (
+            length * _PIXELS_PER_INCH / per_inch
+            for length, per_inch in zip(image.size, dots, strict=True)
+        )
     return round(width), round(height)

@@ -14,8 +14,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from workflow_src.report.evidence import Evidence
 from workflow_src.report.page.addresses import (
     OVERVIEW,
@@ -29,8 +27,8 @@ from workflow_src.report.page.chapters import Chapter
 from workflow_src.report.page.overview import overview_values
 from workflow_src.report.page.pictures import Pictures
 from workflow_src.report.page.study_page import study_values
+from workflow_src.report.page.templating import template_environment
 from workflow_src.report.provenance_lines import provenance_lines
-from workflow_src.report.wording import typeset
 
 TEMPLATES = Path(__file__).parent / "templates"
 _COMMIT = 12
@@ -64,7 +62,7 @@ def render_pages(
             "tables_script": TABLES_SCRIPT,
         },
     }
-    environment = _environment()
+    environment = template_environment(TEMPLATES)
     overview = overview_values(evidence, chapters, studies)
     first = environment.get_template("overview.html")
     template = environment.get_template("study.html")
@@ -97,18 +95,6 @@ def _pages(studies: Sequence[Mapping[str, Any]], current: str) -> list[dict[str,
         {"address": address, "text": text, "title": title, "current": address == current}
         for address, text, title in named
     ]
-
-
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["typeset"] = typeset
-    return environment
 
 
 def _commit(git: Mapping[str, Any]) -> str:

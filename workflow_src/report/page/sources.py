@@ -42,6 +42,8 @@ def _lines(table: Table, telling: Sequence[int]) -> Iterator[dict[str, Any]]:
                     "id": anchor,
                     "titles": [_title(source, axis, value) for axis, value in axes],
                     "seed": source.seed,
+                    "member": source.member,
+                    "told": source.told,
                     "value": _measured(source, table.metric.unit),
                     "reason": source.reason,
                     **_origin(source),

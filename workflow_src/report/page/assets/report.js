@@ -56,16 +56,16 @@
 
   function load(address, deliver) {
     if (!loading.has(address)) {
-      loading.set(
-        address,
-        new Promise((resolve, reject) => {
-          deliver(resolve, reject);
-          const script = document.createElement("script");
-          script.src = address;
-          script.onerror = () => reject(new Error(`${address} is not beside this page`));
-          document.head.append(script);
-        }),
-      );
+      const begun = new Promise((resolve, reject) => {
+        deliver(resolve, reject);
+        const script = document.createElement("script");
+        script.src = address;
+        script.onerror = () => reject(new Error(`${address} is not beside this page`));
+        document.head.append(script);
+      });
+      // What failed once is tried again at the next time.
+      begun.catch(() => loading.delete(address));
+      loading.set(address, begun);
     }
     return loading.get(address);
   }
@@ -190,7 +190,9 @@
     document.querySelectorAll("table.comparison[data-table]").forEach((one) => watch.observe(one));
   }
 
-  /* The contents of a page show where the reader is. */
+  /* The contents of a page show where the reader is: at the last part that begins above a line. */
+
+  const READING_LINE = 100;
 
   function startContents() {
     const contents = document.querySelector(".contents");
@@ -201,27 +203,35 @@
     };
     narrow.addEventListener("change", fold);
     fold();
-    const links = new Map();
-    for (const link of contents.querySelectorAll("a")) links.set(link.hash.slice(1), link);
-    const seen = new Set();
-    const watch = new IntersectionObserver(
-      (entries) => {
-        for (const { isIntersecting, target } of entries) {
-          if (isIntersecting) seen.add(target.id);
-          else seen.delete(target.id);
-        }
-        const first = [...links.keys()].find((id) => seen.has(id));
-        for (const [id, link] of links) {
-          if (id === first) link.setAttribute("aria-current", "true");
-          else link.removeAttribute("aria-current");
-        }
-        const current = contents.querySelector("[aria-current]");
-        const overflows = contents.scrollHeight > contents.clientHeight && !narrow.matches;
-        if (current && overflows) contents.scrollTop = current.offsetTop - contents.clientHeight / 2;
-      },
-      { rootMargin: "-15% 0px -60% 0px" },
-    );
-    for (const id of links.keys()) watch.observe(document.getElementById(id));
+    const parts = [...contents.querySelectorAll("a")].map((link) => {
+      return { link, target: document.getElementById(link.hash.slice(1)) };
+    });
+    let current = null;
+    const tell = () => {
+      const page = document.scrollingElement;
+      const atEnd = page.scrollTop > 0 && page.scrollTop + window.innerHeight >= page.scrollHeight - 2;
+      const begun = parts.filter(({ target }) => target.getBoundingClientRect().top <= READING_LINE);
+      const part = (atEnd ? parts : begun).at(-1);
+      if (current === part) return;
+      if (current) current.link.removeAttribute("aria-current");
+      current = part;
+      if (!current) return;
+      current.link.setAttribute("aria-current", "true");
+      const overflows = contents.scrollHeight > contents.clientHeight && !narrow.matches;
+      if (overflows) contents.scrollTop = current.link.offsetTop - contents.clientHeight / 2;
+    };
+    let waits = false;
+    const tellSoon = () => {
+      if (waits) return;
+      waits = true;
+      window.requestAnimationFrame(() => {
+        waits = false;
+        tell();
+      });
+    };
+    window.addEventListener("scroll", tellSoon, { passive: true });
+    // Parts of the page grow when tables and images come, or something is unfolded.
+    new ResizeObserver(tellSoon).observe(document.body);
     contents.addEventListener("click", (event) => {
       if (narrow.matches && event.target.closest("a")) contents.open = false;
     });
@@ -229,8 +239,17 @@
 
   /* A place inside of something folded is unfolded when an address leads to it. */
 
+  function addressed() {
+    const name = window.location.hash.slice(1);
+    try {
+      return decodeURIComponent(name);
+    } catch {
+      return name;
+    }
+  }
+
   function unfold() {
-    const target = document.getElementById(decodeURIComponent(window.location.hash.slice(1)));
+    const target = document.getElementById(addressed());
     let folded = target && target.closest("details:not([open])");
     if (!folded) return;
     for (; folded; folded = target.closest("details:not([open])")) folded.open = true;
@@ -461,7 +480,47 @@
     return [element("h4", `Judges of what the winner draws (${names.length})`), ...judged];
   }
 
-  function evaluationPart(study, fingerprint, open) {
+  /* What the page says of a cell in its table of sources: a line per seed. */
+  function sourcesOf(link) {
+    const lines = [];
+    let row = document.getElementById(link.hash.slice(1));
+    const unit = row && row.closest("table").dataset.unit;
+    for (; row && (!lines.length || !row.id); row = row.nextElementSibling) {
+      const [seed, value, , , evaluation] = [...row.cells].slice(-5).map((one) => one.textContent.trim());
+      const known = !row.querySelector(".none");
+      lines.push({ seed: row.dataset.seed || seed, value, known, evaluation, unit });
+    }
+    return lines;
+  }
+
+  function listed(words) {
+    return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
+  }
+
+  /* How the number follows from those of the seeds. */
+  function sumPart(link, lines) {
+    const known = lines.filter((one) => one.known);
+    if (!link.classList.contains("number") || !known.length) return [];
+    const { unit } = known[0];
+    const told = known.map(({ value, seed }) => `${value.split(" ± ")[0]} (seed ${seed})`);
+    const ofMembers = known.some(({ seed }) => seed.includes(" on "));
+    const mean = ofMembers ? "mean over seeds of the means over data sets of" : "mean of";
+    const made = element(
+      "p",
+      element("strong", `${link.textContent} ${unit}`),
+      told.length === 1 ? `, of one seed: ${told[0]}` : ` = ${mean} ${listed(told)}`,
+    );
+    made.className = "sum";
+    const lacking = lines.filter((one) => !one.known).map(({ value, seed }) => `seed ${seed} (${value})`);
+    return lacking.length ? [made, element("p", `Without a number: ${listed(lacking)}.`)] : [made];
+  }
+
+  function ownValue(line) {
+    if (!line) return "";
+    return line.known ? `${line.value} ${line.unit}; ` : `${line.value}; `;
+  }
+
+  function evaluationPart(study, fingerprint, open, line) {
     const one = study.evaluations[fingerprint];
     const section = document.createElement("section");
     section.dataset.evaluation = fingerprint;
@@ -471,7 +530,8 @@
     }
     const { model, data_set, likelihood, fraction, protocol, stream } = one.axes;
     const axes = [model, data_set, likelihood, `${Number((fraction * 100).toPrecision(10))} %`, protocol, stream];
-    const details = element("details", element("summary", `Seed ${one.seed}: ${axes.join(", ")}`));
+    const told = `Seed ${one.seed}: ${ownValue(line)}${axes.join(", ")}`;
+    const details = element("details", element("summary", told));
     details.open = open;
     const measured = one.measurement;
     const trained = one.run && one.run.made;
@@ -517,14 +577,18 @@
       try {
         const study = await origins();
         const names = link.dataset.evaluations.split(" ");
-        const made = names.map((name, place) => evaluationPart(study, name, place === 0));
+        const lines = sourcesOf(link);
+        const made = names.map((name, place) => {
+          const line = lines.find(({ evaluation }) => evaluation === name);
+          return evaluationPart(study, name, place === 0, line);
+        });
         const row = element("a", "Its rows in the table of all origins");
         row.href = link.getAttribute("href");
         row.addEventListener("click", () => {
           opener = null;
           dialog.close();
         });
-        body.replaceChildren(...made, element("p", row));
+        body.replaceChildren(...sumPart(link, lines), ...made, element("p", row));
         body.scrollTop = 0;
       } catch (error) {
         body.replaceChildren(element("p", String(error.message || error)));
