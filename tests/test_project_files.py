@@ -330,3 +330,11 @@ def test_what_the_workflow_catalogue_is_told_is_so() -> None:
     assert "workflow" in readme
     keys = re.findall(r"^\| `(\w+)` \|", (ROOT / "config" / "README.md").read_text(), re.MULTILINE)
     assert set(keys) <= set(yaml.safe_load((ROOT / "config.yaml").read_text()))
+
+
+def test_an_environment_that_lies_elsewhere_is_ignored_too(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text((ROOT / ".gitignore").read_text())
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / ".venv").symlink_to("elsewhere")
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    assert subprocess.run(["git", "check-ignore", "--quiet", ".venv"], cwd=tmp_path).returncode == 0

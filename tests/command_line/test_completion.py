@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from support.terminals import ROOT
 
 from workflow_src import __main__ as command_line
 from workflow_src.command_line.completion import SHELLS, script
@@ -57,7 +59,6 @@ def completed(written: Path, tmp_path: Path) -> object:
         (("st",), ["status"]),
         (("completion", ""), ["bash", "tcsh", "zsh"]),
         (("show", "--cl"), ["--claims"]),
-        (("show", "spv"), ["spvae"]),
         (("show", "three_l"), ["three_layers"]),
         (("why", "three_l"), ["three_layers"]),
         (("trace", "spvae_three"), ["spvae_three_layers"]),
@@ -80,6 +81,30 @@ def completed(written: Path, tmp_path: Path) -> object:
 def test_bash_offers(words: tuple[str, ...], offered: list[str], completed: object) -> None:
     assert callable(completed)
     assert completed(*words) == offered
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+@pytest.mark.parametrize(
+    ("command", "offered"),
+    [
+        ("show", {"spvae", "spvae/table1"}),
+        ("why", {"spvae/table1"}),
+        ("trace", {"spvae/table1", "spvae_table1"}),
+    ],
+)
+def test_bash_offers_studies_and_their_experiments(
+    command: str, offered: set[str], completed: object
+) -> None:
+    assert callable(completed)
+    found = completed(command, "spv")
+    assert offered <= set(found)
+    assert all(name.startswith("spvae") for name in found)
+
+
+def test_every_change_is_tried_in_every_shell() -> None:
+    """Where a shell is not installed, its tests are skipped, so that the gate installs them all."""
+    (programs,) = re.findall(r"^for pair in (.+); do$", (ROOT / ".ci" / "run").read_text(), re.M)
+    assert {"zsh", "tcsh"} <= set(programs.split())
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")

@@ -66,6 +66,7 @@ def test_what_can_be_two_things(project: Path, text: str, first: str, second: st
         ("", "'' is neither a release"),
         ("a" * 5000, "is neither a release"),
         ("nul\0byte", "is neither a release"),
+        ("now:results", "is neither a release"),
     ],
 )
 def test_what_is_nothing(project: Path, text: str, complaint: str) -> None:

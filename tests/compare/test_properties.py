@@ -46,7 +46,9 @@ def sides(draw: st.DrawFn) -> list[Row]:
             for metric in draw(st.sets(METRICS, min_size=1)):
                 values = {seed: draw(NUMBERS) for seed in sorted(seeds)}
                 error = draw(ERRORS)
-                found += rows(values, metric, error, model=model)
+                winner = draw(st.sampled_from(["a run", "another", None]))
+                unit = draw(st.sampled_from(["share", "percent", "nats", None]))
+                found += rows(values, metric, error, model=model, winner=winner, unit=unit)
     return found
 
 

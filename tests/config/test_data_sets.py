@@ -338,3 +338,13 @@ def test_the_registry_is_installed_with_the_package() -> None:
     root = Path(__file__).parent.parent.parent
     settings = tomllib.loads((root / "pyproject.toml").read_text())
     assert "*.yaml" in settings["tool"]["setuptools"]["package-data"]["*"]
+
+
+def test_a_misspelt_name_is_told_what_is_near_and_not_everything() -> None:
+    with pytest.raises(UserError) as refused:
+        data_set("mnits")
+    said = str(refused.value)
+    assert 'unknown data set "mnits"; expected one of mnist, ' in said
+    assert said.endswith("; to mend it: write mnist")
+    (listed,) = re.findall(r"expected one of (.+) and \d+ more", said)
+    assert len(listed.split(", ")) == 8

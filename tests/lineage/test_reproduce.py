@@ -102,7 +102,7 @@ def test_the_commands_of_the_page_make_them_too_from_loose_and_packed_sources(
     environment = {k: v for k, v in edited.environment.items() if k != "PYTHONPATH"}
     # A reader may stand anywhere in the repository.
     done = subprocess.run(
-        ["sh", "-c", told], cwd="docs", env=environment, stdout=-1, stderr=-2, text=True
+        ["sh", "-c", told], cwd="rules", env=environment, stdout=-1, stderr=-2, text=True
     )
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("checkpoint.safetensors: OK") == 1

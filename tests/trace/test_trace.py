@@ -195,9 +195,14 @@ def test_a_run_is_found_by_fingerprint_beginning_and_directory(world: World) -> 
     for name in (fingerprint, fingerprint[:8], str(directory), f"{directory}/run.json"):
         assert find_run(ground, name) == fingerprint
     assert trace_run(ground, fingerprint).title.startswith(f"run {fingerprint}")
-    for name in ("nothing", ""):
-        with pytest.raises(UserError):
-            find_run(ground, name)
+    with pytest.raises(UserError):
+        find_run(ground, "")
+    with pytest.raises(UserError) as refused:
+        find_run(ground, "nothing")
+    assert str(refused.value) == (
+        "there is no run 'nothing'; expected one of the 6 runs in results/runs; to mend it: "
+        "list them by `ls -d results/runs/*/*/*`, where packs hold none of them"
+    )
 
 
 def test_an_acceptance_that_the_number_counts_by_is_told(world: World) -> None:

@@ -1,7 +1,7 @@
 """The origins of numbers as pages show them, compared with what the records here say.
 
 They tell more than records do: where records lay when the report was made, loose or packed, here or
-not. That is another place's truth where results have travelled, and of it the type alone is
+not. That is another place's truth where results have travelled, and of it the form alone is
 compared. What records say that are not here now cannot be compared either.
 """
 
@@ -16,16 +16,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 _SCRIPT = re.compile(rb'densityBench\.provenance\("([\w+/=]*)"\);\s*')
-_OF_THE_PLACE: Mapping[str, tuple[type, ...]] = {
-    "here": (bool,),
-    "kept": (bool,),
-    "pack": (str, type(None)),
+_OF_THE_PLACE: Mapping[str, re.Pattern[str]] = {
+    "here": re.compile(r"True|False"),
+    "kept": re.compile(r"True|False"),
+    "pack": re.compile(r"None|'[\w.-]+\.zip'"),
 }
+"""What is told of the place where a report was made, and how Python writes what may stand there."""
 _DATA = "data"
 _EVALUATIONS = "evaluations"
 _COMMANDS = "commands"
 _FILES = "files"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHOWN = 120
 
 Published = Mapping[str, Mapping[str, str]]
 """Of prepared data, by fingerprint: the digests by which their published files are asked for."""
@@ -81,8 +83,9 @@ class _Comparison:
                 yield f"{place} is not in the records"
             self._unknown.update(_texts(found[name]))
         elif name in _OF_THE_PLACE:
-            if type(found[name]) not in _OF_THE_PLACE[name]:
-                yield f"{place} is {found[name]!r}; expected whether, or where, it was there"
+            if not _OF_THE_PLACE[name].fullmatch(repr(found[name])):
+                told = f"{_cut(found[name])}; expected whether, or where, it was there"
+                yield f"{place} is {told}"
         elif path[:1] == (_DATA,) and len(path) == 2 and name == _FILES:
             yield from self._of_files(found[name], expected[name], path)
         elif path[:1] == (_EVALUATIONS,) and name == _COMMANDS and self._lacks_records(expected):
@@ -103,7 +106,7 @@ class _Comparison:
                 yield from self._of_value(one, other, (*path, str(number)))
         elif repr(found) != repr(expected):
             # As text, 1 is neither true nor 1.0, and what is not a number is that.
-            told = f"{found!r}; expected {expected!r}, as the records have it"
+            told = f"{_cut(found)}; expected {_cut(expected)}, as the records have it"
             yield f"{'.'.join(path)} is {told}"
 
     def _of_files(self, found: Any, expected: Any, path: _Path) -> Iterator[str]:
@@ -112,14 +115,14 @@ class _Comparison:
         place = ".".join((*path, _FILES))
         names = [one["name"] for one in expected]
         if not isinstance(found, list) or [_part(one, "name") for one in found] != names:
-            yield f"{place} is {found!r}; expected {', '.join(names) or 'none'}"
+            yield f"{place} is {_cut(found)}; expected {', '.join(names) or 'none'}"
             return
         for one, other in zip(found, expected, strict=True):
             if one.keys() != other.keys():
                 yield f"{place} has {sorted(one)}; expected {sorted(other)}"
             elif not _may_be(one["digest"], other["digest"], asked.get(other["name"])):
                 yield (
-                    f"{place}.{other['name']} has digest {one['digest']!r}; expected "
+                    f"{place}.{other['name']} has digest {_cut(one['digest'])}; expected "
                     f"{other['digest']!r}, as the records have it"
                 )
             else:
@@ -144,7 +147,7 @@ class _Comparison:
             or found.keys() != expected.keys()
             or any(type(found[name]) not in types for name, types in form.items())
         ):
-            yield f"{place} is {found!r}; expected commands, or a reason for there being none"
+            yield f"{place} is {_cut(found)}; expected commands, or a reason for there being none"
         else:
             self._unknown.update(_texts(found["shared"]))
 
@@ -167,6 +170,12 @@ def _are_lists(*values: Any) -> bool:
 
 def _part(value: Any, name: str) -> Any:
     return value.get(name) if isinstance(value, dict) else None
+
+
+def _cut(value: Any) -> str:
+    """A value as Python writes it, or the beginning of that."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -54,7 +54,7 @@ def unknown(key: KeyPath, what: str, given: object, allowed: Iterable[str]) -> C
     if close and len(names) > _LISTED:
         # The long list would bury what was meant.
         near = difflib.get_close_matches(str(given).lower(), names, n=_LISTED, cutoff=0.0)
-        listed = ", ".join(dict.fromkeys((close, *near[: _LISTED - 1])))
+        listed = ", ".join(list(dict.fromkeys((close, *near)))[:_LISTED])
         listed += f" and {len(names) - _LISTED} more"
     return Complaint(
         key,

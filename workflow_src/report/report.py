@@ -6,7 +6,6 @@ old manifests go, the files are written one by one whole, and the new manifest s
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -37,7 +36,7 @@ from workflow_src.report.schema import METRICS, parquet_bytes, runs_columns
 from workflow_src.report.summaries import metrics_text, test_bounds_text, validation_bounds_text
 from workflow_src.report.table_files import csv_text, markdown_text
 from workflow_src.report.wording import CLAIMS_STEM
-from workflow_src.storage import replacing_file, write_text
+from workflow_src.storage import replacing_file, write_json
 
 log = logging.getLogger(__name__)
 
@@ -168,5 +167,4 @@ def _write_manifest(evidence: Evidence, files: Files, started: datetime) -> None
         started=started,
         sources=evidence.sources,
     )
-    # It is part of the folder that people pass on, and names every file of it: no room for indents.
-    write_text(evidence.manifest, json.dumps(record, sort_keys=True, separators=(",", ":")) + "\n")
+    write_json(evidence.manifest, record)

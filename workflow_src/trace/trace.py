@@ -29,6 +29,9 @@ from workflow_src.trace.lineage import Lineage
 from workflow_src.trace.links import Link, followed, sha256_or_none
 
 _SHARED = ("metric", "unit", "importance_samples")
+_MOST = 8
+"""Names that are listed where more are known."""
+
 _TABLES = "`show` lists the tables"
 _FIELDS = frozenset({"published", "difference", "spread_kind", "reason", "notes", "evaluations"})
 
@@ -179,7 +182,7 @@ def _chosen(
     guess = f"; did you mean {' or '.join(dict.fromkeys(near))}?" if near else ""
     raise UserError(
         f"there is no {what} {name!r}{guess}",
-        expected="" if near else _listed(names) or "none",
+        expected="" if near and len(names) > _MOST else _listed(names) or "none",
         remedy=remedy,
     )
 
@@ -188,7 +191,7 @@ def _after_study(name: str) -> str:
     return name.partition("_")[2] or name
 
 
-def _listed(names: Sequence[str], most: int = 8) -> str:
+def _listed(names: Sequence[str], most: int = _MOST) -> str:
     rest = len(names) - most
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
