@@ -177,3 +177,54 @@ def test_who_wants_no_motion_has_none(report: Report, reader: Reader) -> None:
             }).length"""
         )
         assert moving == 0
+
+
+def test_contents_tell_where_the_reader_is(report: Report, reader: Reader) -> None:
+    visit = reader(viewport={"width": 1280, "height": 700}, reduced_motion="reduce")
+    current = """() => [...document.querySelectorAll(".contents a[aria-current]")]
+      .map((one) => one.hash)"""
+    for path in report.pages:
+        page = scrolled_through(visit.open(path))
+        links = page.evaluate(
+            "() => [...document.querySelectorAll('.contents a')].map((a) => a.hash)"
+        )
+        page.evaluate("() => scrollTo(0, document.scrollingElement.scrollHeight)")
+        page.wait_for_function(f"(last) => String(({current})()) === last", arg=links[-1])
+        for place in links:
+            tops = page.evaluate(
+                """(place) => {
+                  document.querySelector(place).scrollIntoView({behavior: "instant"});
+                  const page = document.scrollingElement;
+                  return page.scrollTop + innerHeight < page.scrollHeight - 3;
+                }""",
+                place,
+            )
+            expected = place if tops else links[-1]
+            page.wait_for_function(f"(one) => String(({current})()) === one", arg=expected)
+
+
+def test_an_address_that_is_none_harms_nothing(report: Report, reader: Reader) -> None:
+    page = reader().context.new_page()
+    page.goto(f"{report.study.as_uri()}#%")
+    # What listens to addresses is there all the same.
+    folded = page.locator("#tiny-widths details.sources")
+    assert folded.get_attribute("open") is None
+    row = folded.locator("tr[id]").first.get_attribute("id")
+    page.evaluate("(row) => { location.hash = row; }", row)
+    page.wait_for_function("() => document.querySelector('#tiny-widths details.sources').open")
+
+
+def test_all_pages_are_in_sight_on_a_narrow_screen(report: Report, reader: Reader) -> None:
+    visit = reader(viewport=NARROW)
+    page = visit.open(report.study)
+    # As many as the demo has, and more.
+    page.evaluate(
+        """() => {
+          const nav = document.querySelector("header nav");
+          for (let i = 0; i < 6; i += 1) nav.append(nav.lastElementChild.cloneNode(true));
+        }"""
+    )
+    for link in page.locator("header nav a").all():
+        box = link.bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= NARROW["width"]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
+from support import chromium
 from support.chromium import Visit
 from support.page_world import SEEDS, Report
 
@@ -105,6 +107,43 @@ def test_the_value_is_the_mean_of_what_the_evaluations_say(report: Report, page:
             values.append(max(rows, key=lambda row: row["importance_samples"])["value"])
         shown = float(link.inner_text().replace("\N{MINUS SIGN}", "-").replace(",", ""))
         assert shown == pytest.approx(sum(values) / len(values), abs=0.005001)
+
+
+def test_it_begins_with_the_mean_and_what_it_is_the_mean_of(report: Report, page: Page) -> None:
+    link = page.locator("a.number[data-evaluations]").first
+    link.click()
+    dialog = opened(page)
+    values = []
+    for name in (link.get_attribute("data-evaluations") or "").split():
+        (path,) = report.root.glob(f"results/evaluations/*/*/*-{name}/evaluation.json")
+        rows = json.loads(path.read_text())["content"]["metrics"]
+        bounds = [row for row in rows if row["metric"] == "test_bound"]
+        values.append(max(bounds, key=lambda row: row["importance_samples"])["value"])
+    texts = [f"{value:.2f}".replace("-", "\N{MINUS SIGN}") for value in values]
+    parts = [f"{text} (seed {seed})" for text, seed in zip(texts, SEEDS, strict=True)]
+    first = dialog.locator(".origins > :first-child").inner_text()
+    assert first == f"{link.inner_text()} nats = mean of {' and '.join(parts)}"
+    summaries = dialog.locator(".origins > section > details > summary").all_inner_texts()
+    for seed, text, told in zip(SEEDS, texts, summaries, strict=True):
+        assert told.startswith(f"Seed {seed}: {text} ")
+        assert "nats" in told
+
+
+def test_what_could_not_be_read_is_read_at_the_next_time(
+    report: Report, browser: Browser, tmp_path: Path
+) -> None:
+    folder = tmp_path / "report"
+    shutil.copytree(report.folder, folder)
+    script = folder / "assets" / "provenance-tiny.js"
+    script.rename(tmp_path / "away.js")
+    with chromium.visit(browser) as visit:
+        page = visit.open(folder / "tiny.html")
+        page.locator("a.number[data-evaluations]").first.click()
+        page.get_by_text("is not beside this page").wait_for()
+        page.keyboard.press("Escape")
+        (tmp_path / "away.js").rename(script)
+        page.locator("a.number[data-evaluations]").first.click()
+        assert opened(page).locator("section").count() == len(SEEDS)
 
 
 def test_escape_and_the_button_close_it_and_the_number_is_focused_again(page: Page) -> None:

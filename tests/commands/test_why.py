@@ -147,7 +147,7 @@ def test_a_record_of_a_newer_schema_is_refused(world: World, asked: Why) -> None
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("tabel1",), "'tabel1'; did you mean table1 or tiny/table1?\n"),
+        (("tabel1",), "'tabel1'; did you mean table1?; to mend it: `plan`"),
         (("0000",), "there is no run"),
         (("table1", "--since", "HEAD"), "leave out either"),
         (("--since", "no-such-revision"), "git knows no revision 'no-such-revision'"),

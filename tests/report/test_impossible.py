@@ -18,6 +18,14 @@ TWO_LAYERS = "F(8,1)-G(49)-P(2,2)-F(10,1)-G(49)"
 POOLED = "P(2,2)-F(14,1)-G(49)"
 
 
+ENCODER_METRICS = [
+    "encoder_kl_divergence",
+    "encoder_imputation_error",
+    "encoder_imputation_error_of_second_half",
+    "test_elbo",
+]
+
+
 def spec(model: str, layout: str | None = None) -> dict[str, Any]:
     axes = {"model": model, "data_set": "mnist", "likelihood": "gaussian"}
     return axes if layout is None else axes | {"layout": layout}
@@ -53,6 +61,15 @@ def test_reasons_are_of_the_metric(
     model: str, layout: str | None, name: str, reason: str | None
 ) -> None:
     assert cannot_have(spec(model, layout), name) == reason
+
+
+@pytest.mark.parametrize("name", ENCODER_METRICS)
+def test_expectation_maximisation_has_no_encoder(name: str) -> None:
+    network = spec("deep_generative_network")
+    exact = network | {"method": "expectation_maximisation"}
+    assert cannot_have(exact, name) == "no encoder"
+    assert cannot_have(network | {"method": "variational"}, name) is None
+    assert cannot_have(exact, "test_log_likelihood") is None
 
 
 @pytest.fixture

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 from support.reports import evidence_of, group_of, run_of, write_record
 
 from workflow_src.report.evaluations import MISSING
-from workflow_src.report.evidence import Evidence
+from workflow_src.report.evidence import Evidence, Group
 from workflow_src.report.training_costs import CostRow, total_costs, training_costs
 
 SMALL = run_of("small", steps=100, device_seconds=2.0, parameter_count=10)
@@ -102,3 +103,33 @@ def test_what_studies_share_counts_in_each_and_once_in_all(evidence: Evidence) -
     assert (one.evaluation_seconds, two.evaluation_seconds) == (15.5, 10.0)
     assert everything.evaluation_seconds == 15.5
     assert (everything.evaluations, everything.missing) == (3, 1)
+
+
+def test_a_measurement_counts_once_whether_an_evaluation_made_it_or_used_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def using(name: str, seconds: tuple[int, int], measurement: str) -> Group:
+        group = group_of("one", name, [SMALL], winner="small")
+        write_record(group.evaluation.path, time=time_of(*seconds))
+        place = Path("results/measurements/vae/digits-gaussian", measurement)
+        evaluation = dataclasses.replace(group.evaluation, measurement=place)
+        return dataclasses.replace(group, evaluation=evaluation)
+
+    def time_of(start: int, end: int) -> dict[str, object]:
+        stamp = "2026-11-22T14:00:{:02d}.000+00:00"
+        times = {"started": stamp.format(start), "ended": stamp.format(end)}
+        return times | {"seconds": float(end - start)}
+
+    for name, seconds in (("within", (2, 9)), ("before", (20, 36))):
+        folder = Path("results/measurements/vae/digits-gaussian", name)
+        write_record(folder / "measurement.json", time=time_of(*seconds))
+    groups = [
+        using("maker", (0, 10), "within"),
+        using("user", (40, 43), "within"),
+        using("later", (50, 51), "before"),
+        using("latest", (52, 54), "before"),
+    ]
+    # 10, 3, 1 and 2 s, and the 16 s of what neither of the last two had to measure.
+    assert total_costs(evidence_of(*groups)).evaluation_seconds == 32.0

@@ -17,6 +17,7 @@ from workflow_src.report.tables import Table
 
 PAGE = Path("results/report/spvae.html")
 HIGHER, LOWER, NEITHER = "test_bound", "test_bits_per_dimension", "kl_divergence"
+COUNT = "parameter_count"
 
 
 def table_of(metric: str, differences: Sequence[float | None]) -> Table:
@@ -48,6 +49,8 @@ def table_of(metric: str, differences: Sequence[float | None]) -> Table:
         (LOWER, [2.0, -4.0, 1.0], [-0.5, 1.0, -0.25]),
         (HIGHER, [None, 8.0, 0.0], [None, 1.0, 0.0]),
         (NEITHER, [2.0, -4.0], [None, None]),
+        # A model with fewer parameters than the paper's is another one, and no better.
+        (COUNT, [2.0, -4.0], [None, None]),
         (HIGHER, [None, None], [None, None]),
         (HIGHER, [0.0], [None]),
     ],
@@ -150,4 +153,5 @@ def test_what_all_rows_share_is_told_below(winners: Any) -> None:
     assert all("protocol" not in names for names in heads)
     assert all("stream" in names for names in heads), "there are two"
     legends = [one.text for one in page.all("div", "legend")]
+    assert all("the mean over seeds, their number below it" in text for text in legends)
     assert all("All rows: protocol authors." in text for text in legends)

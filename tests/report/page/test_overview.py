@@ -38,7 +38,7 @@ def test_tiles_count_what_is_there(interim: Any) -> None:
     assert told[1].startswith(f"{len(interim.plan.runs)}runs")
     # Two streams of four models in the two tables that the plan has; SPVAE alone is complete.
     tables = 2
-    assert told[2].startswith(f"{tables * (2 * 4 - 1)}cells without a number")
+    assert told[2].startswith(f"{tables * (2 * 4 - 1)}cells lacking a seed's number")
 
 
 def test_every_missing_cell_has_its_seeds_and_its_reason(interim: Any) -> None:

@@ -166,7 +166,7 @@ def test_a_page_takes_little_room_for_each_number(
             made.measured(one, 2000.0)
         text = rendered(read_evidence(made.membership))["spvae.html"].decode()
         page = Document(text)
-        (sources,) = re.findall(r'<table class="plain sources-table">.*?</table>', text, re.DOTALL)
+        (sources,) = re.findall(r'<table class="plain sources-table".*?</table>', text, re.DOTALL)
         (table,) = re.findall(r'<table class="comparison".*?</table>', text, re.DOTALL)
         found.append((*cells_and_lines(page), len(table), len(sources)))
     before, after = found
@@ -174,6 +174,15 @@ def test_a_page_takes_little_room_for_each_number(
     assert (cells, lines) == (4, 4 * 5)
     assert table / cells < BYTES_OF_A_CELL
     assert sources / lines < BYTES_OF_A_LINE
+
+
+@pytest.mark.parametrize(("scale", "told"), [("demo", True), ("paper", False)])
+def test_the_demo_says_that_it_decides_nothing(winners: Any, scale: str, told: bool) -> None:
+    evidence = read_evidence(winners.membership)
+    settings = {**evidence.settings, "scale": scale}
+    files = rendered(dataclasses.replace(evidence, settings=settings))
+    overview = Document(files["index.html"].decode())
+    assert ("neither confirm nor refute" in overview.by_id("overview").text) == told
 
 
 def test_pages_have_no_room_between_lines(winners: Any) -> None:

@@ -504,11 +504,13 @@
     const { unit } = known[0];
     const told = known.map(({ value, seed }) => `${value.split(" ± ")[0]} (seed ${seed})`);
     const ofMembers = known.some(({ seed }) => seed.includes(" on "));
-    const mean = ofMembers ? "mean over seeds of the means over data sets of" : "mean of";
+    const seeds = new Set(known.map(({ seed }) => seed.split(" on ")[0]));
+    const ofSeeds = ofMembers ? "mean over seeds of the means over data sets of" : "mean of";
+    const mean = ofMembers && seeds.size === 1 ? "mean over data sets of" : ofSeeds;
     const made = element(
       "p",
       element("strong", `${link.textContent} ${unit}`),
-      told.length === 1 ? `, of one seed: ${told[0]}` : ` = ${mean} ${listed(told)}`,
+      told.length === 1 ? `, of seed ${known[0].seed} alone` : ` = ${mean} ${listed(told)}`,
     );
     made.className = "sum";
     const lacking = lines.filter((one) => !one.known).map(({ value, seed }) => `seed ${seed} (${value})`);
