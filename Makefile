@@ -1,4 +1,4 @@
-# make demo   the whole pipeline on small data, then its tables     make test   the tests
+# make demo   the whole pipeline on small data, then its verdicts     make test   the tests
 # Every target first makes what it needs; what is up to date is left alone.
 
 PYTHON ?= python3
@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 .PHONY: help env demo data test test-long test-slurm test-browser lint format schemas architecture commands screenshots lock release clean
 
 help:
-	@echo 'make demo          run the pipeline of config.yaml and print its tables'
+	@echo 'make demo          run the pipeline of config.yaml and print its verdicts'
 	@echo 'make data          fetch and prepare the data of config.yaml, nothing more'
 	@echo 'make test          run the quick tests'
 	@echo 'make test-long     run the longer tests of the whole workflow'

@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 
 from workflow_src.compare import wording
@@ -19,7 +18,7 @@ from workflow_src.compare.reading import CELL
 from workflow_src.compare.telling import facts, notes
 from workflow_src.compare.verdicts import EXACT, Verdict
 from workflow_src.report.page.addresses import SCRIPT, STYLE, TABLES_SCRIPT
-from workflow_src.report.wording import typeset
+from workflow_src.report.page.templating import template_environment
 
 TEMPLATES = Path(__file__).parent / "templates"
 ROWS_SHOWN = 2000
@@ -74,29 +73,25 @@ def page_text(comparison: Comparison, *, made: datetime) -> str:
     rows = comparison.sorted_rows(every=True)
     shown = rows.head(ROWS_SHOWN)
     words = tuple(name for name in _AXES if rows[name].nunique() > 1)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["typeset"] = typeset
     scale = _scale(shown)
-    return environment.get_template("comparison.html").render(
-        before=facts(comparison.before),
-        after=facts(comparison.after),
-        addresses={"style": STYLE, "script": SCRIPT, "tables_script": TABLES_SCRIPT},
-        made=made.strftime("%Y-%m-%d %H:%M UTC"),
-        tiles=list(_tiles(comparison)),
-        notes=list(notes(comparison)),
-        causes=list(_causes(comparison)),
-        fixed=", ".join(wording.shared(rows, (*_APART, *words))),
-        columns=_columns(words),
-        rows=[_row(row, words, scale) for row in shown.to_dict("records")],  # type: ignore[arg-type]
-        left_out=len(rows) - len(shown),
-        legend=_legend(scale),
-        guide=[{"term": term, "meaning": meaning} for term, meaning in _GUIDE],
+    return (
+        template_environment(TEMPLATES)
+        .get_template("comparison.html")
+        .render(
+            before=facts(comparison.before),
+            after=facts(comparison.after),
+            addresses={"style": STYLE, "script": SCRIPT, "tables_script": TABLES_SCRIPT},
+            made=made.strftime("%Y-%m-%d %H:%M UTC"),
+            tiles=list(_tiles(comparison)),
+            notes=list(notes(comparison)),
+            causes=list(_causes(comparison)),
+            fixed=", ".join(wording.shared(rows, (*_APART, *words))),
+            columns=_columns(words),
+            rows=[_row(row, words, scale) for row in shown.to_dict("records")],  # type: ignore[arg-type]
+            left_out=len(rows) - len(shown),
+            legend=_legend(scale),
+            guide=[{"term": term, "meaning": meaning} for term, meaning in _GUIDE],
+        )
     )
 
 
