@@ -29,6 +29,8 @@ def start(checkout: Checkout, command: str) -> subprocess.Popen[bytes]:
             stdout=said,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            # What a shell started in the background ignores Ctrl-C, and all below it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
 
