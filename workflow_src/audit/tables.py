@@ -24,7 +24,9 @@ from workflow_src.audit.galleries import (
     same_picture,
     without_damage,
 )
+from workflow_src.audit.made_again import as_remembered, records_made_since
 from workflow_src.audit.origins import Published, disagreement, origins_in
+from workflow_src.lineage.records import Ground
 from workflow_src.plan.memberships import membership_text, report_membership
 from workflow_src.plan.plan import Plan
 
@@ -61,10 +63,12 @@ def check_report(plan: Plan, manifest: Mapping[str, Any], notes: Notes) -> None:
                 files |= {report / name for name in pages}
                 _check_names(evidence, files, manifest, notes)
                 published = {one.fingerprint: one.recipe["files"] for one in plan.prepared}
+                since = records_made_since(Ground(evidence.results), manifest)
                 for name, expected in pages.items():
                     if _is_there(report / name, notes):
                         found = unpacked((report / name).read_bytes())
-                        _compare_page(report / name, found, unpacked(expected), published, notes)
+                        wanted = unpacked(expected)
+                        _compare_page(report / name, found, wanted, published, since, notes)
 
 
 def _as_then(evidence: Any, manifest: Mapping[str, Any]) -> Any:
@@ -220,16 +224,24 @@ def _is_there(place: Path, notes: Notes) -> bool:
 
 
 def _compare_page(
-    place: Path, found: bytes, expected: bytes, published: Published, notes: Notes
+    place: Path,
+    found: bytes,
+    expected: bytes,
+    published: Published,
+    since: frozenset[str],
+    notes: Notes,
 ) -> None:
+    """Compare one file of the report; ``since`` names results whose records were made again."""
     origins, wanted = origins_in(found), origins_in(expected)
     if place.suffix == ".png":
         if not same_picture(found, expected):
             notes.find("number", place, "another picture than the figure's file gives")
     elif origins is None or wanted is None:
         _compare_text(place, found, expected, 0, notes)
-    elif (told := disagreement(origins, wanted, published)) is not None:
-        notes.find("number", place, told)
+    else:
+        remembered = as_remembered(origins, wanted, since)
+        if (told := disagreement(origins, remembered, published)) is not None:
+            notes.find("number", place, told)
 
 
 def _compare_text(place: Path, found: bytes, expected: bytes, keys: int, notes: Notes) -> None:

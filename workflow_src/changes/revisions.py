@@ -10,6 +10,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -189,7 +190,7 @@ def _answer(process: subprocess.Popen[str], revision: str, tree: Path) -> Descri
         value = json.loads(answer)
         if isinstance(value, dict):
             return value
-    if "unrecognized arguments: --json" in complaints:
+    if re.search("(unrecognized arguments:|unknown option) --json", complaints):
         raise UserError(
             f"revision {revision} is of a time when plans could not be compared",
             place="--since",
