@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from workflow_src.audit.galleries import galleries_of
+from workflow_src.audit.galleries import illustrated
 from workflow_src.config.studies import load_study
 from workflow_src.report.evidence import read_evidence
 from workflow_src.report.figures.curves import draw_curve, last_gain
@@ -25,6 +25,7 @@ from workflow_src.report.figures.lines import (
 from workflow_src.report.figures.mosaics import tiled
 from workflow_src.report.figures.posteriors import overlaid
 from workflow_src.report.figures.style import COMPONENT_COLOURS, Styles
+from workflow_src.report.page.chapters import undrawn_chapter
 
 AXES = {"model": "vae", "protocol": "authors", "stream": "full"}
 
@@ -151,14 +152,13 @@ def test_the_caption_tells_what_more_samples_still_gain(tree: Callable[..., Any]
 def test_the_audit_tells_all_figures_without_drawing_them(reported: Any) -> None:
     evidence = read_evidence(reported.membership)
     study = load_study("spvae")
-    told = galleries_of(evidence, study)
-    names = {figure.name for gallery in told.values() for figure in gallery.figures}
+    (told,) = illustrated(evidence, [undrawn_chapter(evidence, study)])
+    names = {figure.name for figure in told.figures}
     for word in ("_leaf_posteriors-", "_by_label-", "_inpainting-", "_curve", "_samples-"):
         assert any(word in name for name in names), word
     written = {path.stem for path in (evidence.results / "figures").iterdir()}
     assert names == written
-    for gallery in told.values():
-        for figure in gallery.figures:
-            for suffix, data in figure.images.items():
-                path = evidence.results / "figures" / f"{figure.name}{suffix}"
-                assert data == path.read_bytes()
+    for figure in told.figures:
+        for suffix, data in figure.images.items():
+            path = evidence.results / "figures" / f"{figure.name}{suffix}"
+            assert data == path.read_bytes()
