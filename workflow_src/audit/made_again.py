@@ -10,10 +10,11 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from workflow_src.archive.results import RECORDS
+from workflow_src.audit.origins import texts_in
 from workflow_src.errors import UserError
 from workflow_src.lineage.records import Ground
 
@@ -71,7 +72,7 @@ def as_remembered(
     for name, judge in merged.get("judges", {}).items():
         if name in since:
             _copy_words(_part(found.get("judges"), name), judge, _FROM_RECORDS["run"])
-    referred = set(_texts([merged.get(name) for name in _LINES]))
+    referred = set(texts_in([merged.get(name) for name in _LINES]))
     for name, table in merged.items():
         if isinstance(table, dict) and name not in _LINES:
             known = {**_part(found, name), **table}
@@ -104,14 +105,3 @@ def _copy_words(told: Mapping[str, Any], line: dict[str, Any], words: tuple[str,
 def _part(value: Any, name: str) -> Mapping[str, Any]:
     part = value.get(name) if isinstance(value, Mapping) else None
     return part if isinstance(part, Mapping) else {}
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for one in value.values():
-            yield from _texts(one)
-    elif isinstance(value, list):
-        for one in value:
-            yield from _texts(one)

@@ -81,7 +81,7 @@ class _Comparison:
             # Of tables, an entry may be referred to by a record alone that is not here.
             if len(path) != 1 or name not in self._unknown:
                 yield f"{place} is not in the records"
-            self._unknown.update(_texts(found[name]))
+            self._unknown.update(texts_in(found[name]))
         elif name in _OF_THE_PLACE:
             if not _OF_THE_PLACE[name].fullmatch(repr(found[name])):
                 told = f"{_cut(found[name])}; expected whether, or where, it was there"
@@ -91,7 +91,7 @@ class _Comparison:
         elif path[:1] == (_EVALUATIONS,) and name == _COMMANDS and self._lacks_records(expected):
             yield from self._of_unknown_commands(found[name], expected[name], place)
         elif expected.get("here") is False and expected[name] in (None, [], {}):
-            self._unknown.update(_texts(found[name]))
+            self._unknown.update(texts_in(found[name]))
         else:
             yield from self._of_value(found[name], expected[name], (*path, name))
 
@@ -149,7 +149,7 @@ class _Comparison:
         ):
             yield f"{place} is {_cut(found)}; expected commands, or a reason for there being none"
         else:
-            self._unknown.update(_texts(found["shared"]))
+            self._unknown.update(texts_in(found["shared"]))
 
 
 def _may_be(found: Any, expected: Any, asked: str | None) -> bool:
@@ -178,11 +178,11 @@ def _cut(value: Any) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
-def _texts(value: Any) -> Iterator[str]:
+def texts_in(value: Any) -> Iterator[str]:
     """Every text within a value."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict | list):
         inner: Sequence[Any] = list(value.values()) if isinstance(value, dict) else value
         for one in inner:
-            yield from _texts(one)
+            yield from texts_in(one)
