@@ -1,1 +1,1 @@
-"""Checks every number and follows it to its origins; exports, releases and prunes results."""
+"""Checks every number, word and byte of results, down to code and data, and measures again."""
