@@ -1,4 +1,4 @@
 """Metrics, tables, figures and the pages that people read.
 
-Imports config, plan, provenance and storage; it reads records and arrays, never a model.
+Imports config, lineage, plan, provenance and storage; it reads records and arrays, never a model.
 """
