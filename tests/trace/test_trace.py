@@ -55,6 +55,9 @@ def the_run(world: World) -> Path:
 def test_the_whole_line_is_told_and_stands(world: World) -> None:
     line = traced()
     assert verdicts(line) <= {OK, None}
+    code = [one.facts for one in links(line) if one.title.startswith("code of")]
+    assert len(code) > 3
+    assert all("the code here says the same" in facts for facts in code)
     for title in (
         "table results/tables/tiny_comparison.csv",
         "report manifest",

@@ -246,8 +246,10 @@ def _compared_with_now(ground: Ground, modules: Mapping[str, str]) -> str:
 
 
 def _file_of(package_root: Path, module: str) -> Path:
+    """The package's, before a module's beside a folder of that name, as imports find them."""
     place = package_root.joinpath(*module.split(".")[1:])
-    return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+    package, file = place / "__init__.py", place.with_name(f"{place.name}.py")
+    return file if file.is_file() and not package.is_file() else package
 
 
 def _digest_of_file(path: Path) -> str | None:
