@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -41,6 +43,40 @@ def test_the_same_signal_again_ends_at_once() -> None:
     os.kill(os.getpid(), signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)
+
+
+class WrittenWhenItComes(io.RawIOBase):
+    """Takes text, and has the signal come in the middle of the first piece."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, piece: Any) -> int:
+        self.pieces.append(bytes(piece))
+        if len(self.pieces) == 1:
+            signal.raise_signal(signal.SIGINT)
+        return len(self.pieces[-1])
+
+
+def test_a_signal_in_the_middle_of_a_message_waits_for_its_end(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    raw = WrittenWhenItComes()
+    handler = logging.StreamHandler(io.TextIOWrapper(io.BufferedWriter(raw)))
+    log = logging.getLogger("workflow_src")
+    log.addHandler(handler)
+    try:
+        stop = StopSignal()
+        log.warning("step 8")
+        assert stop.is_wanted()
+        assert stop.is_wanted()
+    finally:
+        log.removeHandler(handler)
+    assert b"".join(raw.pieces).decode().splitlines() == ["step 8", "SIGINT: stopping"]
+    assert "reentrant" not in capsys.readouterr().err
 
 
 def test_an_interrupted_shard_says_how_to_go_on(

@@ -86,15 +86,19 @@ class StopSignal:
 
     def __init__(self) -> None:
         self.name = ""
+        self._is_told = False
         for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
             signal.signal(number, self._remember)
 
     def is_wanted(self) -> bool:
-        """Whether training is to stop at the next step."""
+        """Whether training is to stop at the next step; says so the first time."""
+        if self.name and not self._is_told:
+            self._is_told = True
+            log.warning("%s: stopping", self.name)
         return bool(self.name)
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
+        # Says nothing: it may have come into the middle of a message, which no other may enter.
         self.name = signal.Signals(number).name
         as_usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
         signal.signal(number, as_usual)
-        log.warning("%s: stopping", self.name)
