@@ -66,6 +66,14 @@ class Report:
         return not any(finding.kind == "unmade" for finding in self.findings)
 
 
+@dataclass(frozen=True)
+class Repetition:
+    """The audit's report with what repeating found, and a line on every repetition."""
+
+    report: Report
+    lines: tuple[str, ...]
+
+
 @dataclass
 class Notes:
     """Findings and remarks as they are gathered; fit to be sent between processes."""

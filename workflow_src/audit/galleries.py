@@ -1,7 +1,7 @@
 """The figures that pages must show: their names and words by the report's own code, undrawn.
 
-What matplotlib draws depends on fonts and on its version, so that figures are not drawn again; the
-pixels of pages must be those of the files that the manifest vouches for.
+Drawing takes nearly all of a report's time and is left to `redrawing`; here, the pixels of pages
+must be those of the files that the manifest vouches for.
 """
 
 from __future__ import annotations

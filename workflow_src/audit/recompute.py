@@ -39,7 +39,7 @@ from workflow_src.archive.results import CHECKPOINT, Results
 from workflow_src.audit import exact_densities, image_densities
 from workflow_src.audit.audit import Audited
 from workflow_src.audit.density_files import one_flip
-from workflow_src.audit.findings import Notes, Report
+from workflow_src.audit.findings import Notes, Repetition
 from workflow_src.audit.judged import METRICS as OF_ANSWERS
 from workflow_src.audit.judged import judges_in, one_answer
 from workflow_src.audit.records import PACKAGES, Examined
@@ -81,14 +81,6 @@ _NO_FLIPS: Mapping[str, float] = MappingProxyType({})
 _SEEDS = 2**31
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Repetition:
-    """The audit's report with what repeating found, and a line on every repetition."""
-
-    report: Report
-    lines: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,12 @@ cell and with no cell left out, is found by making them again from the plan of n
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import dataclasses
 import io
 import os
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from workflow_src.audit.findings import Notes
@@ -26,14 +23,12 @@ from workflow_src.audit.galleries import (
 )
 from workflow_src.audit.made_again import as_remembered, records_made_since
 from workflow_src.audit.origins import Published, disagreement, origins_in
+from workflow_src.audit.report_evidence import as_here, as_then, membership_of
 from workflow_src.lineage.records import Ground
-from workflow_src.plan.memberships import membership_text, report_membership
 from workflow_src.plan.plan import Plan
 
 NOT_THERE = "the file is missing; expected it in the report"
 _SHOWN = 5
-_DEPTH = 5
-"""Parts of an evaluation's path from its kind on."""
 
 Cells = Mapping[tuple[str, str], Any]
 
@@ -46,58 +41,27 @@ def check_report(plan: Plan, manifest: Mapping[str, Any], notes: Notes) -> None:
     from workflow_src.report.evidence import read_evidence
     from workflow_src.report.page.assets import unpacked
 
-    with contextlib.chdir(plan.root), tempfile.TemporaryDirectory() as folder:
-        membership = Path(folder) / "report.json"
-        membership.write_text(membership_text(report_membership(plan)))
-        with notes.reading(plan.layout.report_manifest(plan.report)):
-            evidence = read_evidence(membership)
-            then = _as_then(evidence, manifest)
-            files = _check_parquet(evidence.results, then, manifest, notes)
-            chapters = _chapters(then)
-            files |= _check_texts(evidence.results, then, chapters, notes)
-            report = evidence.manifest.parent
-            with notes.reading(report):
-                chapters = illustrated(_as_here(evidence), chapters)
-                files |= figure_files(evidence.results, chapters)
-                pages = _pages(then, chapters, manifest, notes)
-                files |= {report / name for name in pages}
-                _check_names(evidence, files, manifest, notes)
-                published = {one.fingerprint: one.recipe["files"] for one in plan.prepared}
-                since = records_made_since(Ground(evidence.results), manifest)
-                for name, expected in pages.items():
-                    if _is_there(report / name, notes):
-                        found = unpacked((report / name).read_bytes())
-                        wanted = unpacked(expected)
-                        _compare_page(report / name, found, wanted, published, since, notes)
-
-
-def _as_then(evidence: Any, manifest: Mapping[str, Any]) -> Any:
-    """The evidence with the places that the results had when the report was made of them."""
-    places = [PurePosixPath(one["path"]) for one in manifest["parents"]]
-    results = Path(*places[0].parts[:-_DEPTH]) if places else evidence.results
-    groups = (
-        dataclasses.replace(
-            group,
-            evaluation=dataclasses.replace(
-                group.evaluation, path=results.joinpath(*group.evaluation.path.parts[-_DEPTH:])
-            ),
-        )
-        for group in evidence.groups
-    )
-    place = results.joinpath(*evidence.manifest.parts[-2:])
-    return dataclasses.replace(evidence, manifest=place, groups=tuple(groups))
-
-
-def _as_here(evidence: Any) -> Any:
-    """The evidence with its measurements where they lie now, to read their arrays."""
-    groups = []
-    for group in evidence.groups:
-        one = group.evaluation
-        if one.measurement is not None:
-            here = evidence.results.joinpath(*one.measurement.parts[1 - _DEPTH :])
-            one = dataclasses.replace(one, measurement=here)
-        groups.append(dataclasses.replace(group, evaluation=one))
-    return dataclasses.replace(evidence, groups=tuple(groups))
+    place = plan.layout.report_manifest(plan.report)
+    with membership_of(plan) as membership, notes.reading(place):
+        evidence = read_evidence(membership)
+        then = as_then(evidence, manifest)
+        files = _check_parquet(evidence.results, then, manifest, notes)
+        chapters = _chapters(then)
+        files |= _check_texts(evidence.results, then, chapters, notes)
+        report = evidence.manifest.parent
+        with notes.reading(report):
+            chapters = illustrated(as_here(evidence), chapters)
+            files |= figure_files(evidence.results, chapters)
+            pages = _pages(then, chapters, manifest, notes)
+            files |= {report / name for name in pages}
+            _check_names(evidence, files, manifest, notes)
+            published = {one.fingerprint: one.recipe["files"] for one in plan.prepared}
+            since = records_made_since(Ground(evidence.results), manifest)
+            for name, expected in pages.items():
+                if _is_there(report / name, notes):
+                    found = unpacked((report / name).read_bytes())
+                    wanted = unpacked(expected)
+                    _compare_page(report / name, found, wanted, published, since, notes)
 
 
 def _check_names(

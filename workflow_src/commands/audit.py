@@ -12,7 +12,10 @@ from workflow_src.plan.plan import build_plan
 GROUP = "doubt"
 EXAMPLES = (
     ("verify every number that the tables show, and every byte behind them", "audit"),
-    ("measure two winners again from their checkpoints as well", "audit --recompute 2"),
+    (
+        "measure two winners again from their checkpoints as well, and draw the figures again",
+        "audit --recompute 2",
+    ),
     ("of other settings, with four processes", "audit --configfile paper.yaml --jobs 4"),
 )
 CODES = {1: "something was found, which the lines before the verdict tell"}
@@ -26,7 +29,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="also measure N randomly chosen winners again from their checkpoints and compare",
+        help="also measure N randomly chosen winners again from their checkpoints, draw all "
+        "figures again, and compare",
     )
     parser.add_argument(
         "--seed", type=int, metavar="S", help="choose the same ones again (left out: others)"
@@ -46,10 +50,12 @@ def run(arguments: argparse.Namespace) -> int:
     report = audited.report
     if arguments.recompute > 0:
         from workflow_src.audit.recompute import recompute
+        from workflow_src.audit.redrawing import redraw
 
         repeated = recompute(plan, audited, arguments.recompute, arguments.seed)
-        report = repeated.report
-        print("\n".join(repeated.lines))
+        redrawn = redraw(plan, repeated.report)
+        report = redrawn.report
+        print("\n".join(repeated.lines + redrawn.lines))
     for line in lines(report):
         print(line)
     return ExitCode.FINE if report.passes else ExitCode.FINDINGS
