@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 import re
@@ -169,7 +170,7 @@ def test_filled_in_pixels_taken_out(world: World) -> None:
     arrays = path.with_name("inpainting.npz")
     arrays.unlink()
     forge(path, lambda record: drop_output(record, arrays, path.parent))
-    assert "inpainting.npz" in found(world, "missing", path)
+    assert "inpainting.npz" in found(world, "lacking", path)
 
 
 def test_probabilities_of_leaves_taken_out(world: World) -> None:
@@ -177,7 +178,36 @@ def test_probabilities_of_leaves_taken_out(world: World) -> None:
     arrays = path.with_name("leaf_posteriors.npz")
     arrays.unlink()
     forge(path, lambda record: drop_output(record, arrays, path.parent))
-    assert "leaf_posteriors.npz" in found(world, "missing", path)
+    assert "leaf_posteriors.npz" in found(world, "lacking", path)
+
+
+def take_leaf_posteriors_out(world: World) -> Path:
+    """Of every measurement of SPVAE; the first one's place."""
+    paths = world.files("results/measurements/spvae/*/*/measurement.json")
+    for path in paths:
+        arrays = path.with_name("leaf_posteriors.npz")
+        arrays.unlink()
+        forge(path, functools.partial(drop_output, path=arrays, folder=path.parent))
+    return paths[0]
+
+
+def test_what_no_table_shows_must_be_whole_if_this_code_made_it(world: World) -> None:
+    path = take_leaf_posteriors_out(world)
+    text = Path("tiny.yaml").read_text()
+    Path("tiny.yaml").write_text(text.replace("samples: 4", "samples: 3"))
+    assert "leaf_posteriors.npz" in found(world, "lacking", path)
+
+
+def test_what_earlier_code_did_not_write_is_a_remark(world: World) -> None:
+    path = take_leaf_posteriors_out(world)
+    package = Path("workflow_src").resolve()
+    module = package / "evaluate" / "leaf_models" / "bounds.py"
+    module.write_text(f"{module.read_text()}\nUNUSED = 0\n")
+    report = world.audit(package_root=package)
+    assert "lacking" not in {finding.kind for finding in report.findings}
+    (remark,) = [one.text for one in report.remarks if one.text.startswith("2 measurements of")]
+    assert remark.endswith("it vouches for no leaf_posteriors.npz; expected one beside it")
+    assert path.is_file()
 
 
 def raise_bounds(content: dict[str, Any]) -> None:

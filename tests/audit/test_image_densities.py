@@ -189,7 +189,7 @@ def test_arrays_that_are_lacking_are_found() -> None:
     del arrays["inpainting"]["zeroed_error"]
     assert "pixels without errors" in said(record, arrays)[0]
     del arrays["scores"]["test"]
-    assert any("scores.npz cannot be read" in text for text in said(record, arrays))
+    assert any("scores.npz has no test; expected it to" in text for text in said(record, arrays))
 
 
 def test_files_of_another_measurement_that_are_called_the_same_are_no_concern() -> None:
@@ -262,5 +262,5 @@ def test_a_record_must_vouch_for_what_was_asked_for() -> None:
         notes = Notes()
         _check_claims("measurement.json", whole, outputs, notes)
         (finding,) = notes.findings
-        assert finding.kind == "missing"
+        assert finding.kind == "lacking"
         assert f"it vouches for no {lacking}.npz" in finding.text

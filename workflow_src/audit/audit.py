@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +33,7 @@ from workflow_src.audit.mixtures import check_mixtures, tell_uncommitted
 from workflow_src.audit.packs import check_packs, examine_pack
 from workflow_src.audit.records import Examined, examine_all
 from workflow_src.audit.tables import check_report
+from workflow_src.config.models import model_declarations
 from workflow_src.errors import UserError
 from workflow_src.jobs.bars import Bar, bar
 from workflow_src.plan.plan import Plan
@@ -206,6 +207,7 @@ def _check_results(
         else:
             chain.check_evaluation(one, evaluations.get(one.fingerprint), notes)
     _tell_others(others, notes)
+    _forgive_other_code(plan, others, notes)
     _tell_not_kept(planned, chain, notes)
     return planned
 
@@ -219,6 +221,31 @@ def _tell_others(others: Sequence[Examined], notes: Notes) -> None:
                 f"{len(found)} {kind} of other code or settings, this one first; verified as far "
                 f"as they go ({PRUNE})",
             )
+
+
+def _forgive_other_code(plan: Plan, others: Sequence[Examined], notes: Notes) -> None:
+    """What no table shows may lack what the code that made it did not write."""
+    places = set()
+    for one in others:
+        if one.kind == "measurements" and one.record is not None:
+            with notes.reading(one.place):
+                if _is_of_other_code(plan, one.record["content"]):
+                    places.add(one.place)
+    forgiven = notes.forgive("lacking", places)
+    if forgiven:
+        count = len({one.place for one in forgiven})
+        notes.remark(
+            forgiven[0].place,
+            f"{count} measurements of other code lack what the present checks read, this one "
+            f"first: {forgiven[0].text}",
+        )
+
+
+def _is_of_other_code(plan: Plan, content: Mapping[str, Any]) -> bool:
+    model = content["spec"]["model"]
+    if model not in model_declarations():
+        return True
+    return bool(plan.closures.of_measurement(model).digest != content["code"]["digest"])
 
 
 def _tell_not_kept(planned: Sequence[Examined], chain: Chain, notes: Notes) -> None:

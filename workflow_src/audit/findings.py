@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -13,6 +13,7 @@ from workflow_src.errors import UserError
 Kind = Literal[
     "changed",  # bytes that are not those that were written
     "missing",  # a file that a record vouches for
+    "lacking",  # a file or an array that the checks read and a record of this code would have
     "extra",  # a file that nothing vouches for
     "unmade",  # what the settings ask for and nobody has made yet
     "identity",  # a name that is not made from spec, data and code
@@ -89,6 +90,14 @@ class Notes:
     def remark(self, place: object, text: str) -> None:
         """Note a remark."""
         self.remarks.append(Remark(str(place), text))
+
+    def forgive(self, kind: Kind, places: Collection[str]) -> list[Finding]:
+        """Take back the findings of a kind at these places; give them."""
+        forgiven = [one for one in self.findings if one.kind == kind and one.place in places]
+        self.findings = [
+            one for one in self.findings if one.kind != kind or one.place not in places
+        ]
+        return forgiven
 
     def take(self, other: Notes) -> None:
         """Add what others noted."""

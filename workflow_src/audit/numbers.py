@@ -190,6 +190,9 @@ def arrays_of(
 
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            if absent := sorted(set(names).difference(arrays.files)):
+                notes.find("lacking", place, f"{file} has no {', '.join(absent)}; expected it to")
+                return None
             more = [name for name in if_there if name in arrays.files]
             return {name: arrays[name] for name in (*names, *more)}
     except Exception as error:  # numpy and zipfile raise a dozen kinds

@@ -256,7 +256,7 @@ def _check_claims(
     else:
         wanted = set()
     for name in sorted(wanted - outputs.keys()):
-        notes.find("missing", place, f"it vouches for no {name}; expected one beside it")
+        notes.find("lacking", place, f"it vouches for no {name}; expected one beside it")
 
 
 def _first_file(content: Mapping[str, Any]) -> str:
