@@ -20,7 +20,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from support import cluster_checkout
-from support.checkout import Checkout
+from support.checkout import NOT_TYPED, Checkout
 from support.markdown_pages import ROOT, blocks
 from support.spoiling import World
 from support.studies import nothing_joins
@@ -140,7 +140,7 @@ def test_both_queries_find_what_the_records_hold(world: World) -> None:
 def test_the_readme_from_top_to_bottom_in_a_clone(tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
-    outside = {"PYTHONPATH", "VIRTUAL_ENV", "DENSITY_BENCH_MIRROR", "DENSITY_BENCH_LONG"}
+    outside = {"PYTHONPATH", "VIRTUAL_ENV", "DENSITY_BENCH_LONG", *NOT_TYPED}
     environment = {name: text for name, text in os.environ.items() if name not in outside}
     for block in blocks(clone / "README.md"):
         if set(block.commands) & (ON_SLURM | NOT_HERE):

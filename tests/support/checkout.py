@@ -31,6 +31,9 @@ PARTS = (
     "workflow_src",
 )
 CONFIG = "studies: [tiny.yaml]\nseeds: [0]\n"
+NOT_TYPED = ("DENSITY_BENCH_MIRROR", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+"""What this process may have of make or of a user, and a shell that a test types in has not."""
+
 PERSON = {"NAME": "Nobody", "EMAIL": "nobody@example.org"}
 
 
@@ -60,7 +63,8 @@ class Checkout:
             "DVC_SITE_CACHE_DIR": str(self.folder / ".dvc" / "tmp"),
             **person,
         }
-        environment.pop("DENSITY_BENCH_MIRROR", None)
+        for name in NOT_TYPED:
+            environment.pop(name, None)
         return environment
 
     def shell(self, command: str) -> subprocess.CompletedProcess[str]:
