@@ -60,7 +60,7 @@ test-slurm: env
 # Skipped where no Chromium is installed (Debian: chromium fonts-dejavu-core).
 # DENSITY_BENCH_LONG=1 opens the report in results/report, too.
 test-browser: env
-	$(BIN)/python -m pytest -m browser
+	$(BIN)/python -m pytest -m browser -n 2
 
 lint: env
 	$(BIN)/ruff check .

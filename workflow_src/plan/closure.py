@@ -137,6 +137,7 @@ class _Sources:
         return None
 
 
+@functools.lru_cache(maxsize=4096)
 def meaning(source: bytes) -> str:
     """The digest of a module's meaning, which closures name it by.
 

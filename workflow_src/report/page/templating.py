@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import jinja2
@@ -9,6 +10,7 @@ import jinja2
 from workflow_src.report.wording import typeset
 
 
+@functools.cache
 def template_environment(folder: Path) -> jinja2.Environment:
     """What renders the templates in a folder; the filter ``typeset`` gives numbers true minus."""
     environment = jinja2.Environment(
