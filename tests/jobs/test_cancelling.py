@@ -21,7 +21,7 @@ def test_the_last_line_names_the_command(
     monkeypatch.delenv("MAKELEVEL", raising=False)
     if by_make:
         monkeypatch.setenv("MAKELEVEL", "1")
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         end_in_order(WORDS)
         with pytest.raises(KeyboardInterrupt):
